@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * base.h - ground of libpodnet: cleanup by scope, errors, vectors, hashes
+ *
+ * Room: no netlink, no kernel but threads.  May include: include/podnet/error.h, libc.
+ */
+#ifndef PN_BASE_H
+#define PN_BASE_H
+
+#include <podnet/error.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define _cleanup_(fn) __attribute__((cleanup(fn)))
+#define DEFINE_CLEANUP(type, fn) \
+	static inline void fn##p(type **p) { fn(*p); }
+/* the scope lets go */
+#define take_ptr(p) ({ __typeof__(p) taken_ = (p); (p) = NULL; taken_; })
+#define take_fd(fd) ({ int taken_ = (fd); (fd) = -1; taken_; })
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+static inline void closep(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+static inline void freep(void *p)
+{
+	free(*(void **)p);
+}
+#define _cleanup_close_ _cleanup_(closep)
+#define _cleanup_free_ _cleanup_(freep)
+
+/** pn_err() - fill @err (may be NULL) and return @code, so that an error is one line */
+int pn_err(struct podnet_error *err, int code, const char *step, const char *field,
+	   const char *kernel);
+/** pn_err_object() - name the object of an error that is already filled; returns err->code or 0 */
+void pn_err_object(struct podnet_error *err, const char *object);
+
+/** pn_in_netns() - run @fn in a helper thread that has entered @netns_fd; joined before return */
+int pn_in_netns(int netns_fd, int (*fn)(void *arg), void *arg);
+
+/** pn_hash() - 64-bit FNV-1a, for names and MACs; not for untrusted tables */
+uint64_t pn_hash(const void *data, size_t len);
+
+/*
+ * Growing arrays: struct { T *v; size_t n, cap; } and pn_grow(&x), which makes room for one more
+ * zeroed element.  0 or -ENOMEM.
+ */
+#define pn_grow(vec) \
+	pn_vec_grow((void **)&(vec)->v, &(vec)->cap, (vec)->n, sizeof(*(vec)->v))
+int pn_vec_grow(void **v, size_t *cap, size_t n, size_t size);
+
+#endif
