@@ -7,32 +7,11 @@
 #ifndef PN_BASE_H
 #define PN_BASE_H
 
+#include <libpodnet/base/cleanup.h>
 #include <podnet/error.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#define _cleanup_(fn) __attribute__((cleanup(fn)))
-#define DEFINE_CLEANUP(type, fn) \
-	static inline void fn##p(type **p) { fn(*p); }
-/* the scope lets go */
-#define take_ptr(p) ({ __typeof__(p) taken_ = (p); (p) = NULL; taken_; })
-#define take_fd(fd) ({ int taken_ = (fd); (fd) = -1; taken_; })
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-
-static inline void closep(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-}
-static inline void freep(void *p)
-{
-	free(*(void **)p);
-}
-#define _cleanup_close_ _cleanup_(closep)
-#define _cleanup_free_ _cleanup_(freep)
 
 /** pn_err() - fill @err (may be NULL) and return @code, so that an error is one line */
 int pn_err(struct podnet_error *err, int code, const char *step, const char *field,

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * fault.h - places where a test kills netd
+ *
+ * fault_point("store-before-commit") does nothing, unless netd was built with PODNET_FAULT and the
+ * environment has PODNET_FAULT=NAME or NAME:N: then the N-th passage (first by default) raises
+ * SIGKILL.  `netd --fault-points` lists the names.  Release builds without tests compile it away.
+ */
+#ifndef NETD_FAULT_H
+#define NETD_FAULT_H
+
+#define FAULT_POINTS(X) \
+	X(request_accepted, "request-accepted") \
+	X(store_before_write, "store-before-write") \
+	X(store_before_commit, "store-before-commit") \
+	X(store_after_commit, "store-after-commit") \
+	X(commit_published, "commit-published") \
+	X(kernel_task_taken, "kernel-task-taken") \
+	X(kernel_before_commit, "kernel-before-commit") \
+	X(kernel_after_commit, "kernel-after-commit") \
+	X(kernel_before_absent, "kernel-before-absent") \
+	X(kernel_after_absent, "kernel-after-absent") \
+	X(status_before_write, "status-before-write")
+
+#ifdef PODNET_FAULT
+void fault_point(const char *name);
+#else
+#define fault_point(name) ((void)0)
+#endif
+
+#endif

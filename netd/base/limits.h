@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * limits.h - everything a client can make grow has its limit here
+ */
+#ifndef NETD_LIMITS_H
+#define NETD_LIMITS_H
+
+#define LIMIT_BODY_BYTES        (1024 * 1024)   /* one object: 413 above */
+#define LIMIT_JSON_DEPTH        64
+#define LIMIT_URL_BYTES         8192
+#define LIMIT_CONNECTIONS       1024
+#define LIMIT_WATCHES           1024            /* 429 above */
+#define LIMIT_ANNOTATIONS_BYTES (256 * 1024)
+#define LIMIT_HISTORY_EVENTS    100000          /* watch history kept in the store: at most so many */
+#define LIMIT_HISTORY_SECONDS   3600            /* and so old */
+#define LIMIT_RING_EVENTS       1024            /* watch history kept in memory */
+#define LIMIT_EVENT_OBJECTS     1000            /* Event objects kept, oldest out */
+#define LIMIT_EVENT_SECONDS     3600
+#define LIMIT_BATCH_WRITES      512             /* writes in one transaction of the store */
+#define LIMIT_POOL              1024
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * http.h - requests and answers, over libmicrohttpd; knows no networks and no JSON
+ *
+ * The only room that sees libmicrohttpd, run with external epoll on the control loop.  A handler
+ * answers at once with http_reply(), or keeps the request and answers later from the same thread
+ * (the connection is suspended meanwhile), or opens a stream.  libmicrohttpd 0.9.75 does not wake
+ * its epoll descriptor when a connection is resumed: the server runs it in the same turn.
+ */
+#ifndef NETD_HTTP_H
+#define NETD_HTTP_H
+
+#include <netd/base/loop.h>
+
+struct http;
+struct request;
+
+struct http_peer {
+	uint32_t pid, uid, gid;     /* SO_PEERCRED of a Unix socket */
+};
+
+struct http_config {
+	const char *socket;         /* path of the Unix socket; replaced if nobody listens on it */
+	const char *group;          /* its group if such a group exists; mode 0660 */
+	void (*handle)(void *arg, struct request *req);
+	void *arg;
+};
+
+int http_open(struct loop *loop, const struct http_config *conf, struct http **ret);
+void http_close(struct http *http);         /* ends every stream, answers nothing more */
+
+/* The request.  What these return lives until it is answered. */
+const char *request_method(const struct request *req);      /* upper case */
+const char *request_path(const struct request *req);        /* decoded, begins with '/' */
+/** request_query() - first value of a parameter, decoded; NULL when absent, "" when empty */
+const char *request_query(const struct request *req, const char *name);
+bool request_query_bool(const struct request *req, const char *name);   /* API-CONTRACT 2 */
+const char *request_header(const struct request *req, const char *name);    /* or NULL */
+const char *request_body(const struct request *req, size_t *len);       /* NUL behind it */
+const struct http_peer *request_peer(const struct request *req);
+/** request_too_large() - the body passed LIMIT_BODY_BYTES and was not kept: answer 413 */
+bool request_too_large(const struct request *req);
+/** request_arena() - freed with the request */
+struct arena *request_arena(struct request *req);
+uint64_t request_started_us(const struct request *req);
+
+/** http_header() - add a response header before the answer; both are copied */
+void http_header(struct request *req, const char *name, const char *value);
+/** http_reply() - answer, from the loop's thread; @req is gone.  A reference of @body is taken. */
+void http_reply(struct request *req, unsigned code, const char *content_type, struct bytes *body);
+/** http_on_abort() - called when the client goes away before the answer; then never answer */
+void http_on_abort(struct request *req, void (*fn)(void *arg), void *arg);
+
+/**
+ * http_stream() - answer 200 with chunks, headers at once
+ * @read:  copy at most @max bytes to @buf and return how many; 0: nothing now, wait for
+ *         http_stream_wake(); -1: end of the stream.  A slow reader is simply not asked.
+ * @close: called once, when the stream has ended for whatever reason
+ */
+struct http_stream;
+struct http_stream *http_stream(struct request *req, const char *content_type,
+				ssize_t (*read)(void *arg, char *buf, size_t max),
+				void (*close)(void *arg), void *arg);
+void http_stream_wake(struct http_stream *stream);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * store.h - objects as bytes: the interface that sqlite.c and memory.c implement
+ *
+ * Room: (kind, namespace/name) -> (revision, bytes), claims, and the history that watches resume
+ * from.  The revision of each write is given by the caller, from store_next_revision(), and grows
+ * with each write; batches commit in the order they were submitted, on a thread of the store's own
+ * (group commit: what arrives while one transaction commits is the next one).  If a transaction
+ * fails, every batch submitted after it that had not been committed fails with it, since it was
+ * built on top.  Revisions never go back, also across restarts and a lost tail: a ceiling is
+ * stored ahead.
+ *
+ * Durable batches are fsynced (WAL, synchronous=FULL).  A transaction that holds only batches
+ * marked "soft" (status that the kernel can tell again) is committed without the fsync.
+ */
+#ifndef NETD_STORE_H
+#define NETD_STORE_H
+
+#include <netd/base/loop.h>
+
+struct store;
+
+enum store_op_type { STORE_PUT, STORE_DELETE, STORE_CLAIM, STORE_RELEASE };
+
+/** One change.  Strings are borrowed until the batch is done; keep them in the batch's arena. */
+struct store_op {
+	enum store_op_type type;
+	uint64_t rev;               /* PUT, DELETE: revision of the write */
+	const char *kind;           /* "pods" or "networks.podnet.dev"; CLAIM: "ip", "block", ... */
+	const char *ns, *name;      /* ns "" for cluster scope; CLAIM, RELEASE: name is the key */
+	struct bytes *bytes;        /* PUT: the object; DELETE: its last state with the new revision */
+	struct bytes *prev;         /* the state before, or NULL: what selectors of a watch need */
+	const char *owner;          /* CLAIM: uid of the owner */
+	int64_t free_after;         /* RELEASE: seconds since the epoch until nobody may have it */
+};
+
+struct store_batch {
+	struct qnode node;
+	struct arena arena;
+	struct store_op *ops;
+	size_t n;
+	bool soft;
+	int rc;                     /* result: 0, -ENOSPC, -EROFS, -EIO, -EBADMSG (corrupt) ... */
+	char error[160];            /* result: the database's words */
+	void (*done)(struct store_batch *batch);    /* called on the loop's thread; owns the batch */
+	void *arg;
+};
+
+struct store_config {
+	const char *path;           /* the database; NULL: memory */
+	struct loop *loop;          /* where done() is called */
+	int64_t now_ms;             /* clock at start: the first revision of a new database */
+};
+
+int store_open(const struct store_config *conf, struct store **ret, char error[160]);
+/** store_close() - commits what was submitted, calls done() for it, joins the thread */
+void store_close(struct store *store);
+DEFINE_CLEANUP(struct store, store_close)
+
+uint64_t store_revision(const struct store *store);         /* last given out */
+uint64_t store_next_revision(struct store *store);          /* loop's thread only */
+void store_submit(struct store *store, struct store_batch *batch);
+
+/* Reading, on the loop's thread; all of it committed. */
+int store_load(struct store *store,
+	       int (*each)(void *arg, const char *kind, const char *ns, const char *name,
+			   uint64_t rev, const char *bytes, size_t len), void *arg);
+int store_load_claims(struct store *store,
+		      int (*each)(void *arg, const char *kind, const char *key, const char *owner,
+				  int64_t free_after), void *arg);
+int store_meta_get(struct store *store, const char *key, char *buf, size_t size);  /* -ENOENT */
+int store_meta_put(struct store *store, const char *key, const char *value);    /* durable, at start */
+
+enum store_event_type { STORE_ADDED, STORE_MODIFIED, STORE_DELETED };
+/**
+ * store_history() - events after revision @after, in order, at most @max
+ *
+ * Return: number delivered, or -ESTALE when some of them were trimmed: list again (410).
+ */
+int store_history(struct store *store, uint64_t after, unsigned max,
+		  int (*each)(void *arg, uint64_t rev, enum store_event_type type, const char *kind,
+			      const char *ns, const char *name, const char *bytes, size_t len,
+			      const char *prev, size_t prev_len), void *arg);
+/** store_check() - PRAGMA integrity_check of a database that nobody has open */
+int store_check(const char *path, char error[160]);
+
+#endif
