@@ -8,6 +8,8 @@
 #include <libpodnet/nl/nl.h>
 #include <podnet/context.h>
 
+#define PN_OWN_PORTIDS 256
+
 struct podnet {
 	struct nl rt;               /* NETLINK_ROUTE, in the context's namespace */
 	struct nl nft;              /* NETLINK_NETFILTER; opened at first use, fd -1 before */
@@ -19,6 +21,27 @@ struct podnet {
 	struct nl_batch batch;      /* reused */
 	void (*debug)(void *arg, const char *line);
 	void *debug_arg;
+	/* see pn_context_own_portid() */
+	uint32_t own_portids[PN_OWN_PORTIDS];
+	uint32_t own_next;
+	/* netns/netns.c: prepared at the first pin */
+	int records_fd;             /* <run_dir>/netns, or -1 */
+	char boot[9];               /* first 8 hex digits of the boot id, or "" */
+	bool pins_ready;            /* netns_dir is a shared mount point */
 };
+
+/**
+ * pn_context_own_portid() - remember the port id of a socket this context opened somewhere
+ *
+ * So that a monitor tells events this context caused from others; call it after each nl_open_at().
+ * pn_netns_make() has done so for its socket.  The most recent PN_OWN_PORTIDS are kept.
+ */
+void pn_context_own_portid(struct podnet *ctx, uint32_t portid);
+/** pn_context_owns() - true for a port id remembered, or of the context's own sockets */
+bool pn_context_owns(const struct podnet *ctx, uint32_t portid);
+
+/** pn_debug() - one line to the debug callback, when there is one */
+__attribute__((format(printf, 2, 3)))
+void pn_debug(const struct podnet *ctx, const char *fmt, ...);
 
 #endif

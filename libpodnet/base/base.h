@@ -19,7 +19,13 @@ int pn_err(struct podnet_error *err, int code, const char *step, const char *fie
 /** pn_err_object() - name the object of an error that is already filled; returns err->code or 0 */
 void pn_err_object(struct podnet_error *err, const char *object);
 
-/** pn_in_netns() - run @fn in a helper thread that has entered @netns_fd; joined before return */
+/**
+ * pn_in_netns() - run @fn in a helper thread that has entered @netns_fd; joined before return
+ * @netns_fd: or PN_NETNS_NEW: a new namespace, which ends with the thread unless @fn opens it
+ *
+ * Return: what @fn returned, or why the thread or the namespace could not be had.
+ */
+#define PN_NETNS_NEW (-1)
 int pn_in_netns(int netns_fd, int (*fn)(void *arg), void *arg);
 
 /** pn_hash() - 64-bit FNV-1a, for names and MACs; not for untrusted tables */
