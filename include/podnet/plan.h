@@ -87,6 +87,15 @@ PODNET_API int podnet_plan_make(struct podnet *ctx, const struct podnet_set *wan
 				struct podnet_plan **ret, struct podnet_error *err);
 
 /**
+ * podnet_plan_replace() - the same, where the set was another one before
+ * @was: earlier versions, borrowed; what they declare and @want does not is deleted, when it
+ *       carries this owner's mark (routes, addresses and rules carry no scope)
+ */
+PODNET_API int podnet_plan_replace(struct podnet *ctx, const struct podnet_set *want,
+				   const struct podnet_set *was, uint32_t flags,
+				   struct podnet_plan **ret, struct podnet_error *err);
+
+/**
  * podnet_plan_absent() - plan to take away everything that carries this set's mark
  *
  * Only namespaces and links named in the set are looked at.
@@ -118,6 +127,18 @@ PODNET_API int podnet_plan_each(const struct podnet_plan *plan,
 PODNET_API int podnet_plan_commit(struct podnet *ctx, struct podnet_plan *plan,
 				  struct podnet_error *err);
 PODNET_API void podnet_plan_free(struct podnet_plan *plan);
+
+/**
+ * podnet_sweep() - take away what carries this owner's mark
+ * @keep: true for a scope whose namespaces and links stay; NULL: nothing stays, and our routes,
+ *        addresses, rules, neighbours, limits and sysctls in the context's namespace go as well
+ * @line: told each thing, as the plan prints it; may be NULL
+ *
+ * For a restart after scopes were lost, and for uninstalling.  Return: number of changes.
+ */
+PODNET_API int podnet_sweep(struct podnet *ctx, bool (*keep)(const char *scope, void *arg),
+			    void (*line)(const char *text, void *arg), void *arg,
+			    struct podnet_error *err);
 
 /**
  * podnet_doomed_reap() - delete, in one request, links whose namespace somebody still holds

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * kind.h - one row for each kind: its names, its fields, what its bytes mean
+ *
+ * Everything that differs between kinds and is about JSON stands in one row; list, get, create,
+ * replace, patch, delete and watch are written once over these rows.
+ */
+#ifndef NETD_KIND_H
+#define NETD_KIND_H
+
+#include <netd/codec/doc.h>
+#include <netd/model/causes.h>
+#include <netd/model/model.h>
+
+struct kind {
+	enum kind_id id;
+	const char *group;          /* "" for core */
+	const char *version;        /* "v1" */
+	const char *plural, *singular, *name;   /* "pods", "pod", "Pod" */
+	const char *short_names;    /* "po" or "", comma-separated */
+	const char *categories;     /* "all" or "" */
+	const char *store_name;     /* "pods", "networks.podnet.dev": kind in the store, and in messages */
+	bool namespaced;
+	bool has_status;            /* a status subresource; create and update ignore status */
+	bool ours;                  /* unknown fields are refused by path */
+	bool in_kernel;             /* deleting one leaves work for the kernel: keep a tombstone */
+	bool delete_returns_object; /* Pod, Namespace */
+	/* defaults: fill what the user left out; 0 or -ENOMEM */
+	int (*defaults)(struct doc *doc);
+	/* check: fields by table, then rules within the object; @old NULL on create */
+	void (*check)(const struct doc *doc, const struct doc *old, struct causes *causes);
+	/* decode: into @arena, after check() was clean; NULL: no memory */
+	void *(*decode)(const struct doc *doc, struct arena *arena);
+};
+
+extern const struct kind kinds[KIND_COUNT];     /* indexed by kind_id */
+/** kind_find() - by group, version and plural; NULL: unknown */
+const struct kind *kind_find(const char *group, const char *version, const char *plural);
+const struct kind *kind_by_store_name(const char *store_name);
+const char *kind_api_version(const struct kind *kind, char buf[64]);    /* "v1", "podnet.dev/v1" */
+
+/** kind_decode() - bytes of a stored object to its struct; the common part (meta) included */
+int kind_decode(const struct kind *kind, const char *bytes, size_t len, struct arena *arena,
+		void **ret);
+
+/**
+ * kind_check() - everything that can be said of a body alone: envelope (apiVersion, kind, name,
+ * labels, annotations ...; API-CONTRACT 4 and 15.1), field types and ranges, kind->check
+ */
+void kind_check(const struct kind *kind, const struct doc *doc, const struct doc *old,
+		struct causes *causes);
+
+/* Status objects (API-CONTRACT 9), as bytes ready to send; NULL: no memory. */
+struct status {
+	unsigned code;
+	const char *reason;         /* "NotFound" */
+	const char *message;        /* NULL: made from reason, kind and name as the contract spells it */
+	const struct kind *kind;    /* for details, may be NULL */
+	const char *name, *uid;     /* for details, may be NULL */
+	const struct causes *causes;    /* may be NULL */
+	int retry_after_s;          /* 0: none */
+};
+struct bytes *status_bytes(const struct status *st);
+/** status_success() - answer of a DELETE: {"status":"Success","details":{...}} */
+struct bytes *status_success(const struct kind *kind, const char *name, const char *uid);
+
+#endif

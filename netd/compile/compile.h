@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * compile.h - API objects to desired kernel objects; pure
+ *
+ * Room: no kernel, no store, no clock, no log.  All that a pod, a network, a node or a primitive
+ * means in the kernel is decided here, and tested with arrays and golden files without root.
+ */
+#ifndef NETD_COMPILE_H
+#define NETD_COMPILE_H
+
+#include <netd/model/model.h>
+#include <podnet/nat.h>
+#include <podnet/plan.h>
+
+/** What a compilation may look at besides the object itself.  Borrowed. */
+struct compile_input {
+	const struct node_config *conf;
+	uint32_t mtu;                           /* of pod links where the network says none */
+	/* network by name; NULL: there is none */
+	const struct network *(*network)(void *arg, const char *name);
+	/* this node's blocks of a network */
+	size_t (*blocks)(void *arg, const char *name, const struct podnet_prefix **ret);
+	void *arg;
+};
+
+/* Each: a new set in *@ret with scope = the object's uid; 0, -ENOMEM, or -EINVAL/-ENOENT with @err. */
+int compile_pod(const struct compile_input *in, const struct pod *pod, struct podnet_set **ret,
+		struct podnet_error *err);
+int compile_network(const struct compile_input *in, const struct network *net,
+		    struct podnet_set **ret, struct podnet_error *err);
+int compile_netns(const struct compile_input *in, const struct netns *ns, struct podnet_set **ret,
+		  struct podnet_error *err);
+int compile_veth(const struct compile_input *in, const struct veth *veth, struct podnet_set **ret,
+		 struct podnet_error *err);
+int compile_bridge(const struct compile_input *in, const struct bridge *br,
+		   struct podnet_set **ret, struct podnet_error *err);
+int compile_route(const struct compile_input *in, const struct route *route,
+		  struct podnet_set **ret, struct podnet_error *err);
+/**
+ * compile_node() - what the node needs whatever its pods are: forwarding, the gateway addresses,
+ * unreachable routes for its blocks; and the nft table (arrays malloc'd, the caller frees)
+ */
+int compile_node(const struct compile_input *in, const struct network *const *networks,
+		 size_t nnetworks, struct podnet_set **ret, struct podnet_nat *nat,
+		 struct podnet_error *err);
+
+/** compile_link_name() - name of the host's end: "pn" and 13 base32 letters of a hash */
+const char *compile_link_name(const char *uid, const char *network, char buf[16]);
+/** compile_bridge_name() - name of a bridge network's bridge on this node */
+const char *compile_bridge_name(const struct network *net, char buf[16]);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * control.h - controllers: what keeps API objects true to each other
+ *
+ * Room: on the control loop, through state's transactions only.  May include: state, codec, model,
+ * store.h, watch, metrics, netd/base.
+ */
+#ifndef NETD_CONTROL_H
+#define NETD_CONTROL_H
+
+#include <netd/state/state.h>
+
+struct control;
+/** control_start() - namespaces default and kube-system, Network "default", this Node; then watch */
+int control_start(struct loop *loop, struct state *state, struct control **ret);
+void control_stop(struct control *control);
+
+/** What the node reports of itself; the reconciler calls it when it learns something. */
+struct node_report {
+	struct podnet_prefix addresses[16];
+	size_t naddresses;
+	bool ready;
+	const char *reason, *message;       /* of condition Ready */
+};
+void control_node(struct control *control, const struct node_report *report);
+
+/**
+ * control_event() - record an Event about an object; equal ones (object, reason, message) only
+ * count up; written behind other writes, softly
+ * @type: "Normal" or "Warning"
+ */
+void control_event(struct control *control, const struct object *about, const char *type,
+		   const char *reason, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+#endif

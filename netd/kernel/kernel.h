@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * kernel.h - the kernel thread: the only place of netd that calls libpodnet's kernel functions
+ *
+ * Desired sets go in, results come out, over queues.  A scope is one API object's share of the
+ * kernel (its uid, or "node"); tasks of one scope run in order.  The thread hears kernel events,
+ * maps them to scopes it knows, and says which are dirty; it never repairs by itself, so that
+ * every change has its origin in a desired set that the control loop has just compiled.
+ * Tasks made by clients go ahead of repairs and resyncs.
+ */
+#ifndef NETD_KERNEL_H
+#define NETD_KERNEL_H
+
+#include <netd/base/loop.h>
+#include <podnet/podnet.h>
+
+enum kernel_task_type {
+	KERNEL_ENSURE,              /* make `set` so, and what of `was` is not in it absent */
+	KERNEL_ABSENT,              /* take away everything of `set` */
+	KERNEL_SWEEP,               /* at start: what is ours and of a scope not in `scopes` is absent */
+};
+
+struct kernel_task {
+	struct qnode node;
+	enum kernel_task_type type;
+	char scope[64];
+	uint64_t tag;               /* the sender's */
+	struct podnet_set *set;     /* owned */
+	struct podnet_set *was;     /* owned, may be NULL: what the set was before */
+	bool fresh;                 /* nothing of it exists yet: plan without observing */
+	bool urgent;                /* a client waits: before repairs */
+	bool drift;                 /* what had to be changed was drift: count and name it */
+	/* ENSURE of scope "node" only: the nft table */
+	bool has_nat;
+	struct podnet_nat nat;      /* arrays owned, malloc */
+	char **scopes;              /* SWEEP: sorted, owned */
+	size_t nscopes;
+	/* result */
+	int rc;                     /* 0 or negative errno */
+	int changes;                /* kernel operations done */
+	struct podnet_error err;
+	char *lines;                /* what was done, a line each, cut at 1 KiB; or NULL */
+};
+struct kernel_task *kernel_task_new(enum kernel_task_type type, const char *scope);
+void kernel_task_free(struct kernel_task *task);
+
+#define KERNEL_MAX_ADDRESSES 16
+/** What the node is, as the kernel tells; underlay only: links that are not ours. */
+struct kernel_facts {
+	struct podnet_prefix addresses[KERNEL_MAX_ADDRESSES];   /* global, best first: default route's */
+	size_t naddresses;
+	uint32_t mtu;               /* of the default route's link; 0: none */
+};
+
+struct kernel_config {
+	struct loop *loop;          /* callbacks are called on its thread */
+	const char *netns_dir, *run_dir;
+	uint32_t pool;              /* namespaces kept ready; 0: one is made ahead when a hint comes */
+	uint32_t pool_mtu;
+	void (*done)(void *arg, struct kernel_task *task);      /* result; callee frees */
+	/* @scope drifted, or NULL: everything may have (events lost, or what concerns all) */
+	void (*dirty)(void *arg, const char *scope);
+	void (*facts)(void *arg, const struct kernel_facts *facts);     /* at start and on change */
+	void *arg;
+};
+
+struct kernel;
+int kernel_start(const struct kernel_config *conf, struct kernel **ret, struct podnet_error *err);
+void kernel_stop(struct kernel *kernel);        /* after the task at hand; leaves the kernel as it is */
+void kernel_submit(struct kernel *kernel, struct kernel_task *task);
+/** kernel_hint() - a pod is about to be committed: have a namespace ready for it */
+void kernel_hint(struct kernel *kernel);
+/** kernel_purge() - on the calling thread, no daemon running: all that is ours goes away */
+int kernel_purge(const char *netns_dir, const char *run_dir, void (*line)(void *arg, const char *),
+		 void *arg, struct podnet_error *err);
+
+#endif

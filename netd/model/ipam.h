@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * ipam.h - which addresses and blocks are taken: claims, seen as sets
+ *
+ * Room: pure book-keeping on the control loop.  The truth is the store's claim rows; this is their
+ * picture in memory, changed when a transaction is built and taken back when it fails.
+ *
+ * Claim kinds and keys: "block" -> "NETWORK/10.244.0.0/22" owned by the node's uid; "ip" ->
+ * "NETWORK/10.244.0.5" owned by the pod's uid.  A released address cools down before it is given to
+ * another pod: the least recently freed is taken last.
+ */
+#ifndef NETD_IPAM_H
+#define NETD_IPAM_H
+
+#include <netd/model/model.h>
+
+#define IPAM_COOL_DOWN_S 60
+
+struct ipam;
+int ipam_new(struct ipam **ret);
+void ipam_free(struct ipam *ipam);
+
+/** ipam_load() - one claim row at start */
+int ipam_load(struct ipam *ipam, const char *kind, const char *key, const char *owner,
+	      int64_t free_after);
+
+/**
+ * ipam_take() - the next free address of @network in the node's blocks
+ * @family:  AF_INET or AF_INET6
+ * @want:    a requested address, or NULL
+ * @now:     seconds, for the cool-down
+ * @block:   set when a further block had to be claimed for it (family 0: none)
+ *
+ * The first address of each IPv4 and IPv6 block is the network's (gateway of bridge networks), and
+ * the network and broadcast addresses of IPv4 blocks are never given.  Marks the address taken.
+ * Return: 0; -ENOSPC (no block or address left), -EADDRINUSE (@want is taken or cooling down),
+ * -ERANGE (@want is not in the network's CIDRs or in another node's block), -ENOMEM.
+ */
+int ipam_take(struct ipam *ipam, const struct network *network, int family,
+	      const struct podnet_prefix *want, const char *owner, int64_t now,
+	      struct podnet_prefix *ret, struct podnet_prefix *block);
+/** ipam_give() - free after @free_after; 0 takes a failed ipam_take() back */
+void ipam_give(struct ipam *ipam, const char *network, const struct podnet_prefix *ip,
+	       int64_t free_after);
+void ipam_give_block(struct ipam *ipam, const char *network, const struct podnet_prefix *block);
+/** ipam_blocks() - the node's blocks of a network, in the order they were claimed */
+size_t ipam_blocks(const struct ipam *ipam, const char *network, const struct podnet_prefix **ret);
+/** ipam_used() - addresses of @network taken or cooling down */
+size_t ipam_used(const struct ipam *ipam, const char *network);
+/** ipam_forget() - a network is gone, with its blocks and addresses */
+void ipam_forget(struct ipam *ipam, const char *network);
+
+#endif

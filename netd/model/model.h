@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * model.h - API objects as read-only structs
+ *
+ * Room: what the stored bytes mean, and the rules that span objects; no JSON.  A struct is decoded
+ * once, lives in an arena of its own, and is never written again; nothing is encoded from it, so it
+ * holds only what the other rooms ask for.  Absent strings are NULL, absent lists have n 0.
+ */
+#ifndef NETD_MODEL_H
+#define NETD_MODEL_H
+
+#include <netd/base/base.h>
+#include <podnet/ip.h>
+
+enum kind_id {
+	KIND_NAMESPACE, KIND_NODE, KIND_POD, KIND_EVENT,
+	KIND_NETWORK, KIND_NETNS, KIND_VETH, KIND_BRIDGE, KIND_ROUTE,
+	KIND_COUNT
+};
+
+struct kv {
+	const char *key, *value;
+};
+
+struct meta {
+	const char *ns, *name, *uid;    /* ns "" for cluster scope */
+	uint64_t rev;
+	int64_t generation;
+	int64_t created;                /* seconds since the epoch */
+	int64_t deleted;                /* deletionTimestamp, 0: none */
+	struct kv *labels, *annotations;
+	size_t nlabels, nannotations;
+	size_t nfinalizers;
+};
+const char *meta_annotation(const struct meta *meta, const char *key);
+const char *meta_label(const struct meta *meta, const char *key);
+
+struct condition {
+	const char *type, *status, *reason, *message;   /* status "True", "False", "Unknown" */
+	int64_t since;                                  /* lastTransitionTime */
+};
+
+/* v1 Namespace */
+struct namespace {
+	struct meta meta;
+	bool terminating;
+};
+
+/* v1 Node */
+struct node {
+	struct meta meta;
+	struct podnet_prefix pod_cidrs[2];
+	size_t npod_cidrs;
+};
+
+/* v1 Pod */
+struct pod_network {            /* one attachment, from status.networks (ours) */
+	const char *network;        /* name of the Network */
+	const char *interface;      /* inside: eth0, eth1 ... */
+	struct podnet_prefix ips[2];    /* claimed; length of a host (32, 128) */
+	size_t nips;
+	uint8_t mac[6];             /* all zero: chosen by the kernel part */
+	bool default_route;
+};
+struct pod_ip_request {
+	const char *network;        /* NULL: the first */
+	struct podnet_prefix ip;
+};
+struct pod {
+	struct meta meta;
+	const char *node_name;      /* spec.nodeName */
+	bool host_network;
+	int64_t grace_s;            /* spec.terminationGracePeriodSeconds when given, else 0 */
+	const char **networks;      /* podnet.dev/networks, in order; n 0: "default" */
+	size_t nnetworks;
+	const char *default_route;  /* podnet.dev/default-route: name of a network, NULL: the first */
+	struct pod_ip_request *ip_requests;     /* podnet.dev/ips: "10.244.0.9, storage=10.5.0.7" */
+	size_t nip_requests;
+	uint8_t mac[6];             /* podnet.dev/mac, of the first interface */
+	uint64_t ingress_bps, egress_bps;   /* kubernetes.io/{in,e}gress-bandwidth, 0: none */
+	const char *netns;          /* podnet.dev/netns: made around "/path" or "pid:N" */
+	const char *origin;         /* podnet.dev/origin */
+	/* status */
+	const char *phase;
+	struct pod_network *attached;
+	size_t nattached;
+	struct condition *conditions;
+	size_t nconditions;
+	const char *boot_id;        /* status.bootID (ours): the boot in which it was programmed */
+	bool ready_by_user;         /* a PATCH of the status subresource set condition Ready */
+};
+/** pod_netns_name() - file name under netns_dir: "<pod>.<namespace>", over 255 a prefix and a hash */
+const char *pod_netns_name(const struct pod *pod, char buf[256]);
+
+/* podnet.dev/v1 Network */
+enum network_type { NETWORK_ROUTED, NETWORK_BRIDGE };
+struct network {
+	struct meta meta;
+	enum network_type type;
+	struct podnet_prefix cidrs[2];  /* at most one a family */
+	size_t ncidrs;
+	uint8_t block_len[2];           /* prefix length of a node's block, per entry of cidrs */
+	uint32_t mtu;
+	bool masquerade;                /* default true */
+	bool isolation;                 /* bridge: ports are isolated, traffic goes by the node; default true */
+};
+
+/* podnet.dev/v1 primitives: node-local.  `netns` is a name under netns_dir, NULL: the node's. */
+struct netns {
+	struct meta meta;
+	const char *node_name;
+	const char *path;               /* adopt: "/path" or "pid:N"; NULL: make one */
+};
+struct veth_end {
+	const char *netns, *name, *bridge;
+	uint8_t mac[6];
+	struct podnet_prefix *addresses;
+	size_t naddresses;
+};
+struct veth {
+	struct meta meta;
+	const char *node_name;
+	uint32_t mtu;
+	struct veth_end ends[2];
+};
+struct bridge {
+	struct meta meta;
+	const char *node_name, *netns, *interface;      /* interface: default metadata.name */
+	uint32_t mtu;
+	uint8_t mac[6];
+	struct podnet_prefix *addresses;
+	size_t naddresses;
+};
+struct route {
+	struct meta meta;
+	const char *node_name, *netns, *interface;
+	struct podnet_prefix destination, gateway, source;
+	uint32_t table, metric, mtu;
+	const char *type;               /* unicast (default), unreachable, blackhole */
+	bool on_link;
+};
+
+/* v1 Event */
+struct event {
+	struct meta meta;
+	const char *involved_kind, *involved_ns, *involved_name, *involved_uid;
+	const char *reason, *message;
+	int64_t count, last;
+};
+
+/** Which node this is and what it was told; fixed while netd runs. */
+struct node_config {
+	const char *node_name;
+	const char *netns_dir, *run_dir;
+	char boot_id[37];
+	struct podnet_prefix cluster_cidrs[2];
+	size_t ncluster_cidrs;
+	uint8_t block_len[2];
+	uint32_t mtu;                   /* 0: of the underlay */
+};
+
+#endif

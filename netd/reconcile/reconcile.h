@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * reconcile.h - the kernel is kept as the stored objects say
+ *
+ * Room: on the control loop.  What changed (an object, a kernel event, a timer, the start) marks
+ * scopes dirty; a dirty scope is compiled and sent to the kernel thread; its result becomes status,
+ * an Event, or a retry with backoff.  At most one task of a scope is under way; marks made
+ * meanwhile are kept.  May include: state, store.h, codec, control.h, compile, model, kernel.h, metrics,
+ * netd/base, include/podnet.
+ */
+#ifndef NETD_RECONCILE_H
+#define NETD_RECONCILE_H
+
+#include <netd/control/control.h>
+#include <netd/kernel/kernel.h>
+#include <netd/state/state.h>
+
+struct reconcile;
+struct reconcile_config {
+	struct loop *loop;
+	struct state *state;
+	struct control *control;    /* told about the node; records Events */
+	uint32_t resync_s;          /* everything is looked at again that often; 0: never */
+	uint32_t pool;
+	uint32_t mtu;
+	const struct podnet_prefix *node_ips;   /* configured; n 0: as the kernel's facts say */
+	size_t nnode_ips;
+};
+int reconcile_start(const struct reconcile_config *conf, struct reconcile **ret,
+		    struct podnet_error *err);
+void reconcile_stop(struct reconcile *rec);
+/** reconcile_ready() - the first pass over everything has ended */
+bool reconcile_ready(const struct reconcile *rec);
+/** reconcile_hint() - a pod was accepted and is being committed */
+void reconcile_hint(struct reconcile *rec);
+/** reconcile_node_ips() - host addresses of this node, at most one a family */
+size_t reconcile_node_ips(const struct reconcile *rec, struct podnet_prefix ret[2]);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * state.h - every object, as bytes and as a decoded struct, and the writes under way
+ *
+ * Room: the control loop's picture of the store.  Each object has a committed version, which
+ * readers see, and, while writes are under way, a newer accepted one, which the next write is
+ * checked against and built upon.  A transaction gathers writes and claims, becomes one batch of
+ * the store, and when that has committed, its events are published in order and the observers told.
+ * If it fails, everything accepted on top of it fails too and the accepted versions fall back.
+ *
+ * May include: store, watch, codec, model, metrics, netd/base.
+ */
+#ifndef NETD_STATE_H
+#define NETD_STATE_H
+
+#include <netd/codec/kind.h>
+#include <netd/model/ipam.h>
+#include <netd/store/store.h>
+#include <netd/watch/hub.h>
+
+/** One version of an object.  Immutable; counted. */
+struct object {
+	unsigned refs;
+	const struct kind *kind;
+	uint64_t rev;
+	struct bytes *bytes;
+	struct arena arena;
+	union {
+		const void *model;
+		const struct meta *meta;    /* every model struct begins with it */
+		const struct namespace *namespace;
+		const struct node *node;
+		const struct pod *pod;
+		const struct network *network;
+		const struct netns *netns;
+		const struct veth *veth;
+		const struct bridge *bridge;
+		const struct route *route;
+		const struct event *event;
+	};
+};
+struct object *object_ref(struct object *obj);
+void object_unref(struct object *obj);
+/** object_doc() - its bytes parsed, to build the next version from; NULL: no memory */
+struct doc *object_doc(const struct object *obj);
+
+struct state;
+struct state_observer {
+	/* after the commit, in order; @old NULL: added, @now NULL: deleted.  Borrowed. */
+	void (*changed)(void *arg, const struct object *old, const struct object *now);
+	void *arg;
+};
+
+int state_new(struct loop *loop, struct store *store, const struct node_config *conf,
+	      struct state **ret, char error[160]);         /* loads everything */
+void state_free(struct state *state);
+int state_observe(struct state *state, const struct state_observer *observer);  /* kept, at most 4 */
+
+struct hub *state_hub(struct state *state);
+struct ipam *state_ipam(struct state *state);
+const struct node_config *state_config(const struct state *state);
+uint64_t state_revision(const struct state *state);         /* of the last commit published */
+
+/** state_get() - the committed version, borrowed until the next turn; NULL: there is none */
+struct object *state_get(const struct state *state, const struct kind *kind, const char *ns,
+			 const char *name);
+/** state_accepted() - what the next write builds upon */
+struct object *state_accepted(const struct state *state, const struct kind *kind, const char *ns,
+			      const char *name);
+/** state_each() - committed objects in order of namespace, name; @ns NULL: all.  Non-zero stops. */
+int state_each(const struct state *state, const struct kind *kind, const char *ns,
+	       int (*each)(void *arg, struct object *obj), void *arg);
+size_t state_count(const struct state *state, const struct kind *kind);
+/** state_pick() - the committed object of a kind with this uid, or NULL */
+struct object *state_by_uid(const struct state *state, const char *uid);
+
+/*
+ * Transactions.  Build, then submit or drop.  Every function returns 0 or -ENOMEM, and what the
+ * comment says.
+ */
+struct txn;
+int txn_new(struct state *state, struct txn **ret);
+void txn_drop(struct txn *txn);                             /* takes claims in ipam back */
+DEFINE_CLEANUP(struct txn, txn_drop)
+
+/**
+ * txn_put() - write a document; sets metadata.resourceVersion in @doc
+ * @old: the accepted version it was built from, NULL: create
+ *
+ * When nothing but the revision would change (API-CONTRACT 5), nothing is written and *@ret is @old.
+ */
+int txn_put(struct txn *txn, const struct kind *kind, struct doc *doc, struct object *old,
+	    struct object **ret);
+/** txn_delete() - remove; keeps a tombstone for kinds with kernel state, until txn_teardown_done() */
+int txn_delete(struct txn *txn, struct object *obj, struct object **last);
+/** txn_claim_ip() - through ipam_take(); its errors are returned and nothing is claimed */
+int txn_claim_ip(struct txn *txn, const struct network *network, int family,
+		 const struct podnet_prefix *want, const char *owner, struct podnet_prefix *ret);
+/** txn_release_ips() - every address the pod holds, with the cool-down */
+int txn_release_ips(struct txn *txn, const struct pod *pod);
+/** txn_release_network() - blocks and addresses of a network that is deleted */
+int txn_release_network(struct txn *txn, const struct network *network);
+/**
+ * txn_submit() - hand to the store; the txn is gone
+ * @soft: only status that the kernel can tell again: no fsync
+ * @done: called after commit and publishing with 0, or with the error and its words
+ */
+void txn_submit(struct txn *txn, bool soft, void (*done)(void *arg, int rc, const char *error),
+		void *arg);
+
+/**
+ * Tombstones: deleted objects, and earlier versions of changed ones, whose kernel objects may
+ * still be there.  Loaded at start.
+ */
+int state_each_tombstone(const struct state *state,
+			 int (*each)(void *arg, struct object *last), void *arg);
+/** txn_teardown_done() - forget the tombstones of @uid up to revision @rev (soft is enough) */
+int txn_teardown_done(struct txn *txn, const char *uid, uint64_t rev);
+
+#endif
