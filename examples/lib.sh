@@ -1,0 +1,121 @@
+# shellcheck shell=sh
+# lib.sh - what the examples share; sourced, never run
+#
+# An example runs in a network and a mount namespace of its own: the machine's links, routes and
+# /run/netns stay untouched, and all that was made goes when the script ends, however it ends.
+
+top=$(cd "$(dirname "$0")" && while [ ! -f CMakeLists.txt ] || [ ! -d libpodnet ]; do cd ..; done && pwd)
+
+say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+die() { echo "$0: $*" >&2; exit 1; }
+
+# install ROLE... - the Debian packages of these roles that are not there yet
+install_packages() {
+	missing=
+	for role in "$@"; do
+		for package in $(sed -n "s/^$role //p" "$top/tests/packages"); do
+			[ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null)" = "ii " ] ||
+				missing="$missing $package"
+		done
+	done
+	[ -z "$missing" ] && return
+	say "installing$missing"
+	apt-get update -qq
+	# shellcheck disable=SC2086
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+}
+
+# find_netd - $NETD, or a build that is there, or a new one
+find_netd() {
+	[ -n "${NETD:-}" ] && return
+	NETD=$top/build/release/netd/netd
+	export NETD
+	[ -x "$NETD" ] && return
+	say "building"
+	cmake -S "$top" -B "$top/build/release" -G Ninja -DPODNET_TESTS=OFF >/dev/null
+	cmake --build "$top/build/release" | tail -1
+}
+
+# enter "$@" - run the script again in namespaces of its own, with lo up
+enter() {
+	[ "$(id -u)" = 0 ] || die "needs root, for namespaces"
+	[ -n "${PODNET_INSIDE:-}" ] && return
+	install_packages build show
+	find_netd
+	PODNET_INSIDE=$(mktemp -d)
+	export PODNET_INSIDE
+	status=0
+	unshare --net --mount --propagation private "$0" "$@" || status=$?
+	rm -rf "$PODNET_INSIDE"
+	exit $status
+}
+
+# start_netd [flags] - a netd for this namespace; stopped when the script ends
+start_netd() {
+	mkdir -p /run/netns "$PODNET_INSIDE/run" "$PODNET_INSIDE/state"
+	mountpoint -q /run/netns || mount -t tmpfs tmpfs /run/netns
+	mount --make-shared /run/netns
+	ip link set lo up
+	SOCKET=$PODNET_INSIDE/run/netd.sock
+	"$NETD" --config /dev/null --state-dir "$PODNET_INSIDE/state" --run-dir "$PODNET_INSIDE/run" \
+		--node-name "${NODE:-node1}" "$@" 2>"$PODNET_INSIDE/netd.log" &
+	netd_pid=$!
+	trap 'kill $netd_pid 2>/dev/null; wait $netd_pid 2>/dev/null' EXIT
+	tries=0
+	until curl -fs --unix-socket "$SOCKET" http://podnet/readyz >/dev/null; do
+		tries=$((tries + 1))
+		kill -0 $netd_pid 2>/dev/null && [ $tries -lt 200 ] ||
+			die "netd does not answer: $(tail -3 "$PODNET_INSIDE/netd.log")"
+		sleep 0.05
+	done
+}
+
+# api METHOD PATH [BODY] - one call; the answer on stdout, failing on a refusal
+api() {
+	curl -sS --fail-with-body --unix-socket "$SOCKET" -X "$1" ${3:+--data-binary "$3"} "http://podnet$2"
+}
+
+# post PATH BODY - show a wish and make it
+post() {
+	printf 'POST %s\n  %s\n' "$1" "$2"
+	api POST "$1" "$2" >"$PODNET_INSIDE/answer" || die "refused: $(cat "$PODNET_INSIDE/answer")"
+}
+
+# await PATH JQ - follow the object at PATH (collection/name) until the jq filter is true
+await() {
+	curl -sN --max-time 10 --unix-socket "$SOCKET" \
+		"http://podnet${1%/*}?watch=1&fieldSelector=metadata.name=${1##*/}" 2>/dev/null |
+		jq --unbuffered -c "select(.object | $2) | 1" | head -n 1 | grep -q 1 ||
+		die "$1 did not become $2: $(api GET "$1")"
+}
+
+# check WHAT COMMAND... - one connectivity check of the talk: PASSED or FAILED
+failures=0
+check() {
+	what=$1
+	shift
+	if "$@" >/dev/null 2>&1; then
+		printf '  %-52s PASSED\n' "$what"
+	else
+		printf '  %-52s FAILED\n' "$what"
+		failures=$((failures + 1))
+	fi
+}
+
+# the talk's check: one packet, one second to answer
+ping_from() {   # NAMESPACE|node ADDRESS
+	if [ "$1" = node ]; then
+		check "node -> $2" ping -c 1 -W 1 "$2"
+	else
+		check "$1 -> $2" ip netns exec "$1" ping -c 1 -W 1 "$2"
+	fi
+}
+
+# underlay ADDRESS/LEN - give the node an interface to the outside, as the talk's nodes have one
+underlay() {
+	ip link set lo up
+	ip link add underlay type veth peer name wire
+	ip addr add "$1" dev underlay
+	ip link set wire up
+	ip link set underlay up
+}
