@@ -33,6 +33,12 @@ struct nl {
 int nl_open(struct nl *nl, int protocol);
 /** nl_open_at() - the same in another namespace, by a helper thread that ends before the return */
 int nl_open_at(struct nl *nl, int protocol, int netns_fd);
+/**
+ * nl_listen() - a socket that is a member of multicast groups, with a receive buffer of @rcvbuf
+ * bytes (as much as allowed, where CAP_NET_ADMIN is missing)
+ */
+int nl_listen(struct nl *nl, int protocol, const uint32_t *groups, size_t n, int rcvbuf);
+/** nl_close() - a closed one (fd -1) is fine */
 void nl_close(struct nl *nl);
 
 /** One request of a batch, for its error. */
@@ -42,7 +48,7 @@ struct nl_op {
 	uint32_t at;                /* offset of its header in the batch */
 	int rc;                     /* after the send: 0 or negative errno */
 	uint8_t nfields;
-	struct { uint16_t off; const char *field; } fields[12];
+	struct { uint16_t off; const char *field; } fields[12];     /* in the order they were put */
 };
 
 struct nl_batch {
