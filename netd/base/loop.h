@@ -37,6 +37,7 @@ void loop_timer_free(struct loop_timer *t);
  */
 int loop_each_turn(struct loop *loop, int64_t (*before)(void *arg), void (*after)(void *arg),
 		   void *arg);
+void loop_each_turn_end(struct loop *loop, void *arg);     /* safe inside callbacks */
 
 int loop_run(struct loop *loop);            /* until loop_stop(); 0 or a negative errno */
 void loop_stop(struct loop *loop);          /* from a callback */

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * time.c - clocks, RFC 3339 times, random bytes and UUIDs
+ *
+ * Room: the two clocks and getrandom(2); nothing is kept.  May include: netd/base, libc.
+ */
+#include <errno.h>
+#include <netd/base/base.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <time.h>
+
+#define YEAR_1          (-62135596800LL)    /* 0001-01-01T00:00:00Z */
+#define YEAR_9999_END   253402300799LL
+
+int64_t now_realtime_s(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ts.tv_sec;
+}
+
+uint64_t now_monotonic_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+/* RFC 3339 has four digits for the year: what lies outside is shown as the nearest it can say. */
+void time_format(int64_t s, char buf[24])
+{
+	time_t t = s < YEAR_1 ? YEAR_1 : s > YEAR_9999_END ? YEAR_9999_END : s;
+	struct tm tm = { 0 };
+
+	gmtime_r(&t, &tm);
+	snprintf(buf, 24, "%04u-%02u-%02uT%02u:%02u:%02uZ", (tm.tm_year + 1900U) % 10000,
+		 (tm.tm_mon + 1U) % 100, tm.tm_mday % 100U, tm.tm_hour % 100U, tm.tm_min % 100U,
+		 tm.tm_sec % 100U);
+}
+
+/* Exactly @n digits; moves @p on.  -1 if there are fewer. */
+static int digits(const char **p, unsigned n)
+{
+	int value = 0;
+
+	for (; n; n--, (*p)++) {
+		if (**p < '0' || **p > '9')
+			return -1;
+		value = value * 10 + (**p - '0');
+	}
+	return value;
+}
+
+static bool literal(const char **p, char upper)
+{
+	if ((**p & ~0x20) != (upper & ~0x20) || !**p)
+		return false;
+	(*p)++;
+	return true;
+}
+
+static int month_days(int year, int month)
+{
+	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+	return month == 2 && leap ? 29 : days[month - 1];
+}
+
+/* "Z", or hours and minutes east of Greenwich; the text must end there. */
+static int parse_zone(const char *p, int *ret_s)
+{
+	int sign = *p == '-' ? -1 : 1, h, m;
+
+	*ret_s = 0;
+	if ((*p == 'Z' || *p == 'z') && !p[1])
+		return 0;
+	if (*p != '+' && *p != '-')
+		return -EINVAL;
+	p++;
+	h = digits(&p, 2);
+	if (h < 0 || h > 23 || *p++ != ':')
+		return -EINVAL;
+	m = digits(&p, 2);
+	if (m < 0 || m > 59 || *p)
+		return -EINVAL;
+	*ret_s = sign * (h * 3600 + m * 60);
+	return 0;
+}
+
+static bool parse_clock(const char **p, struct tm *tm)
+{
+	tm->tm_hour = digits(p, 2);
+	if (tm->tm_hour < 0 || tm->tm_hour > 23 || *(*p)++ != ':')
+		return false;
+	tm->tm_min = digits(p, 2);
+	if (tm->tm_min < 0 || tm->tm_min > 59 || *(*p)++ != ':')
+		return false;
+	tm->tm_sec = digits(p, 2);
+	return tm->tm_sec >= 0 && tm->tm_sec <= 60;     /* 60: a leap second */
+}
+
+int time_parse(const char *text, int64_t *s)
+{
+	const char *p = text;
+	struct tm tm = { 0 };
+	int year, month, zone;
+
+	year = digits(&p, 4);
+	if (year < 0 || *p++ != '-')
+		return -EINVAL;
+	month = digits(&p, 2);
+	if (month < 1 || month > 12 || *p++ != '-')
+		return -EINVAL;
+	tm.tm_mday = digits(&p, 2);
+	if (tm.tm_mday < 1 || tm.tm_mday > month_days(year, month) || !literal(&p, 'T'))
+		return -EINVAL;
+	if (!parse_clock(&p, &tm))
+		return -EINVAL;
+	if (*p == '.') {
+		if (p++, digits(&p, 1) < 0)
+			return -EINVAL;
+		while (*p >= '0' && *p <= '9')
+			p++;
+	}
+	if (parse_zone(p, &zone) < 0)
+		return -EINVAL;
+	tm.tm_year = year - 1900;
+	tm.tm_mon = month - 1;
+	*s = (int64_t)timegm(&tm) - zone;
+	return 0;
+}
+
+int random_bytes(void *p, size_t n)
+{
+	for (size_t done = 0; done < n;) {
+		ssize_t got = getrandom((char *)p + done, n - done, 0);
+
+		if (got < 0 && errno != EINTR)
+			return -errno;
+		done += got > 0 ? (size_t)got : 0;
+	}
+	return 0;
+}
+
+void uuid_make(char buf[37])
+{
+	uint8_t b[16];
+
+	/* getrandom(2) of 16 bytes has no way to fail on a kernel that has it; clocks stand in */
+	if (random_bytes(b, sizeof(b)) < 0) {
+		uint64_t t[2] = { now_monotonic_us(), (uint64_t)now_realtime_s() };
+
+		memcpy(b, t, sizeof(b));
+	}
+	b[6] = (b[6] & 0x0f) | 0x40;        /* RFC 4122: version 4 */
+	b[8] = (b[8] & 0x3f) | 0x80;        /* and its variant */
+	snprintf(buf, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+		 b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
+		 b[13], b[14], b[15]);
+}
