@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * request.c - one request from its first line to its answer
+ *
+ * Room: libmicrohttpd calls request_answer() once when the header is there, once per piece of the
+ * body, and once at the end; after a resume it calls again, and there the answer is queued.
+ * While suspended a connection is in nobody's epoll set, so who wants to know that the client is
+ * gone watches the descriptor for a hang-up meanwhile.  May include: netd/base, netd/metrics,
+ * libmicrohttpd.
+ */
+#include <errno.h>
+#include <netd/base/limits.h>
+#include <netd/http/server.h>
+#include <netd/metrics/metrics.h>
+#include <sys/socket.h>
+
+#define DROP_BYTES  (16 * LIMIT_BODY_BYTES)     /* who sends more is cut off without an answer */
+
+static int hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Decodes in place.  Text with a malformed escape, or one of NUL, stays as it was sent. */
+size_t request_unescape(void *cls, struct MHD_Connection *conn, char *s)
+{
+	char *out = s;
+
+	(void)cls;
+	(void)conn;
+	for (const char *p = strchr(s, '%'); p; p = strchr(p + 3, '%'))
+		if (hex(p[1]) < 0 || hex(p[2]) < 0 || (p[1] == '0' && p[2] == '0'))
+			return strlen(s);
+	for (const char *p = s; *p; p++) {
+		if (*p == '%') {
+			*out++ = (char)(hex(p[1]) << 4 | hex(p[2]));
+			p += 2;
+		} else {
+			*out++ = *p;
+		}
+	}
+	*out = '\0';
+	return (size_t)(out - s);
+}
+
+/* RFC 9112, 3.2.2: a server accepts the absolute form too. */
+static const char *path_of(struct arena *a, const char *url)
+{
+	const char *host;
+
+	if (*url == '/')
+		return arena_strdup(a, url);
+	host = strstr(url, "://");
+	if (!host)
+		return arena_printf(a, "/%s", url);
+	host = strchr(host + 3, '/');
+	return arena_strdup(a, host ? host : "/");
+}
+
+static int descriptor(struct MHD_Connection *conn)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	return info ? info->connect_fd : -1;
+}
+
+static struct request *request_new(struct http *http, struct MHD_Connection *conn,
+				   const char *url, const char *method)
+{
+	struct request *req = calloc(1, sizeof(*req));
+	struct ucred cred = { 0 };
+	socklen_t len = sizeof(cred);
+
+	if (!req)
+		return NULL;
+	req->path = path_of(&req->arena, url);
+	req->method = arena_strdup(&req->arena, method);
+	if (!req->path || !req->method) {
+		arena_fini(&req->arena);
+		free(req);
+		return NULL;
+	}
+	req->http = http;
+	req->conn = conn;
+	req->last = &req->headers;
+	req->started_us = now_monotonic_us();
+	if (getsockopt(descriptor(conn), SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
+		req->peer = (struct http_peer){ (uint32_t)cred.pid, cred.uid, cred.gid };
+	req->next = http->requests;
+	req->link = &http->requests;
+	if (req->next)
+		req->next->link = &req->next;
+	http->requests = req;
+	return req;
+}
+
+static bool body_add(struct request *req, const char *data, size_t len)
+{
+	size_t cap = req->cap ? req->cap : 1024;
+	char *body;
+
+	if (req->len + len > LIMIT_BODY_BYTES)
+		req->too_large = true;
+	if (req->too_large) {
+		req->dropped += len;
+		return req->dropped <= DROP_BYTES;
+	}
+	while (cap < req->len + len + 1)
+		cap *= 2;
+	if (cap != req->cap) {
+		body = realloc(req->body, cap);
+		if (!body)
+			return false;
+		req->body = body;
+		req->cap = cap;
+	}
+	memcpy(req->body + req->len, data, len);
+	req->len += len;
+	req->body[req->len] = '\0';
+	return true;
+}
+
+static enum MHD_Result queue_response(struct request *req)
+{
+	struct MHD_Response *response = take_ptr(req->response);
+	enum MHD_Result r;
+
+	if (req->stream)        /* a watch may be silent for long */
+		MHD_set_connection_option(req->conn, MHD_CONNECTION_OPTION_TIMEOUT, 0U);
+	r = MHD_queue_response(req->conn, req->code, response);
+	MHD_destroy_response(response);
+	return r;
+}
+
+/* The whole request is there, or the connection was resumed. */
+static enum MHD_Result proceed(struct request *req)
+{
+	if (req->state == REQUEST_READING) {
+		if (req->http->closing)
+			return MHD_NO;
+		if (req->too_large) {
+			free(req->body);
+			req->body = NULL;
+			req->len = 0;
+		}
+		req->state = REQUEST_HANDLING;
+		req->http->conf.handle(req->http->conf.arg, req);
+	}
+	switch (req->state) {
+	case REQUEST_ANSWERED:
+		return req->response ? queue_response(req) : MHD_NO;
+	case REQUEST_HANDLING:
+		req->state = REQUEST_WAITING;
+		MHD_suspend_connection(req->conn);
+		if (req->abort)
+			http_on_abort(req, req->abort, req->abort_arg);
+		return MHD_YES;
+	case REQUEST_WAITING:           /* resumed because the server ends */
+	case REQUEST_ABORTED:
+	case REQUEST_READING:
+		break;
+	}
+	return MHD_NO;
+}
+
+enum MHD_Result request_answer(void *cls, struct MHD_Connection *conn, const char *url,
+			       const char *method, const char *version, const char *data,
+			       size_t *len, void **con_cls)
+{
+	struct request *req = *con_cls;
+
+	(void)version;
+	if (!req) {
+		req = request_new(cls, conn, url, method);
+		*con_cls = req;
+		return req ? MHD_YES : MHD_NO;
+	}
+	if (*len && req->state == REQUEST_READING) {
+		bool ok = body_add(req, data, *len);
+
+		*len = 0;
+		return ok ? MHD_YES : MHD_NO;
+	}
+	return proceed(req);
+}
+
+void request_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
+		       enum MHD_RequestTerminationCode why)
+{
+	struct request *req = *con_cls;
+
+	(void)cls;
+	(void)conn;
+	(void)why;
+	if (!req)
+		return;
+	*con_cls = NULL;
+	loop_unwatch(req->hangup);
+	if (req->state == REQUEST_WAITING && req->abort)
+		req->abort(req->abort_arg);
+	if (req->response)
+		MHD_destroy_response(req->response);
+	if (req->stream)
+		stream_orphan(req->stream);
+	*req->link = req->next;
+	if (req->next)
+		req->next->link = req->link;
+	free(req->body);
+	arena_fini(&req->arena);
+	free(req);
+}
+
+void request_resume(struct request *req)
+{
+	loop_unwatch(take_ptr(req->hangup));
+	req->http->pending = true;
+	MHD_resume_connection(req->conn);
+}
+
+/* EPOLLHUP comes unasked, and only when both directions are shut: a half-closed client waits. */
+void request_watch_hangup(struct request *req, void (*fn)(void *arg, uint32_t events), void *arg)
+{
+	if (!req->hangup)
+		(void)loop_watch_fd(req->http->loop, descriptor(req->conn), 0, fn, arg,
+				    &req->hangup);
+}
+
+static void on_hangup(void *arg, uint32_t events)
+{
+	struct request *req = arg;
+
+	(void)events;
+	req->state = REQUEST_ABORTED;
+	req->abort(req->abort_arg);
+	request_resume(req);
+}
+
+void request_close(struct request *req)
+{
+	if (req->stream) {
+		stream_close(req->stream);
+		return;
+	}
+	if (req->state != REQUEST_WAITING)
+		return;
+	req->state = REQUEST_ABORTED;
+	if (req->abort)
+		req->abort(req->abort_arg);
+	request_resume(req);
+}
+
+const char *request_method(const struct request *req)
+{
+	return req->method;
+}
+
+const char *request_path(const struct request *req)
+{
+	return req->path;
+}
+
+struct lookup {
+	const char *name, *value;
+};
+
+static enum MHD_Result match(void *cls, enum MHD_ValueKind kind, const char *key, const char *value)
+{
+	struct lookup *l = cls;
+
+	(void)kind;
+	if (strcmp(key, l->name) != 0)      /* libmicrohttpd's own look-up ignores case */
+		return MHD_YES;
+	l->value = value ? value : "";
+	return MHD_NO;
+}
+
+const char *request_query(const struct request *req, const char *name)
+{
+	struct lookup l = { .name = name };
+
+	MHD_get_connection_values(req->conn, MHD_GET_ARGUMENT_KIND, match, &l);
+	return l.value;
+}
+
+bool request_query_bool(const struct request *req, const char *name)
+{
+	const char *value = request_query(req, name);
+
+	return value && strcmp(value, "0") != 0 && strcasecmp(value, "false") != 0;
+}
+
+const char *request_header(const struct request *req, const char *name)
+{
+	return MHD_lookup_connection_value(req->conn, MHD_HEADER_KIND, name);
+}
+
+const char *request_body(const struct request *req, size_t *len)
+{
+	*len = req->len;
+	return req->body ? req->body : "";
+}
+
+const struct http_peer *request_peer(const struct request *req)
+{
+	return &req->peer;
+}
+
+bool request_too_large(const struct request *req)
+{
+	return req->too_large;
+}
+
+struct arena *request_arena(struct request *req)
+{
+	return &req->arena;
+}
+
+uint64_t request_started_us(const struct request *req)
+{
+	return req->started_us;
+}
+
+void http_header(struct request *req, const char *name, const char *value)
+{
+	struct header *h = arena_alloc(&req->arena, sizeof(*h));
+
+	if (!h)
+		return;
+	h->name = arena_strdup(&req->arena, name);
+	h->value = arena_strdup(&req->arena, value);
+	if (!h->name || !h->value)
+		return;
+	*req->last = h;
+	req->last = &h->next;
+}
+
+/* A @response of NULL means that memory ran out: the connection is closed without an answer. */
+void request_finish(struct request *req, unsigned code, struct MHD_Response *response,
+		    const char *content_type)
+{
+	bool waiting = req->state == REQUEST_WAITING;
+
+	if (req->state != REQUEST_HANDLING && !waiting) {
+		if (response)
+			MHD_destroy_response(response);
+		return;
+	}
+	if (response && content_type)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+	for (const struct header *h = req->headers; response && h; h = h->next)
+		MHD_add_response_header(response, h->name, h->value);
+	req->response = response;
+	req->code = code;
+	req->state = REQUEST_ANSWERED;
+	metric_add(METRIC_HTTP_REQUESTS, 1);
+	if (code >= 400)
+		metric_add(METRIC_HTTP_ERRORS, 1);
+	metric_time(METRIC_TIME_REQUEST, now_monotonic_us() - req->started_us);
+	if (waiting)
+		request_resume(req);
+}
+
+static void unref(void *arg)
+{
+	bytes_unref(arg);
+}
+
+void http_reply(struct request *req, unsigned code, const char *content_type, struct bytes *body)
+{
+	struct MHD_Response *response;
+
+	if (body)
+		response = MHD_create_response_from_buffer_with_free_callback_cls(
+			body->len, body->data, unref, body);
+	else
+		response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+	if (!response)
+		bytes_unref(body);
+	request_finish(req, code, response, content_type);
+}
+
+void http_on_abort(struct request *req, void (*fn)(void *arg), void *arg)
+{
+	req->abort = fn;
+	req->abort_arg = arg;
+	if (req->state == REQUEST_WAITING)
+		request_watch_hangup(req, on_hangup, req);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * socket.c - the listening Unix socket
+ *
+ * Room: one path in the file system.  The socket is bound beside its path and renamed there when it
+ * has its mode and group, so nobody connects to one that is half made.  A socket that somebody
+ * listens on is never taken away.  May include: netd/base, libc.
+ */
+#include <errno.h>
+#include <grp.h>
+#include <netd/http/server.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#define BACKLOG 512
+
+static int address(const char *path, const char *suffix, struct sockaddr_un *sa)
+{
+	int n = snprintf(sa->sun_path, sizeof(sa->sun_path), "%s%s", path, suffix);
+
+	sa->sun_family = AF_UNIX;
+	return n < 0 || (size_t)n >= sizeof(sa->sun_path) ? -ENAMETOOLONG : 0;
+}
+
+/* 0: the path is free to be replaced.  Only a refusal proves that nobody listens. */
+static int probe(const struct sockaddr_un *sa)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+
+	if (lstat(sa->sun_path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0 || errno == EAGAIN)
+		return -EADDRINUSE;
+	return errno == ECONNREFUSED || errno == ENOENT ? 0 : -errno;
+}
+
+/* The group is a wish: a system without it has a socket for root alone. */
+static void give_to_group(const char *path, const char *group)
+{
+	char buf[4096];
+	struct group gr, *found = NULL;
+
+	if (!group || getgrnam_r(group, &gr, buf, sizeof(buf), &found) != 0 || !found)
+		return;
+	if (chown(path, (uid_t)-1, found->gr_gid) < 0)
+		return;
+}
+
+static int place(int fd, const struct sockaddr_un *temp, const struct sockaddr_un *sa,
+		 const char *group, struct stat *file)
+{
+	if (chmod(temp->sun_path, 0660) < 0)
+		return -errno;
+	give_to_group(temp->sun_path, group);
+	if (listen(fd, BACKLOG) < 0)
+		return -errno;
+	if (stat(temp->sun_path, file) < 0 || rename(temp->sun_path, sa->sun_path) < 0)
+		return -errno;
+	return 0;
+}
+
+int socket_listen(const char *path, const char *group, int *ret, struct stat *file)
+{
+	struct sockaddr_un sa = { 0 }, temp = { 0 };
+	_cleanup_close_ int fd = -1;
+	char suffix[24];
+	int r;
+
+	snprintf(suffix, sizeof(suffix), ".%ld", (long)getpid());
+	if (address(path, "", &sa) < 0 || address(path, suffix, &temp) < 0)
+		return -ENAMETOOLONG;
+	r = probe(&sa);
+	if (r < 0)
+		return r;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	unlink(temp.sun_path);      /* of an earlier process that had our number */
+	if (bind(fd, (const struct sockaddr *)&temp, sizeof(temp)) < 0)
+		return -errno;
+	r = place(fd, &temp, &sa, group, file);
+	if (r < 0) {
+		unlink(temp.sun_path);
+		return r;
+	}
+	*ret = take_fd(fd);
+	return 0;
+}
+
+/* Only what we made: another netd may have replaced it meanwhile. */
+void socket_unlink(const char *path, const struct stat *file)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == 0 && st.st_dev == file->st_dev && st.st_ino == file->st_ino)
+		unlink(path);
+}
