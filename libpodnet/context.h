@@ -14,6 +14,7 @@ struct podnet {
 	struct nl rt;               /* NETLINK_ROUTE, in the context's namespace */
 	struct nl nft;              /* NETLINK_NETFILTER; opened at first use, fd -1 before */
 	int netns_fd;               /* the context's namespace */
+	uint64_t netns_dev, netns_ino;      /* fstat(2) of it: the device is that of all namespaces */
 	char owner[16];
 	char *netns_dir, *run_dir;
 	uint8_t protocol;
@@ -28,6 +29,7 @@ struct podnet {
 	int records_fd;             /* <run_dir>/netns, or -1 */
 	char boot[9];               /* first 8 hex digits of the boot id, or "" */
 	bool pins_ready;            /* netns_dir is a shared mount point */
+	char scope[64];             /* backs what podnet_netns_get() returned last */
 };
 
 /**

@@ -28,7 +28,7 @@ extern "C" {
 
 /** A namespace to make.  Zero-initialise. */
 struct podnet_netns {
-	const char *name;           /* a file name under netns_dir, 1..255 bytes, no '/' */
+	const char *name;           /* under netns_dir: 1..255 bytes, no '/', not "pid:.." or "fd:.." */
 	const char *scope;          /* whose it is: recorded with it, 0..63 bytes; see plan.h */
 };
 
@@ -60,7 +60,12 @@ PODNET_API int podnet_netns_ensure(struct podnet *ctx, const struct podnet_netns
  */
 PODNET_API int podnet_netns_absent(struct podnet *ctx, const char *name, struct podnet_error *err);
 
-/** podnet_netns_get() - look at one.  Return: 0 or -ENOENT. */
+/**
+ * podnet_netns_get() - look at one
+ * @ret: its name is the caller's, its scope is good until the next call with @ctx
+ *
+ * Return: 0 or -ENOENT.
+ */
 PODNET_API int podnet_netns_get(struct podnet *ctx, const char *name, struct podnet_netns_info *ret,
 				struct podnet_error *err);
 
