@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * link.h - network devices and their limits, to and from rtnetlink messages
+ *
+ * Room: bytes and structs; sends nothing.  May include: nl, base, include/podnet.
+ */
+#ifndef PN_LINK_H
+#define PN_LINK_H
+
+#include <libpodnet/link/object.h>
+
+/** A link as one message tells it. */
+struct pn_link_seen {
+	struct pn_obj obj;              /* link: the kernel's name; dev.master and dev.peer empty */
+	uint32_t master, peer, group;
+	bool running;
+	char kind[16];
+	char alias[256];
+};
+
+/** pn_link_check() - a spec as it must be.  Return: 0 or -EINVAL with the field. */
+int pn_link_check(const struct podnet_link *spec, const char *step, struct podnet_error *err);
+/** pn_ifname_ok() - 1..15 bytes, no '/', ':' or blank, not "." or ".." */
+bool pn_ifname_ok(const char *name);
+/** pn_link_parse() - an RTM_NEWLINK.  Return: 0, or -EPROTO for anything else. */
+int pn_link_parse(const struct nlmsghdr *nlh, struct pn_link_seen *ret);
+/** pn_link_request() - RTM_GETLINK by @index, or by @name where @index is 0 */
+struct nlmsghdr *pn_link_request(void *buf, uint32_t index, const char *name);
+
+/** pn_put_link_mark() - only alias and group of a link that exists; NULL and 0 leave it */
+void pn_put_link_mark(const struct pn_put *p, const char *alias, uint32_t group);
+/** pn_put_link_settle() - wait until the kernel has noticed the carrier (it does so before it answers) */
+void pn_put_link_settle(const struct pn_put *p);
+/** pn_put_group_del() - delete all links of a group at once */
+void pn_put_group_del(const struct pn_put *p, uint32_t group);
+
+/** pn_put_*_info() - IFLA_LINKINFO of a creating message */
+void pn_put_veth_info(const struct pn_put *p, const struct pn_obj *obj);
+void pn_put_bridge_info(const struct pn_put *p, const struct pn_obj *obj);
+void pn_put_ifb_info(const struct pn_put *p);
+/** pn_put_link_common() - what the creating message says of either end */
+void pn_put_link_common(const struct pn_put *p, const struct pn_obj *obj);
+
+/** pn_limit_ifb() - name of the ifb device that takes what arrives on @link */
+void pn_limit_ifb(const char *link, char ret[PODNET_IFNAME_SIZE]);
+/** pn_limit_burst() - the burst of a limit that does not say one */
+uint32_t pn_limit_burst(uint64_t rate);
+/** pn_limit_request() - RTM_GETQDISC of the root of a link */
+struct nlmsghdr *pn_limit_request(void *buf, uint32_t index);
+/** pn_limit_parse() - an RTM_NEWQDISC.  Return: 1: our bucket; 0: the kernel's own; -EEXIST: another's. */
+int pn_limit_parse(const struct nlmsghdr *nlh, struct pn_obj *ret);
+/** pn_limit_near() - the same burst, for the kernel keeps it rounded */
+bool pn_limit_near(uint32_t a, uint32_t b);
+/** pn_ingress_request(), pn_ingress_parse() - is there an ingress qdisc */
+struct nlmsghdr *pn_ingress_request(void *buf, uint32_t index);
+bool pn_ingress_parse(const struct nlmsghdr *nlh);
+/** pn_filter_request() - dump of the filters of an ingress */
+struct nlmsghdr *pn_filter_request(void *buf, uint32_t index);
+/** pn_filter_parse() - Return: 1: our redirection, @to receives the ifindex it leads to; 0: not ours */
+int pn_filter_parse(const struct nlmsghdr *nlh, uint32_t *to);
+
+#endif
