@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""test_drift.py - what somebody changes in the kernel is put back, and an Event says so"""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from node import *              # noqa: E402, F403  pylint: disable=wildcard-import
+
+
+NODE = Node()
+
+
+def setup():
+    NODE.start()
+    client = NODE.client
+    client.post(PODS, pod("a"))
+    client.post(PODS, pod("b"))
+    client.post(V1 + "/networknamespaces", {"metadata": {"name": "con"}})
+    client.post(V1 + "/bridges", {"metadata": {"name": "br0"},
+                                  "spec": {"addresses": ["172.16.0.1/24"], "mtu": 1400}})
+    client.post(V1 + "/veths", {"metadata": {"name": "con"}, "spec": {"ends": [
+        {"name": "veth1", "bridge": "br0"},
+        {"name": "veth2", "networkNamespace": "con", "addresses": ["172.16.0.2/24"]}]}})
+    client.post(V1 + "/routes", {"metadata": {"name": "con"}, "spec": {
+        "networkNamespace": "con", "destination": "default", "gateway": "172.16.0.1"}})
+    for url in ("/networknamespaces/con", "/bridges/br0", "/veths/con", "/routes/con"):
+        NODE.await_ready(V1 + url)
+    for name in "ab":
+        NODE.await_running(name)
+
+
+def host_link(name):
+    uid = NODE.client.get(PODS + "/" + name)["metadata"]["uid"]
+    return next(l["ifname"] for l in ip_json("link show") if l.get("ifalias", "").endswith(uid))
+
+
+def address(name):
+    return NODE.client.get(PODS + "/" + name)["status"]["podIP"]
+
+
+def pod_reachable():
+    return pings("a.default", address("b")) and pings("b.default", address("a")) \
+        and pings(None, address("a"))
+
+
+def con_reachable():
+    return pings("con", "172.16.0.1") and pings(None, "172.16.0.2")
+
+
+# what is done to the kernel, who must be repaired, and how one sees that it was
+ROWS = [
+    ("host end of a pod deleted", lambda: run("ip link del " + host_link("a")), "a", pod_reachable),
+    ("link inside a pod deleted", lambda: run("ip link del eth0", netns="a.default"), "a", pod_reachable),
+    ("address inside a pod deleted",
+     lambda: run("ip addr del %s/32 dev eth0" % address("a"), netns="a.default"), "a", pod_reachable),
+    ("routes inside a pod flushed", lambda: run("ip route flush table main", netns="a.default"), "a", pod_reachable),
+    ("neighbours inside a pod flushed",
+     lambda: run("ip neigh flush nud permanent", netns="a.default"), "a", pod_reachable),
+    ("route to a pod deleted", lambda: run("ip route del " + address("a")), "a", pod_reachable),
+    ("host end of a pod down", lambda: run("ip link set %s down" % host_link("a")), "a", pod_reachable),
+    ("link inside a pod down", lambda: run("ip link set eth0 down", netns="a.default"), "a", pod_reachable),
+    ("mtu of a pod's link changed", lambda: run("ip link set eth0 mtu 900", netns="a.default"), "a",
+     lambda: ip_json("link show eth0", "a.default")[0]["mtu"] != 900),
+    ("mtu of the host's end changed", lambda: run("ip link set %s mtu 900" % host_link("a")), "a",
+     lambda: ip_json("link show " + host_link("a"))[0]["mtu"] != 900),
+    ("namespace of a pod unpinned", lambda: run("ip netns del a.default"), "a", pod_reachable),
+    ("nft table deleted", lambda: run("nft delete table inet podnet"), "node1",
+     lambda: "masquerade" in run("nft list table inet podnet")),
+    ("ruleset flushed", lambda: run("nft flush ruleset"), "node1",
+     lambda: "masquerade" in run("nft list table inet podnet")),
+    ("bridge deleted", lambda: run("ip link del br0"), "br0", con_reachable),
+    ("bridge's address deleted", lambda: run("ip addr del 172.16.0.1/24 dev br0"), "br0", con_reachable),
+    ("bridge's mtu changed", lambda: run("ip link set br0 mtu 1300"), "br0",
+     lambda: ip_json("link show br0")[0]["mtu"] == 1400),
+    ("veth deleted", lambda: run("ip link del veth1"), "con", con_reachable),
+    ("veth taken from its bridge", lambda: run("ip link set veth1 nomaster"), "con", con_reachable),
+    ("declared route deleted", lambda: run("ip route del default", netns="con"), "con",
+     lambda: "default" in run("ip -n con route")),
+    ("declared namespace deleted", lambda: run("ip netns del con"), "con", con_reachable),
+]
+
+
+def repaired(row):
+    says, damage, name, check = row
+    before = NODE.metric("podnet_drift_repaired_total")
+    revision = NODE.client.get("/api/v1/events")["metadata"]["resourceVersion"]
+    watch = NODE.watch("/api/v1/events?resourceVersion=" + revision)
+    damage()
+    watch.until(lambda e: e["object"].get("reason") == "Repaired"
+                and e["object"]["involvedObject"]["name"] == name)
+    watch.close()
+    eventually(says + ": in order again", check)
+    assert NODE.metric("podnet_drift_repaired_total") > before, says
+
+
+def make_test(row):
+    def test():
+        repaired(row)
+    test.__name__ = row[0].replace(" ", "_").replace("'", "")
+    return test
+
+
+def what_is_foreign_inside_a_pod_stays():
+    run("ip link add name extra type veth peer name extra2", netns="a.default")
+    run("ip addr add 192.0.2.1/32 dev eth0", netns="a.default")
+    run("ip link set eth0 down", netns="a.default")
+    eventually("eth0 up", pod_reachable)
+    assert "extra" in run("ip link show extra", netns="a.default")
+
+
+def nothing_to_do_makes_no_change():
+    NODE.stop()
+    NODE.start()
+    assert NODE.metric("podnet_kernel_operations_total") == 0, NODE.tail()
+
+
+if __name__ == "__main__":
+    setup()
+    main([make_test(row) for row in ROWS] + [what_is_foreign_inside_a_pod_stays,
+                                             nothing_to_do_makes_no_change])

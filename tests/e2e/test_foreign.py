@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""test_foreign.py - what is not ours is never changed or deleted, also when it looks alike"""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from node import *              # noqa: E402, F403  pylint: disable=wildcard-import
+
+NODE = Node()
+
+
+def snapshot():
+    """What the foreign things look like, in one text."""
+    return (run("ip -o link show pnaaaaaaaaaaaaa") + run("ip -o -4 addr show pnaaaaaaaaaaaaa")
+            + run("ip -o link show alike") + run("ip route show table all 198.51.100.0/24")
+            + run("ip route show table all 198.51.101.0/24") + run("nft list table inet podnet-x")
+            + run("ip -n x.default -o link show lo") + run("ip rule list pref 142"))
+
+
+def setup():
+    run("ip link add pnaaaaaaaaaaaaa type veth peer name alike")
+    run("ip link set alike alias podnet:nets:0000")
+    run("ip addr add 192.0.2.1/24 dev pnaaaaaaaaaaaaa")
+    run("ip link set pnaaaaaaaaaaaaa up")
+    run("ip link set alike up")
+    run("ip route add 198.51.100.0/24 dev pnaaaaaaaaaaaaa")
+    run("ip route add 198.51.101.0/24 via 192.0.2.9 proto 80")
+    run("ip rule add pref 142 to 198.51.100.0/24 table 142")
+    run("ip netns add x.default")
+    run("ip netns add alien")
+    run("nft add table inet podnet-x")
+    NODE.start()
+
+
+def foreign_things_stay():
+    before = snapshot()
+    NODE.client.post(PODS, pod("mine"))
+    NODE.await_running("mine")
+    run("ip link del eth0", netns="mine.default")
+    eventually("repaired", lambda: pings(None, NODE.client.get(PODS + "/mine")["status"]["podIP"]))
+    NODE.client.delete(PODS + "/mine")
+    eventually("gone", lambda: "mine.default" not in namespaces())
+    NODE.stop()
+    NODE.start()
+    assert snapshot() == before
+
+
+def a_pod_whose_namespace_is_taken_says_so():
+    NODE.client.post(PODS, pod("x"))
+    got = NODE.await_object(PODS + "/x", lambda o: any(
+        c["status"] == "False" and "x.default" in c.get("message", "")
+        for c in o["status"].get("conditions", [])))
+    assert got["status"]["phase"] == "Pending", got
+    inode = os.stat("/run/netns/x.default").st_ino
+    NODE.client.delete(PODS + "/x")
+    eventually("deleted", lambda: not NODE.client.get(PODS)["items"])
+    NODE.stop()
+    NODE.start()
+    assert os.stat("/run/netns/x.default").st_ino == inode
+
+
+def a_bridge_whose_name_is_taken_says_so():
+    NODE.client.post(V1 + "/bridges", {"metadata": {"name": "alike"}, "spec": {}})
+    got = NODE.await_ready(V1 + "/bridges/alike", "False")
+    assert "alike" in got["status"]["conditions"][0]["message"], got
+    NODE.client.delete(V1 + "/bridges/alike")
+    run("ip link show alike")
+
+
+def a_route_that_is_taken_says_so():
+    NODE.client.post(V1 + "/routes", {"metadata": {"name": "r"}, "spec": {
+        "destination": "198.51.101.0/24", "interface": "pnaaaaaaaaaaaaa"}})
+    NODE.await_ready(V1 + "/routes/r", "False")
+    NODE.client.delete(V1 + "/routes/r")
+    assert "proto 80" in run("ip route show 198.51.101.0/24").replace("calico", "80")
+
+
+def a_conflict_that_ends_is_resolved():
+    NODE.client.post(V1 + "/bridges", {"metadata": {"name": "late"}, "spec": {}})
+    NODE.await_ready(V1 + "/bridges/late")
+    NODE.client.delete(V1 + "/bridges/late")
+    eventually("gone", lambda: "late" not in run("ip -br link"))
+    run("ip link add late type bridge")
+    NODE.client.post(V1 + "/bridges", {"metadata": {"name": "late"}, "spec": {}})
+    NODE.await_ready(V1 + "/bridges/late", "False")
+    run("ip link del late")
+    NODE.await_ready(V1 + "/bridges/late")
+    NODE.client.delete(V1 + "/bridges/late")
+
+
+def purge_takes_ours_and_nothing_else():
+    NODE.client.post(PODS, pod("p"))
+    NODE.await_running("p")
+    before = snapshot()
+    NODE.stop()
+    run(NODE.netd, "--config", "/dev/null", "--state-dir", NODE.dir + "/state", "--run-dir",
+        NODE.dir, "--purge")
+    assert snapshot() == before
+    assert namespaces() == ["alien", "x.default"], namespaces()
+    eventually("links gone", lambda: not our_links())
+    assert "inet podnet\n" not in run("nft list tables"), run("nft list tables")
+    assert not run("ip route show table all proto 142"), run("ip route show table all proto 142")
+    assert not run("ip -6 route show table all proto 142")
+    assert "169.254.1.1" not in run("ip addr show lo")
+
+
+if __name__ == "__main__":
+    setup()
+    main([foreign_things_stay, a_pod_whose_namespace_is_taken_says_so,
+          a_bridge_whose_name_is_taken_says_so, a_route_that_is_taken_says_so,
+          a_conflict_that_ends_is_resolved, purge_takes_ours_and_nothing_else])

@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""node.py - a netd in a node of its own, for tests that talk HTTP and send packets
+
+Room: starting, stopping and killing netd, speaking to it, and looking at the kernel beside it.
+A test is run by tests/lib/sandbox, which gives it network, mount and PID namespaces of its own, so
+whatever it leaves behind, also when it is killed, goes with it.
+"""
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+DEADLINE = float(os.environ.get("PODNET_TEST_DEADLINE", "60"))
+
+
+class Refused(Exception):
+    """An answer of 400 and above: .code and .status, the decoded body."""
+
+    def __init__(self, code, status):
+        super().__init__("%d %s" % (code, status))
+        self.code, self.status = code, status
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path, timeout=DEADLINE):
+        super().__init__("podnet", timeout=timeout)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class Client:
+    """One keep-alive connection."""
+
+    def __init__(self, path):
+        self.conn = UnixConnection(path)
+        self.path = path
+
+    def raw(self, method, url, body=None, headers=None):
+        """(code, headers, bytes) of one request."""
+        if body is not None and not isinstance(body, (str, bytes)):
+            body = json.dumps(body)
+        self.conn.request(method, url, body, headers or {})
+        answer = self.conn.getresponse()
+        return answer.status, answer.headers, answer.read()
+
+    def call(self, method, url, body=None, headers=None):
+        """The decoded answer, or Refused."""
+        code, _, text = self.raw(method, url, body, headers)
+        answer = json.loads(text)
+        if code >= 400:
+            raise Refused(code, answer)
+        return answer
+
+    def get(self, url):
+        return self.call("GET", url)
+
+    def post(self, url, body):
+        return self.call("POST", url, body)
+
+    def put(self, url, body):
+        return self.call("PUT", url, body)
+
+    def patch(self, url, body):
+        return self.call("PATCH", url, body, {"Content-Type": "application/merge-patch+json"})
+
+    def delete(self, url, body=None):
+        return self.call("DELETE", url, body)
+
+    def close(self):
+        self.conn.close()
+
+
+class Watch:
+    """A watch stream; next() gives one event, waiting for it."""
+
+    def __init__(self, path, url):
+        self.conn = UnixConnection(path)
+        self.conn.request("GET", url + ("&" if "?" in url else "?") + "watch=1")
+        self.answer = self.conn.getresponse()
+        if self.answer.status != 200:
+            raise Refused(self.answer.status, json.loads(self.answer.read()))
+
+    def next(self):
+        line = self.answer.readline()
+        return json.loads(line) if line else None
+
+    def until(self, wanted):
+        """The first event for which wanted(event) is true."""
+        while True:
+            event = self.next()
+            if event is None:
+                raise AssertionError("the watch ended before what was waited for")
+            if wanted(event):
+                return event
+
+    def close(self):
+        self.conn.close()
+
+
+PODS = "/api/v1/namespaces/default/pods"
+V1 = "/apis/podnet.dev/v1"
+
+
+def pod(name, annotations=None, **spec):
+    meta = {"name": name}
+    if annotations:
+        meta["annotations"] = annotations
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta,
+            "spec": dict({"containers": []}, **spec)}
+
+
+class Node:
+    """A netd and its directories; the kernel around it is the test's own namespace."""
+
+    def __init__(self, netd=None, flags=()):
+        self.netd = netd or os.environ["NETD"]
+        self.dir = tempfile.mkdtemp(prefix="podnet-test-")
+        self.socket = self.dir + "/netd.sock"
+        self.flags = list(flags)
+        self.log = open(self.dir + "/log", "ab")
+        self.process = None
+        self.client = None
+
+    def start(self, env=None, ready=True):
+        args = [self.netd, "--config", "/dev/null", "--node-name", "node1",
+                "--state-dir", self.dir + "/state", "--run-dir", self.dir,
+                "--socket", self.socket] + self.flags
+        self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=self.log,
+                                        stderr=self.log, env=dict(os.environ, **(env or {})))
+        if ready:
+            self.wait_ready()
+        return self
+
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def wait_ready(self):
+        """Until /readyz says ok; netd makes its socket at start, so there is no event to wait for."""
+        end = time.monotonic() + DEADLINE
+        while time.monotonic() < end and self.alive():
+            try:
+                client = Client(self.socket)
+                if client.raw("GET", "/readyz")[0] == 200:
+                    self.client = client
+                    return
+                client.close()
+            except (OSError, http.client.HTTPException):
+                pass
+            time.sleep(0.01)
+        raise AssertionError("netd is not ready:\n" + self.tail())
+
+    def tail(self, lines=30):
+        self.log.flush()
+        with open(self.dir + "/log", errors="replace") as log:
+            return "".join(log.readlines()[-lines:])
+
+    def kill(self, how=signal.SIGKILL):
+        if self.alive():
+            self.process.send_signal(how)
+        if self.process:
+            self.process.wait()
+        if self.client:
+            self.client.close()
+        return self.process.returncode if self.process else None
+
+    def stop(self):
+        """A clean stop; anything but exit status 0 is a failure (a sanitizer's report, say)."""
+        code = self.kill(signal.SIGTERM)
+        assert code in (0, None), "netd ended with %s:\n%s" % (code, self.tail(80))
+
+    def watch(self, url):
+        return Watch(self.socket, url)
+
+    def await_object(self, url, wanted):
+        """Follow one object by a watch until wanted(object); returns it."""
+        collection, name = url.rsplit("/", 1)
+        watch = self.watch("%s?fieldSelector=metadata.name=%s" % (collection, name))
+        try:
+            return watch.until(lambda e: e["type"] in ("ADDED", "MODIFIED")
+                               and wanted(e["object"]))["object"]
+        finally:
+            watch.close()
+
+    def await_running(self, name, collection=PODS):
+        return self.await_object(collection + "/" + name,
+                                 lambda o: o.get("status", {}).get("phase") == "Running")
+
+    def await_ready(self, url, status="True"):
+        return self.await_object(url, lambda o: any(
+            c["type"] == "Ready" and c["status"] == status
+            for c in o.get("status", {}).get("conditions", [])))
+
+    def metric(self, name):
+        text = self.client.raw("GET", "/metrics")[2].decode()
+        for line in text.splitlines():
+            if line.startswith(name + " "):
+                return float(line.split()[1])
+        raise AssertionError("no metric " + name)
+
+
+def run(*args, check=True, netns=None):
+    """A command, words or one string; its output."""
+    words = args[0].split() if len(args) == 1 else list(args)
+    if netns:
+        words = ["ip", "netns", "exec", netns] + words
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True)
+    if check and done.returncode:
+        raise AssertionError("%s: exit %d\n%s" % (" ".join(words), done.returncode, done.stdout))
+    return done.stdout
+
+
+def ip_json(args, netns=None):
+    words = ["ip", "-json"] + (["-n", netns] if netns else []) + args.split()
+    return json.loads(subprocess.run(words, stdout=subprocess.PIPE, check=True).stdout or b"[]")
+
+
+def pings(netns, address, count=1):
+    words = ["ping", "-c", str(count), "-W", "2", "-i", "0.2", address]
+    if netns:
+        words = ["ip", "netns", "exec", netns] + words
+    return subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+
+
+def namespaces():
+    return sorted(os.listdir("/run/netns"))
+
+
+def our_links():
+    return sorted(l["ifname"] for l in ip_json("link show")
+                  if l.get("ifalias", "").startswith("podnet:netd:")
+                  and not l["ifalias"].endswith(":pool"))
+
+
+def eventually(what, condition):
+    """For what the kernel does by itself and does not announce, such as destroying a namespace."""
+    end = time.monotonic() + DEADLINE
+    while time.monotonic() < end:
+        if condition():
+            return
+        time.sleep(0.005)
+    raise AssertionError("never: " + what)
+
+
+def main(tests):
+    """Run the functions given on the command line, or all; one line each, ctest's plain ending."""
+    chosen = [t for t in tests if not sys.argv[1:] or t.__name__ in sys.argv[1:]]
+    failed = 0
+    for test in chosen:
+        try:
+            test()
+            print("ok   %s" % test.__name__, flush=True)
+        except Exception as err:            # pylint: disable=broad-except
+            import traceback
+            traceback.print_exc()
+            print("FAIL %s: %s" % (test.__name__, err), flush=True)
+            failed += 1
+    print("%d passed, %d failed" % (len(chosen) - failed, failed))
+    sys.exit(failed > 0)
