@@ -54,6 +54,11 @@ struct state_observer {
 int state_new(struct loop *loop, struct store *store, const struct node_config *conf,
 	      struct state **ret, char error[160]);         /* loads everything */
 void state_free(struct state *state);
+/**
+ * state_close() - before store_close() and before the observers go: nobody is told of what commits
+ * from now on, and a transaction submitted from now on fails at once with -ESHUTDOWN
+ */
+void state_close(struct state *state);
 int state_observe(struct state *state, const struct state_observer *observer);  /* kept, at most 4 */
 
 struct hub *state_hub(struct state *state);
@@ -70,8 +75,14 @@ struct object *state_accepted(const struct state *state, const struct kind *kind
 /** state_each() - committed objects in order of namespace, name; @ns NULL: all.  Non-zero stops. */
 int state_each(const struct state *state, const struct kind *kind, const char *ns,
 	       int (*each)(void *arg, struct object *obj), void *arg);
+/** state_each_accepted() - the same over the accepted versions; @each may delete, not create */
+int state_each_accepted(const struct state *state, const struct kind *kind, const char *ns,
+			int (*each)(void *arg, struct object *obj), void *arg);
 size_t state_count(const struct state *state, const struct kind *kind);
-/** state_pick() - the committed object of a kind with this uid, or NULL */
+/** state_set_node() - this node's uid, the owner of the blocks it claims; state_new() sets it
+ * when the Node is there already */
+int state_set_node(struct state *state, const char *uid);
+/** state_by_uid() - the committed object with this uid, or NULL */
 struct object *state_by_uid(const struct state *state, const char *uid);
 
 /*
@@ -88,14 +99,22 @@ DEFINE_CLEANUP(struct txn, txn_drop)
  * @old: the accepted version it was built from, NULL: create
  *
  * When nothing but the revision would change (API-CONTRACT 5), nothing is written and *@ret is @old.
+ * metadata.generation counts the changes of spec.  -EINVAL: @doc does not decode.  *@ret is
+ * borrowed until the transaction is gone.
  */
 int txn_put(struct txn *txn, const struct kind *kind, struct doc *doc, struct object *old,
 	    struct object **ret);
-/** txn_delete() - remove; keeps a tombstone for kinds with kernel state, until txn_teardown_done() */
+/**
+ * txn_delete() - remove, and release the addresses of a Pod and the blocks of a Network; keeps a
+ * tombstone for kinds with kernel state, until txn_teardown_done()
+ */
 int txn_delete(struct txn *txn, struct object *obj, struct object **last);
 /** txn_claim_ip() - through ipam_take(); its errors are returned and nothing is claimed */
 int txn_claim_ip(struct txn *txn, const struct network *network, int family,
 		 const struct podnet_prefix *want, const char *owner, struct podnet_prefix *ret);
+/** txn_claim_block() - the node's first block of @network and @family, claimed if there is none */
+int txn_claim_block(struct txn *txn, const struct network *network, int family,
+		    struct podnet_prefix *ret);
 /** txn_release_ips() - every address the pod holds, with the cool-down */
 int txn_release_ips(struct txn *txn, const struct pod *pod);
 /** txn_release_network() - blocks and addresses of a network that is deleted */
@@ -103,7 +122,8 @@ int txn_release_network(struct txn *txn, const struct network *network);
 /**
  * txn_submit() - hand to the store; the txn is gone
  * @soft: only status that the kernel can tell again: no fsync
- * @done: called after commit and publishing with 0, or with the error and its words
+ * @done: called after commit and publishing with 0, or with the error and its words; may be NULL.
+ *        Before the return when there is nothing to write and nothing under way.
  */
 void txn_submit(struct txn *txn, bool soft, void (*done)(void *arg, int rc, const char *error),
 		void *arg);

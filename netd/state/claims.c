@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * claims.c - addresses and blocks in a transaction
+ *
+ * Room: state.  An address is taken in ipam when the transaction is built, so that the next one
+ * cannot take it too, and freed there only when a release has committed.
+ * May include: model, store.h, netd/base.
+ */
+#include "internal.h"
+#include <errno.h>
+#include <sys/socket.h>
+
+static const char *claim_key(struct txn *txn, const char *network, const struct podnet_prefix *p,
+			     bool block)
+{
+	char text[PODNET_PREFIX_STRLEN];
+
+	if (block)
+		podnet_prefix_format(p, text);
+	else
+		podnet_prefix_format_addr(p, text);
+	return arena_printf(&txn->batch.arena, "%s/%s", network, text);
+}
+
+/* Enters one claim: what fails behind it takes it back with the transaction. */
+static int add_claim(struct txn *txn, bool block, const char *network,
+		     const struct podnet_prefix *p, const char *owner)
+{
+	struct arena *arena = &txn->batch.arena;
+	struct txn_effect effect = {
+		.type = block ? EFFECT_CLAIM_BLOCK : EFFECT_CLAIM_IP,
+		.network = arena_strdup(arena, network),
+		.prefix = *p,
+	};
+	struct store_op op = {
+		.type = STORE_CLAIM,
+		.kind = block ? "block" : "ip",
+		.ns = "",
+		.name = claim_key(txn, network, p, block),
+		.owner = arena_strdup(arena, owner),
+	};
+	int r = effect.network && op.name && op.owner ? txn_effect(txn, &effect) : -ENOMEM;
+
+	if (r < 0) {
+		if (block)
+			ipam_give_block(txn->state->ipam, network, p);
+		else
+			ipam_give(txn->state->ipam, network, p, 0);
+		return r;
+	}
+	return txn_op(txn, &op);
+}
+
+int txn_claim_ip(struct txn *txn, const struct network *network, int family,
+		 const struct podnet_prefix *want, const char *owner, struct podnet_prefix *ret)
+{
+	struct podnet_prefix ip = { 0 }, block = { 0 };
+	const char *name = network->meta.name;
+	int r, q;
+
+	r = ipam_take(txn->state->ipam, network, family, want, owner, now_realtime_s(), &ip, &block);
+	if (r < 0)
+		return r;
+	r = add_claim(txn, false, name, &ip, owner);
+	q = block.family ? add_claim(txn, true, name, &block, txn->state->node_uid) : 0;
+	if (r < 0 || q < 0)
+		return r < 0 ? r : q;
+	*ret = ip;
+	return 0;
+}
+
+/* A block is claimed with its first address; here the address is given back at once. */
+int txn_claim_block(struct txn *txn, const struct network *network, int family,
+		    struct podnet_prefix *ret)
+{
+	struct podnet_prefix ip = { 0 }, block = { 0 };
+	const struct podnet_prefix *blocks;
+	const char *name = network->meta.name;
+	size_t n = ipam_blocks(txn->state->ipam, name, &blocks);
+	int r;
+
+	for (size_t i = 0; i < n; i++)
+		if (blocks[i].family == family) {
+			*ret = blocks[i];
+			return 0;
+		}
+	r = ipam_take(txn->state->ipam, network, family, NULL, txn->state->node_uid,
+		      now_realtime_s(), &ip, &block);
+	if (r < 0)
+		return r;
+	ipam_give(txn->state->ipam, name, &ip, 0);
+	r = block.family ? add_claim(txn, true, name, &block, txn->state->node_uid) : -ENOSPC;
+	if (r == 0)
+		*ret = block;
+	return r;
+}
+
+static int add_release(struct txn *txn, bool block, const char *network,
+		       const struct podnet_prefix *p, int64_t free_after)
+{
+	struct store_op op = {
+		.type = STORE_RELEASE,
+		.kind = block ? "block" : "ip",
+		.ns = "",
+		.name = claim_key(txn, network, p, block),
+		.free_after = free_after,
+	};
+
+	return op.name ? txn_op(txn, &op) : -ENOMEM;
+}
+
+static int release_ip(struct txn *txn, const char *network, const struct podnet_prefix *ip)
+{
+	struct txn_effect effect = {
+		.type = EFFECT_RELEASE_IP,
+		.network = arena_strdup(&txn->batch.arena, network),
+		.prefix = *ip,
+		.free_after = now_realtime_s() + IPAM_COOL_DOWN_S,
+	};
+	int r = effect.network ? txn_effect(txn, &effect) : -ENOMEM;
+
+	return r < 0 ? r : add_release(txn, false, network, ip, effect.free_after);
+}
+
+int txn_release_ips(struct txn *txn, const struct pod *pod)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < pod->nattached; i++) {
+		const struct pod_network *net = &pod->attached[i];
+
+		for (size_t k = 0; r == 0 && k < net->nips; k++)
+			r = release_ip(txn, net->network, &net->ips[k]);
+	}
+	return r;
+}
+
+int txn_release_network(struct txn *txn, const struct network *network)
+{
+	struct txn_effect effect = {
+		.type = EFFECT_FORGET_NETWORK,
+		.network = arena_strdup(&txn->batch.arena, network->meta.name),
+	};
+	const struct podnet_prefix *blocks;
+	size_t n = ipam_blocks(txn->state->ipam, network->meta.name, &blocks);
+	int r = effect.network ? txn_effect(txn, &effect) : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = add_release(txn, true, network->meta.name, &blocks[i], 0);
+	return r;
+}

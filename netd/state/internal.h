@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * internal.h - what the files of the state room share
+ *
+ * Room: state only.
+ */
+#ifndef STATE_INTERNAL_H
+#define STATE_INTERNAL_H
+
+#include <netd/state/state.h>
+
+#define TEARDOWN_KIND "~teardown"       /* of tombstones in the store; no API kind can be called so */
+
+/** The versions of one object.  It stays while either is there; equal pointers: nothing under way. */
+struct slot {
+	struct object *committed, *accepted;
+};
+
+/** Sorted by namespace, name. */
+struct cache {
+	struct slot *slots;
+	size_t n, cap;
+};
+
+struct tombstone {
+	struct object *last;
+	bool going;                 /* its removal is under way */
+};
+
+#define MAX_OBSERVERS 4
+
+struct state {
+	struct loop *loop;
+	struct store *store;
+	struct hub *hub;
+	struct ipam *ipam;
+	const struct node_config *conf;
+	struct cache caches[KIND_COUNT];
+	struct map by_uid;
+	struct tombstone *tombs;
+	size_t ntombs, tombs_cap;
+	struct state_observer observers[MAX_OBSERVERS];
+	size_t nobservers;
+	struct txn *first, *last;   /* under way, in order */
+	uint64_t revision;
+	char node_uid[64];
+	bool closed;
+};
+
+/** object_new() - decode; takes no reference of @bytes but its own */
+int object_new(const struct kind *kind, struct bytes *bytes, uint64_t rev, struct object **ret);
+const struct kind *object_kind_of(const char *bytes, size_t len);
+
+/** cache_find() - index of the slot, or where it belongs; *@found says which */
+size_t cache_find(const struct cache *c, const char *ns, const char *name, bool *found);
+struct slot *cache_slot(const struct cache *c, const char *ns, const char *name);
+int cache_insert(struct cache *c, const char *ns, const char *name, struct slot **ret);
+/** cache_drop_empty() - remove the slot at @i if it has no version left */
+void cache_drop_empty(struct cache *c, size_t i);
+void cache_set(struct object **where, struct object *obj);     /* counts both */
+
+int tombstone_add(struct state *state, struct object *last);
+void tombstone_remove(struct state *state, const char *uid, uint64_t rev);
+struct tombstone *tombstone_find(struct state *state, const char *uid, uint64_t rev);
+
+/** One write of a transaction; the counted versions keep alive what its store operation borrows. */
+struct txn_write {
+	const struct kind *kind;
+	struct object *before;      /* the accepted version it was built upon, or NULL */
+	struct object *now;         /* NULL: deleted */
+	struct object *last;        /* deleted: the last state under the revision of the deletion */
+};
+
+enum txn_effect_type {
+	EFFECT_TOMB,                /* object: a tombstone appears */
+	EFFECT_UNTOMB,              /* object: it goes */
+	EFFECT_CLAIM_IP,            /* taken when built; given back when it fails */
+	EFFECT_CLAIM_BLOCK,
+	EFFECT_RELEASE_IP,          /* given when committed */
+	EFFECT_FORGET_NETWORK,
+};
+
+struct txn_effect {
+	enum txn_effect_type type;
+	struct object *object;
+	const char *network;        /* in the batch's arena */
+	struct podnet_prefix prefix;
+	int64_t free_after;
+};
+
+struct txn {
+	struct store_batch batch;   /* first: done() gets it */
+	struct txn *next;
+	struct state *state;
+	struct txn_write *writes;
+	struct txn_effect *effects;
+	size_t nwrites, neffects, ops_cap, writes_cap, effects_cap;
+	bool reverted;
+	void (*done)(void *arg, int rc, const char *error);
+	void *arg;
+};
+
+int txn_op(struct txn *txn, const struct store_op *op);
+int txn_effect(struct txn *txn, const struct txn_effect *effect);
+/** txn_commit() - the store has it: publish; txn_revert() - it failed or is dropped */
+void txn_commit(struct txn *txn);
+void txn_revert(struct txn *txn);
+void txn_free(struct txn *txn);
+
+int state_load(struct state *state, char error[160]);
+
+#endif

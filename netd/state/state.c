@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * state.c - what the control loop knows of every object
+ *
+ * Room: state.  Reading, and loading at start.
+ *
+ * Each object has two versions.  The committed one is what the store has and what readers and
+ * watchers see.  The accepted one is what the last transaction made of it, committed or not, and the
+ * next write is checked against it; so a hundred patches of one object can be under way in one group
+ * commit.  A failed commit takes every accepted version under way back to the committed one.
+ */
+#include "internal.h"
+#include <errno.h>
+#include <netd/base/log.h>
+#include <stdio.h>
+
+static int fail(char error[160], int r, const char *what)
+{
+	snprintf(error, 160, "%s: %s", what, strerror(-r));
+	return r;
+}
+
+struct history {
+	int (*each)(void *arg, const struct hub_event *ev);
+	void *arg;
+};
+
+static int history_event(void *arg, uint64_t rev, enum store_event_type type, const char *kind,
+			 const char *ns, const char *name, const char *bytes, size_t len,
+			 const char *prev, size_t prev_len)
+{
+	static const enum hub_type types[] = {
+		[STORE_ADDED] = HUB_ADDED,
+		[STORE_MODIFIED] = HUB_MODIFIED,
+		[STORE_DELETED] = HUB_DELETED,
+	};
+	_cleanup_(bytes_unrefp) struct bytes *now = NULL, *before = NULL;
+	const struct kind *k = kind_by_store_name(kind);
+	struct history *h = arg;
+
+	if (!k)
+		return 0;
+	now = bytes_new(bytes, len);
+	before = prev ? bytes_new(prev, prev_len) : NULL;
+	if (!now || (prev && !before))
+		return -ENOMEM;
+	return h->each(h->arg, &(struct hub_event){ rev, types[type], k, ns, name, now, before });
+}
+
+static int history(void *arg, uint64_t after, unsigned max,
+		   int (*each)(void *each_arg, const struct hub_event *ev), void *each_arg)
+{
+	struct state *state = arg;
+	struct history h = { each, each_arg };
+
+	return store_history(state->store, after, max, history_event, &h);
+}
+
+int state_new(struct loop *loop, struct store *store, const struct node_config *conf,
+	      struct state **ret, char error[160])
+{
+	struct state *state = calloc(1, sizeof(*state));
+	int r;
+
+	if (!state)
+		return fail(error, -ENOMEM, "state");
+	state->loop = loop;
+	state->store = store;
+	state->conf = conf;
+	state->revision = store_revision(store);
+	r = ipam_new(&state->ipam);
+	if (r == 0)
+		r = hub_new(&state->hub, state->revision, history, state);
+	r = r < 0 ? fail(error, r, "state") : state_load(state, error);
+	if (r < 0) {
+		state_free(state);
+		return r;
+	}
+	*ret = state;
+	return 0;
+}
+
+static void cache_fini(struct cache *c)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		object_unref(c->slots[i].committed);
+		object_unref(c->slots[i].accepted);
+	}
+	free(c->slots);
+}
+
+void state_free(struct state *state)
+{
+	if (!state)
+		return;
+	for (size_t i = 0; i < KIND_COUNT; i++)
+		cache_fini(&state->caches[i]);
+	for (size_t i = 0; i < state->ntombs; i++)
+		object_unref(state->tombs[i].last);
+	free(state->tombs);
+	map_fini(&state->by_uid);
+	hub_free(state->hub);
+	ipam_free(state->ipam);
+	free(state);
+}
+
+void state_close(struct state *state)
+{
+	state->closed = true;
+	state->nobservers = 0;
+}
+
+int state_observe(struct state *state, const struct state_observer *observer)
+{
+	if (state->nobservers == MAX_OBSERVERS)
+		return -ENOSPC;
+	state->observers[state->nobservers++] = *observer;
+	return 0;
+}
+
+struct hub *state_hub(struct state *state)
+{
+	return state->hub;
+}
+
+struct ipam *state_ipam(struct state *state)
+{
+	return state->ipam;
+}
+
+const struct node_config *state_config(const struct state *state)
+{
+	return state->conf;
+}
+
+uint64_t state_revision(const struct state *state)
+{
+	return state->revision;
+}
+
+int state_set_node(struct state *state, const char *uid)
+{
+	snprintf(state->node_uid, sizeof(state->node_uid), "%s", uid);
+	return ipam_set_node(state->ipam, uid);
+}
+
+struct object *state_get(const struct state *state, const struct kind *kind, const char *ns,
+			 const char *name)
+{
+	struct slot *s = cache_slot(&state->caches[kind->id], ns, name);
+
+	return s ? s->committed : NULL;
+}
+
+struct object *state_accepted(const struct state *state, const struct kind *kind, const char *ns,
+			      const char *name)
+{
+	struct slot *s = cache_slot(&state->caches[kind->id], ns, name);
+
+	return s ? s->accepted : NULL;
+}
+
+static int each_slot(const struct state *state, const struct kind *kind, const char *ns,
+		     bool accepted, int (*each)(void *arg, struct object *obj), void *arg)
+{
+	const struct cache *c = &state->caches[kind->id];
+	bool found;
+	int r = 0;
+
+	for (size_t i = ns ? cache_find(c, ns, "", &found) : 0; r == 0 && i < c->n; i++) {
+		const struct slot *s = &c->slots[i];
+		struct object *obj = accepted ? s->accepted : s->committed;
+		const struct object *any = obj ? obj : accepted ? s->committed : s->accepted;
+
+		if (ns && strcmp(any->meta->ns, ns) != 0)
+			break;
+		if (obj)
+			r = each(arg, obj);
+	}
+	return r;
+}
+
+int state_each(const struct state *state, const struct kind *kind, const char *ns,
+	       int (*each)(void *arg, struct object *obj), void *arg)
+{
+	return each_slot(state, kind, ns, false, each, arg);
+}
+
+int state_each_accepted(const struct state *state, const struct kind *kind, const char *ns,
+			int (*each)(void *arg, struct object *obj), void *arg)
+{
+	return each_slot(state, kind, ns, true, each, arg);
+}
+
+size_t state_count(const struct state *state, const struct kind *kind)
+{
+	return state->caches[kind->id].n;
+}
+
+struct object *state_by_uid(const struct state *state, const char *uid)
+{
+	return map_get(&state->by_uid, uid);
+}
+
+int state_each_tombstone(const struct state *state, int (*each)(void *arg, struct object *last),
+			 void *arg)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < state->ntombs; i++)
+		r = each(arg, state->tombs[i].last);
+	return r;
+}
+
+struct loading {
+	struct state *state;
+	char *error;
+};
+
+static int keep_object(struct state *state, struct object *obj)
+{
+	struct slot *slot;
+	int r = cache_insert(&state->caches[obj->kind->id], obj->meta->ns, obj->meta->name, &slot);
+
+	if (r < 0)
+		return r;
+	cache_set(&slot->committed, obj);
+	cache_set(&slot->accepted, obj);
+	return map_put(&state->by_uid, obj->meta->uid, obj);
+}
+
+static int load_object(void *arg, const char *kind, const char *ns, const char *name, uint64_t rev,
+		       const char *text, size_t len)
+{
+	const struct loading *l = arg;
+	bool tomb = strcmp(kind, TEARDOWN_KIND) == 0;
+	const struct kind *k = tomb ? object_kind_of(text, len) : kind_by_store_name(kind);
+	_cleanup_(bytes_unrefp) struct bytes *bytes = NULL;
+	struct object *obj;
+	int r;
+
+	if (!k) {
+		log_event(LOG_LEVEL_WARNING, "object_of_unknown_kind", "kind=%s ns=%s name=%s", kind,
+			  ns, name);
+		return 0;
+	}
+	bytes = bytes_new(text, len);
+	r = bytes ? object_new(k, bytes, rev, &obj) : -ENOMEM;
+	if (r < 0) {
+		snprintf(l->error, 160, "%s %s/%s does not decode: %s", kind, ns, name,
+			 strerror(-r));
+		return r;
+	}
+	if (tomb)       /* it is kept under a later revision than its own */
+		obj->rev = obj->meta->rev;
+	r = tomb ? tombstone_add(l->state, obj) : keep_object(l->state, obj);
+	object_unref(obj);
+	return r;
+}
+
+static int load_claim(void *arg, const char *kind, const char *key, const char *owner,
+		      int64_t free_after)
+{
+	const struct loading *l = arg;
+
+	return ipam_load(l->state->ipam, kind, key, owner, free_after);
+}
+
+/* The Node comes before the claims: only its own blocks are this node's. */
+int state_load(struct state *state, char error[160])
+{
+	struct loading l = { state, error };
+	struct object *node;
+	int r;
+
+	error[0] = '\0';
+	r = store_load(state->store, load_object, &l);
+	if (r < 0)
+		return error[0] ? r : fail(error, r, "reading the objects");
+	node = state_get(state, &kinds[KIND_NODE], "", state->conf->node_name);
+	r = node ? state_set_node(state, node->meta->uid) : 0;
+	if (r == 0)
+		r = store_load_claims(state->store, load_claim, &l);
+	return r < 0 ? fail(error, r, "reading the claims") : 0;
+}
