@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * dispatch.c - from method and path to a handler
+ *
+ * Room: rest.  Theory: every resource has the same shapes of path, so the table holds the verbs of
+ * each shape, once, and the rows of kinds[] fill in group, version and plural.  A path that fits no
+ * shape is 404; a shape without that method is 405.  Few paths are no resource; they stand in a
+ * table of their own (special.c) and are looked at first.
+ * May include: http, codec, state, netd/base.
+ */
+#include "internal.h"
+#include "special.h"
+#include <netd/base/limits.h>
+#include <netd/metrics/metrics.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum shape { SHAPE_EVERYWHERE, SHAPE_COLLECTION, SHAPE_ITEM, SHAPE_STATUS };
+
+static const struct verb_route {
+	enum shape shape;
+	const char *method, *verb;
+	int (*handle)(struct call *c);
+	bool writes;
+} verbs[] = {
+	{ SHAPE_EVERYWHERE, "GET",    "list",    verb_list,    false },
+	{ SHAPE_COLLECTION, "GET",    "list",    verb_list,    false },
+	{ SHAPE_COLLECTION, "POST",   "create",  verb_create,  true },
+	{ SHAPE_ITEM,       "GET",    "get",     verb_get,     false },
+	{ SHAPE_ITEM,       "PUT",    "update",  verb_replace, true },
+	{ SHAPE_ITEM,       "PATCH",  "patch",   verb_patch,   true },
+	{ SHAPE_ITEM,       "DELETE", "delete",  verb_delete,  true },
+	{ SHAPE_STATUS,     "GET",    "get",     verb_get,     false },
+	{ SHAPE_STATUS,     "PUT",    "update",  verb_replace, true },
+	{ SHAPE_STATUS,     "PATCH",  "patch",   verb_patch,   true },
+};
+
+static const struct kind_hooks no_hooks;
+
+const struct kind_hooks *hooks_of(const struct kind *kind)
+{
+	static const struct kind_hooks *const table[KIND_COUNT] = {
+		[KIND_NAMESPACE] = &namespace_hooks,
+		[KIND_POD] = &pod_hooks,
+		[KIND_NETWORK] = &network_hooks,
+		[KIND_NETNS] = &node_local_hooks,
+		[KIND_VETH] = &node_local_hooks,
+		[KIND_BRIDGE] = &node_local_hooks,
+		[KIND_ROUTE] = &node_local_hooks,
+	};
+
+	return table[kind->id] ? table[kind->id] : &no_hooks;
+}
+
+/* The longest path of a resource: apis GROUP VERSION namespaces NS PLURAL NAME status. */
+#define MAX_SEGMENTS 8
+
+/* Cuts @text in place.  An empty segment, but for one at the end, fits nothing. */
+static size_t split(char *text, const char *segments[MAX_SEGMENTS])
+{
+	size_t n = 0;
+	char *part;
+
+	if (*text++ != '/')
+		return 0;
+	while ((part = strsep(&text, "/"))) {
+		if (!*part && !text && n)
+			break;
+		if (!*part || n == MAX_SEGMENTS)
+			return 0;
+		segments[n++] = part;
+	}
+	return n;
+}
+
+/* What is behind the plural. */
+static bool fit_item(struct call *c, const char **seg, size_t n, enum shape *shape)
+{
+	c->name = n > 0 ? seg[0] : NULL;
+	c->status = n == 2 && c->kind->has_status && strcmp(seg[1], "status") == 0;
+	*shape = n == 0 ? SHAPE_COLLECTION : n == 1 ? SHAPE_ITEM : SHAPE_STATUS;
+	return n < 2 || c->status;
+}
+
+/* What is behind the version: PLURAL..., or namespaces/NS/PLURAL... */
+static bool fit_resource(struct call *c, const char *group, const char *version, const char **seg,
+			 size_t n, enum shape *shape)
+{
+	if (!n)
+		return false;
+	if (n >= 3 && strcmp(seg[0], "namespaces") == 0) {
+		c->kind = kind_find(group, version, seg[2]);
+		c->ns = seg[1];
+		if (c->kind && c->kind->namespaced)
+			return fit_item(c, seg + 3, n - 3, shape);
+	}
+	c->kind = kind_find(group, version, seg[0]);
+	c->ns = "";
+	if (!c->kind)
+		return false;
+	if (!c->kind->namespaced)
+		return fit_item(c, seg + 1, n - 1, shape);
+	c->ns = NULL;
+	*shape = SHAPE_EVERYWHERE;
+	return n == 1;
+}
+
+static bool fit(struct call *c, const char **seg, size_t n, enum shape *shape)
+{
+	if (n >= 2 && strcmp(seg[0], "api") == 0)
+		return fit_resource(c, "", seg[1], seg + 2, n - 2, shape);
+	if (n >= 3 && strcmp(seg[0], "apis") == 0)
+		return fit_resource(c, seg[1], seg[2], seg + 3, n - 3, shape);
+	return false;
+}
+
+static int run(struct call *c, enum shape shape)
+{
+	const char *method = request_method(c->req);
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		if (verbs[i].shape != shape || strcmp(verbs[i].method, method) != 0)
+			continue;
+		c->verb = verbs[i].verb;
+		r = check_accept(c);
+		if (r == 0 && request_too_large(c->req))
+			r = refuse(c, 413, "RequestEntityTooLarge",
+				   "the body is larger than %d bytes", LIMIT_BODY_BYTES);
+		if (r == 0 && verbs[i].writes)
+			r = check_dry_run(c);
+		return r < 0 ? r : verbs[i].handle(c);
+	}
+	return refuse(c, 405, "MethodNotAllowed",
+		      "the server does not allow this method on the requested resource");
+}
+
+void rest_handle(void *arg, struct request *req)
+{
+	struct call c = { .rest = arg, .req = req };
+	char *path = arena_strdup(request_arena(req), request_path(req));
+	const char *seg[MAX_SEGMENTS];
+	enum shape shape;
+	int r;
+
+	metric_add(METRIC_HTTP_REQUESTS, 1);
+	if (path && special_handle(&c, path))
+		return;
+	if (!path)
+		r = refuse_memory(&c);
+	else if (!fit(&c, seg, split(path, seg), &shape))
+		r = refuse(&c, 404, "NotFound",
+			   "the server could not find the requested resource");
+	else
+		r = run(&c, shape);
+	if (r < 0)
+		reply_refusal(&c);
+}
+
+static void print_kind(const struct kind *kind, const struct verb_route *v)
+{
+	static const char *const tails[] = {
+		[SHAPE_EVERYWHERE] = "", [SHAPE_COLLECTION] = "", [SHAPE_ITEM] = "/{name}",
+		[SHAPE_STATUS] = "/{name}/status",
+	};
+	bool in_ns = kind->namespaced && v->shape != SHAPE_EVERYWHERE;
+
+	if ((v->shape == SHAPE_STATUS && !kind->has_status) ||
+	    (v->shape == SHAPE_EVERYWHERE && !kind->namespaced))
+		return;
+	printf("%s /%s%s%s/%s%s/%s%s\n", v->method, *kind->group ? "apis" : "api",
+	       *kind->group ? "/" : "", kind->group, kind->version,
+	       in_ns ? "/namespaces/{namespace}" : "", kind->plural, tails[v->shape]);
+}
+
+void rest_routes_print(void)
+{
+	special_print();
+	for (size_t k = 0; k < KIND_COUNT; k++)
+		for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+			print_kind(&kinds[k], &verbs[i]);
+}
+
+int rest_new(const struct rest_config *conf, struct rest **ret)
+{
+	struct rest *rest = calloc(1, sizeof(*rest));
+
+	if (!rest)
+		return -ENOMEM;
+	rest->loop = conf->loop;
+	rest->state = conf->state;
+	rest->reconcile = conf->reconcile;
+	*ret = rest;
+	return 0;
+}
+
+void rest_free(struct rest *rest)
+{
+	free(rest);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * finish.c - the end of a write: submit, wait for the commit, answer, log
+ *
+ * Room: rest.  The client may go away meanwhile; the write goes on.
+ * May include: http, codec, state, netd/base.
+ */
+#include "internal.h"
+#include <netd/base/fault.h>
+#include <netd/base/log.h>
+#include <stdio.h>
+
+/* A write that has no answer yet. */
+struct pending {
+	struct request *req;        /* NULL: the client has gone */
+	const char *verb;
+	const struct kind *kind;
+	char *ns, *name;
+	uint64_t rev;
+	unsigned code;
+	struct http_peer peer;
+	struct bytes *body;
+	struct arena arena;
+};
+
+static void pending_free(struct pending *p)
+{
+	bytes_unref(p->body);
+	arena_fini(&p->arena);
+	free(p);
+}
+
+static void client_gone(void *arg)
+{
+	struct pending *p = arg;
+
+	p->req = NULL;
+}
+
+static void committed(void *arg, int rc, const char *error)
+{
+	struct pending *p = arg;
+	struct call c = { .req = p->req, .kind = p->kind };
+
+	if (rc < 0)
+		p->code = rc == -ENOSPC ? 507 : 503;
+	log_event(rc < 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "write",
+		  "verb=%s kind=%s ns=%s name=%s rev=%llu code=%u uid=%u pid=%u%s%s", p->verb,
+		  p->kind->store_name, p->ns, p->name, (unsigned long long)p->rev, p->code,
+		  p->peer.uid, p->peer.pid, rc < 0 ? " err=" : "", rc < 0 ? strerror(-rc) : "");
+	if (p->req)
+		http_on_abort(p->req, NULL, NULL);
+	if (p->req && rc < 0) {
+		refuse_store(&c, rc, error);
+		reply_refusal(&c);
+	} else if (p->req) {
+		reply_json(p->req, p->code, take_ptr(p->body));
+	}
+	pending_free(p);
+}
+
+int write_finish(struct call *c, struct txn *txn, unsigned code, const struct object *obj,
+		 struct bytes *body)
+{
+	struct pending *p = calloc(1, sizeof(*p));
+	const struct http_peer *peer = request_peer(c->req);
+
+	if (p) {
+		p->ns = arena_strdup(&p->arena, obj->meta->ns);
+		p->name = arena_strdup(&p->arena, obj->meta->name);
+	}
+	if (!p || !p->ns || !p->name) {
+		if (p)
+			pending_free(p);
+		txn_drop(txn);
+		return refuse_memory(c);
+	}
+	p->req = c->req;
+	p->verb = c->verb;
+	p->kind = c->kind;
+	p->rev = obj->rev;
+	p->code = code;
+	p->body = bytes_ref(body);
+	if (peer)
+		p->peer = *peer;
+	causes_fini(&c->refusal.causes);
+	fault_point("request-accepted");
+	http_on_abort(c->req, client_gone, p);
+	txn_submit(txn, false, committed, p);
+	return 0;
+}
+
+/* Nothing is written, so the version is the old one's, or there is none. */
+int write_dry(struct call *c, struct doc *doc, const struct object *old, unsigned code)
+{
+	struct bytes *body;
+	char rev[24];
+	int r = 0;
+
+	doc_remove(doc, "metadata.resourceVersion");
+	if (old) {
+		snprintf(rev, sizeof(rev), "%llu", (unsigned long long)old->rev);
+		r = doc_set_str(doc, "metadata.resourceVersion", rev);
+	}
+	body = r == 0 ? doc_bytes(doc) : NULL;
+	if (!body)
+		return refuse_memory(c);
+	reply_json(c->req, code, body);
+	return 0;
+}

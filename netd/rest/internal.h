@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * internal.h - what the files of the rest room share: a call, its refusals, the hooks of kinds
+ *
+ * Room: rest only.
+ */
+#ifndef REST_INTERNAL_H
+#define REST_INTERNAL_H
+
+#include <errno.h>
+#include <netd/rest/rest.h>
+
+struct rest {
+	struct loop *loop;
+	struct state *state;
+	struct reconcile *reconcile;
+	size_t nwatches;
+};
+
+/** Why a call is refused; becomes a Status. */
+struct refusal {
+	unsigned code;
+	const char *reason;
+	const char *message;        /* in the request's arena; NULL: as the contract spells it */
+	const char *name, *uid;     /* of the object it is about */
+	const struct kind *kind;
+	int retry_after_s;
+	struct causes causes;
+};
+
+/** One request to a resource. */
+struct call {
+	struct rest *rest;
+	struct request *req;
+	const struct kind *kind;
+	const char *verb;           /* "create", for the log */
+	const char *ns, *name;      /* ns "" for cluster scope, NULL: all; name NULL: collection */
+	bool status;                /* the status subresource */
+	bool dry_run;
+	bool patching;
+	struct refusal refusal;
+};
+
+/**
+ * What a kind does beyond the generic handlers.  All members may be NULL.  Errors are made by
+ * refuse() or causes_add(&call->refusal.causes ...).
+ */
+struct kind_hooks {
+	/* before defaults and checks: what the server fills in; @old NULL on create */
+	int (*prepare)(struct call *c, struct doc *doc, const struct object *old);
+	/* after the checks of the body alone: rules across objects */
+	int (*validate)(struct call *c, const struct doc *doc, const struct object *old);
+	/* create, after everything else: claims and first status */
+	int (*admit)(struct call *c, struct txn *txn, struct doc *doc);
+	/* before a deletion; also of a forced one */
+	int (*deletable)(struct call *c, const struct object *obj);
+	/* instead of removing at once: change @doc and return 1; 0: remove.  @grace_s -1: none given */
+	int (*retire)(struct call *c, struct doc *doc, const struct object *obj, int64_t grace_s);
+	void (*accepted)(struct call *c);       /* a create was submitted */
+};
+const struct kind_hooks *hooks_of(const struct kind *kind);
+extern const struct kind_hooks pod_hooks, namespace_hooks, network_hooks, node_local_hooks;
+
+/* refuse.c.  Each returns a negative number, to be returned by the handler. */
+int refuse(struct call *c, unsigned code, const char *reason, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+int refuse_object(struct call *c, unsigned code, const char *reason);     /* message by contract */
+int refuse_other(struct call *c, unsigned code, const char *reason, const struct kind *kind,
+		 const char *name);
+int refuse_causes(struct call *c);          /* 0 when there are none */
+int refuse_memory(struct call *c);
+int refuse_conflict(struct call *c);
+int refuse_store(struct call *c, int rc, const char *words);
+void reply_refusal(struct call *c);
+void reply_json(struct request *req, unsigned code, struct bytes *body);
+void reply_text(struct request *req, unsigned code, const char *type, const char *text);
+
+/* negotiate.c */
+int check_accept(struct call *c);
+int check_content_type(struct call *c, const char *wanted);
+int check_dry_run(struct call *c);
+int parse_body(struct call *c, struct doc **ret);
+int parse_revision(struct call *c, const char *param, const char **text, uint64_t *ret);
+
+/** Field selectors: names only, the objects' own fields cannot be selected by. */
+#define MAX_TERMS 8
+struct selector {
+	struct selector_term {
+		bool name, negated;     /* name: metadata.name, else metadata.namespace */
+		const char *value;
+	} terms[MAX_TERMS];
+	size_t n;
+};
+int parse_selector(struct call *c, struct arena *arena, struct selector *ret);
+bool selector_matches(const struct selector *sel, const char *ns, const char *name);
+
+/* The verbs.  0: answered, or will be; negative: refused. */
+int verb_list(struct call *c);              /* and watch */
+int verb_watch(struct call *c);
+int verb_get(struct call *c);
+int verb_create(struct call *c);
+int verb_replace(struct call *c);
+int verb_patch(struct call *c);
+int verb_delete(struct call *c);
+
+/** write_finish() - submit, and answer @code with @body (a reference is taken) after the commit */
+int write_finish(struct call *c, struct txn *txn, unsigned code, const struct object *obj,
+		 struct bytes *body);
+/** write_dry() - what would have been written */
+int write_dry(struct call *c, struct doc *doc, const struct object *old, unsigned code);
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * negotiate.c - headers, query parameters and bodies (API-CONTRACT 2 and 6)
+ *
+ * Room: rest.  May include: http, codec, netd/base.
+ */
+#include "internal.h"
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+/* Length of the media type at @s: up to ';', ',' or the end, without blanks behind. */
+static size_t type_len(const char *s)
+{
+	size_t n = strcspn(s, ";,");
+
+	while (n && isspace((unsigned char)s[n - 1]))
+		n--;
+	return n;
+}
+
+static bool type_is(const char *s, const char *type)
+{
+	return type_len(s) == strlen(type) && strncasecmp(s, type, strlen(type)) == 0;
+}
+
+/* as= asks for another form of the object (a Table); the plain one is not an answer to it. */
+static bool plain_json(const char *range)
+{
+	size_t end = strcspn(range, ",");
+	const char *as;
+
+	if (!type_is(range, "application/json") && !type_is(range, "*/*") &&
+	    !type_is(range, "application/*"))
+		return false;
+	as = strcasestr(range, "as=");
+	return !as || (size_t)(as - range) >= end;
+}
+
+int check_accept(struct call *c)
+{
+	const char *accept = request_header(c->req, "Accept");
+	const char *range = accept;
+
+	if (!accept || !*accept)
+		return 0;
+	while (*range) {
+		range += strspn(range, " \t,");
+		if (plain_json(range))
+			return 0;
+		range += strcspn(range, ",");
+	}
+	return refuse(c, 406, "NotAcceptable", "only application/json can be served, not: %.200s",
+		      accept);
+}
+
+int check_content_type(struct call *c, const char *wanted)
+{
+	const char *type = request_header(c->req, "Content-Type");
+
+	if (!c->patching && (!type || !*type))
+		return 0;
+	if (type && type_is(type, wanted))
+		return 0;
+	return refuse(c, 415, "UnsupportedMediaType",
+		      "the body of this request must be %s, not: %.200s", wanted,
+		      type ? type : "(none)");
+}
+
+int check_dry_run(struct call *c)
+{
+	const char *value = request_query(c->req, "dryRun");
+
+	if (!value || !*value)
+		return 0;
+	c->dry_run = strcmp(value, "All") == 0;
+	if (c->dry_run)
+		return 0;
+	causes_add(&c->refusal.causes, CAUSE_NOT_SUPPORTED, "dryRun", value,
+		   "supported values: \"All\"");
+	return refuse(c, 422, "Invalid", "dryRun: Unsupported value: \"%.80s\": supported values: "
+		      "\"All\"", value);
+}
+
+int parse_body(struct call *c, struct doc **ret)
+{
+	size_t len;
+	const char *body = request_body(c->req, &len);
+	char why[160];
+	int r;
+
+	if (!len)
+		return refuse(c, 400, "BadRequest", "the request has no body");
+	r = doc_parse(body, len, ret, why);
+	if (r == -ENOMEM)
+		return refuse_memory(c);
+	return r < 0 ? refuse(c, 400, "BadRequest", "the body is not valid: %s", why) : 0;
+}
+
+int parse_revision(struct call *c, const char *param, const char **text, uint64_t *ret)
+{
+	const char *value = request_query(c->req, param);
+	char *end;
+
+	*text = value && *value ? value : NULL;
+	*ret = 0;
+	if (!*text)
+		return 0;
+	errno = 0;
+	*ret = strtoull(value, &end, 10);
+	if (*end || errno || !isdigit((unsigned char)*value))
+		return refuse(c, 400, "BadRequest", "%s: Invalid value: \"%.80s\": must be a number",
+			      param, value);
+	return 0;
+}
+
+static int parse_term(struct call *c, char *text, struct selector_term *t)
+{
+	char *op = strchr(text, '=');
+	size_t len;
+
+	if (!op)
+		return refuse(c, 400, "BadRequest", "fieldSelector: no operator in \"%.80s\"", text);
+	t->negated = op > text && op[-1] == '!';
+	t->value = op + (op[1] == '=' ? 2 : 1);
+	len = (size_t)(op - text) - t->negated;
+	text[len] = '\0';
+	t->name = strcmp(text, "metadata.name") == 0;
+	if (!t->name && strcmp(text, "metadata.namespace") != 0)
+		return refuse(c, 400, "BadRequest", "field label not supported: %.80s", text);
+	return 0;
+}
+
+int parse_selector(struct call *c, struct arena *arena, struct selector *ret)
+{
+	const char *labels = request_query(c->req, "labelSelector");
+	const char *fields = request_query(c->req, "fieldSelector");
+	char *text, *term;
+	int r = 0;
+
+	ret->n = 0;
+	if (labels && *labels)
+		return refuse(c, 400, "BadRequest", "labelSelector is not supported yet");
+	if (!fields || !*fields)
+		return 0;
+	text = arena_strdup(arena, fields);
+	if (!text)
+		return refuse_memory(c);
+	while (r == 0 && (term = strsep(&text, ","))) {
+		if (ret->n == MAX_TERMS)
+			return refuse(c, 400, "BadRequest", "fieldSelector: more than %d terms",
+				      MAX_TERMS);
+		r = parse_term(c, term, &ret->terms[ret->n++]);
+	}
+	return r;
+}
+
+bool selector_matches(const struct selector *sel, const char *ns, const char *name)
+{
+	for (size_t i = 0; i < sel->n; i++) {
+		const struct selector_term *t = &sel->terms[i];
+
+		if ((strcmp(t->name ? name : ns, t->value) == 0) == t->negated)
+			return false;
+	}
+	return true;
+}

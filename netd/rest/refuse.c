@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * refuse.c - from a reason to the Status that says so
+ *
+ * Room: rest.  May include: http, codec, metrics, netd/base.
+ */
+#include "internal.h"
+#include <netd/metrics/metrics.h>
+#include <stdio.h>
+
+static int set(struct call *c, unsigned code, const char *reason, const char *message)
+{
+	c->refusal.code = code;
+	c->refusal.reason = reason;
+	c->refusal.message = message;
+	return -EINVAL;
+}
+
+int refuse(struct call *c, unsigned code, const char *reason, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return set(c, code, reason, arena_strdup(request_arena(c->req), text));
+}
+
+int refuse_other(struct call *c, unsigned code, const char *reason, const struct kind *kind,
+		 const char *name)
+{
+	c->refusal.kind = kind;
+	c->refusal.name = name;
+	return set(c, code, reason, NULL);
+}
+
+int refuse_object(struct call *c, unsigned code, const char *reason)
+{
+	return refuse_other(c, code, reason, c->kind, c->name);
+}
+
+int refuse_conflict(struct call *c)
+{
+	return refuse_object(c, 409, "Conflict");
+}
+
+int refuse_memory(struct call *c)
+{
+	return set(c, 500, "InternalError", "out of memory");
+}
+
+/* A body that is of the wrong shape was never an object: 400, but for a patch, whose result it is. */
+static bool is_malformed(const struct call *c)
+{
+	const struct causes *causes = &c->refusal.causes;
+
+	for (size_t i = 0; i < causes->n; i++)
+		if (causes->v[i].reason == CAUSE_UNKNOWN ||
+		    (causes->v[i].reason == CAUSE_TYPE && !c->patching))
+			return true;
+	return false;
+}
+
+static const char *join_causes(struct call *c)
+{
+	const struct causes *causes = &c->refusal.causes;
+	struct buf b = { 0 };
+	char *text;
+
+	buf_printf(&b, "%s in version \"%s\" cannot be handled as a %s: ", c->kind->name,
+		   c->kind->version, c->kind->name);
+	for (size_t i = 0; i < causes->n; i++)
+		buf_printf(&b, "%s%s: %s", i ? ", " : "", causes->v[i].field, causes->v[i].message);
+	text = b.failed ? NULL : arena_strndup(request_arena(c->req), b.data, b.len);
+	buf_fini(&b);
+	return text;
+}
+
+int refuse_causes(struct call *c)
+{
+	if (c->refusal.causes.failed)
+		return refuse_memory(c);
+	if (!c->refusal.causes.n)
+		return 0;
+	if (is_malformed(c))
+		return set(c, 400, "BadRequest", join_causes(c));
+	return refuse_object(c, 422, "Invalid");
+}
+
+int refuse_store(struct call *c, int rc, const char *words)
+{
+	const char *why = words && *words ? words : strerror(-rc);
+
+	if (rc == -ENOSPC)
+		return refuse(c, 507, "InsufficientStorage", "the store is full: %s", why);
+	return refuse(c, 503, "ServiceUnavailable", "the store refused the write: %s", why);
+}
+
+void reply_json(struct request *req, unsigned code, struct bytes *body)
+{
+	metric_time(METRIC_TIME_REQUEST, now_monotonic_us() - request_started_us(req));
+	if (code >= 400)
+		metric_add(METRIC_HTTP_ERRORS, 1);
+	http_reply(req, code, "application/json", body);
+}
+
+void reply_text(struct request *req, unsigned code, const char *type, const char *text)
+{
+	struct bytes *body = bytes_new(text, strlen(text));
+
+	if (code >= 400)
+		metric_add(METRIC_HTTP_ERRORS, 1);
+	http_reply(req, body ? code : 500, type, body);
+}
+
+void reply_refusal(struct call *c)
+{
+	const struct refusal *r = &c->refusal;
+	struct status st = {
+		.code = r->code ? r->code : 500,
+		.reason = r->reason ? r->reason : "InternalError",
+		.message = r->message,
+		.kind = r->kind,
+		.name = r->name,
+		.uid = r->uid,
+		.causes = r->causes.n ? &r->causes : NULL,
+		.retry_after_s = r->retry_after_s,
+	};
+	struct bytes *body;
+
+	if (!r->code)
+		st.message = "out of memory";
+	body = status_bytes(&st);
+	if (st.retry_after_s) {
+		char text[16];
+
+		snprintf(text, sizeof(text), "%d", st.retry_after_s);
+		http_header(c->req, "Retry-After", text);
+	}
+	causes_fini(&c->refusal.causes);
+	reply_json(c->req, st.code, body);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * special.c - /version, health, metrics
+ *
+ * Room: rest.  May include: http, codec, state, reconcile.h, metrics, netd/base.
+ */
+#include "special.h"
+#include <inttypes.h>
+#include <netd/metrics/metrics.h>
+#include <podnet/podnet.h>
+#include <stdio.h>
+#include <sys/utsname.h>
+
+/* Nine strings, all of them asked for by some client (API-CONTRACT 3). */
+static void version(struct call *c)
+{
+	struct utsname u = { 0 };
+	struct buf b = { 0 };
+	struct bytes *body;
+
+	uname(&u);
+	buf_printf(&b, "{\"major\":\"1\",\"minor\":\"30\",\"gitVersion\":\"v1.30.0+podnet-%s\","
+		   "\"gitCommit\":\"\",\"gitTreeState\":\"clean\",\"buildDate\":"
+		   "\"1970-01-01T00:00:00Z\",\"goVersion\":\"none\",\"compiler\":\"%s\","
+		   "\"platform\":\"linux/%s\"}", podnet_version(),
+#ifdef __clang__
+		   "clang",
+#else
+		   "gcc",
+#endif
+		   strcmp(u.machine, "x86_64") == 0 ? "amd64"
+		   : strcmp(u.machine, "aarch64") == 0 ? "arm64" : u.machine);
+	body = buf_bytes(&b);
+	buf_fini(&b);
+	reply_json(c->req, body ? 200 : 500, body);
+}
+
+static void health(struct call *c)
+{
+	reply_text(c->req, 200, "text/plain", "ok");
+}
+
+static void ready(struct call *c)
+{
+	bool is = c->rest->reconcile && reconcile_ready(c->rest->reconcile);
+
+	reply_text(c->req, is ? 200 : 503, "text/plain",
+		   is ? "ok" : "not ready: the first pass over everything is under way");
+}
+
+static void count_objects(struct buf *out, void *arg)
+{
+	const struct rest *rest = arg;
+
+	buf_str(out, "# HELP podnet_objects Objects stored.\n# TYPE podnet_objects gauge\n");
+	for (size_t i = 0; i < KIND_COUNT; i++)
+		buf_printf(out, "podnet_objects{kind=\"%s\"} %zu\n", kinds[i].store_name,
+			   state_count(rest->state, &kinds[i]));
+}
+
+static void metrics(struct call *c)
+{
+	struct buf b = { 0 };
+	struct bytes *body;
+
+	metrics_text(&b, count_objects, c->rest);
+	body = buf_bytes(&b);
+	buf_fini(&b);
+	http_reply(c->req, body ? 200 : 500, "text/plain; version=0.0.4", body);
+}
+
+static const struct special {
+	const char *path;
+	void (*handle)(struct call *c);
+} specials[] = {
+	{ "/version", version },
+	{ "/healthz", health },
+	{ "/livez", health },
+	{ "/readyz", ready },
+	{ "/metrics", metrics },
+};
+
+bool special_handle(struct call *c, const char *path)
+{
+	size_t len = strlen(path);
+
+	len -= len > 1 && path[len - 1] == '/';
+	for (size_t i = 0; i < ARRAY_SIZE(specials); i++) {
+		if (strlen(specials[i].path) != len || strncmp(specials[i].path, path, len) != 0)
+			continue;
+		if (strcmp(request_method(c->req), "GET") == 0) {
+			specials[i].handle(c);
+			return true;
+		}
+		refuse(c, 405, "MethodNotAllowed",
+		       "the server does not allow this method on the requested resource");
+		reply_refusal(c);
+		return true;
+	}
+	return false;
+}
+
+void special_print(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(specials); i++)
+		printf("GET %s\n", specials[i].path);
+}
