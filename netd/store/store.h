@@ -42,6 +42,8 @@ struct store_batch {
 	bool soft;
 	int rc;                     /* result: 0, -ENOSPC, -EROFS, -EIO, -EBADMSG (corrupt) ... */
 	char error[160];            /* result: the database's words */
+	uint64_t commit_us;         /* result: what its transaction took; first batch of one only */
+	unsigned epoch;             /* the store's own */
 	void (*done)(struct store_batch *batch);    /* called on the loop's thread; owns the batch */
 	void *arg;
 };
@@ -50,6 +52,7 @@ struct store_config {
 	const char *path;           /* the database; NULL: memory */
 	struct loop *loop;          /* where done() is called */
 	int64_t now_ms;             /* clock at start: the first revision of a new database */
+	unsigned history_events;    /* 0: LIMIT_HISTORY_EVENTS */
 };
 
 int store_open(const struct store_config *conf, struct store **ret, char error[160]);

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * schema.c - the tables, and the way from older ones
+ *
+ * Room: the file's identity and version.  steps[] leads from each version to the next; a row is
+ * never changed once it was released.  A file that is newer than this netd, or not netd's, is
+ * refused and left alone.  May include: netd/base, sqlite3.
+ */
+#include <errno.h>
+#include <netd/store/sqlite.h>
+#include <stdio.h>
+
+#define APPLICATION_ID  0x706f646e      /* "podn" */
+
+/*
+ * object is a rowid table: an index b-tree would push every object of more than 1 KiB to overflow
+ * pages of its own.  event is append-only.  mark says how far the events came at what time, so
+ * that trimming need not look at them.  gap holds ranges of revisions that may have been lost
+ * in a crash: who has seen one of them has to list again.
+ */
+static const char *const steps[] = {
+	"CREATE TABLE object (kind TEXT NOT NULL, ns TEXT NOT NULL, name TEXT NOT NULL,"
+	"  rev INTEGER NOT NULL, bytes BLOB NOT NULL);"
+	"CREATE UNIQUE INDEX object_key ON object (kind, ns, name);"
+	"CREATE TABLE event (rev INTEGER PRIMARY KEY, kind TEXT NOT NULL, ns TEXT NOT NULL,"
+	"  name TEXT NOT NULL, type INTEGER NOT NULL, bytes BLOB NOT NULL, prev BLOB);"
+	"CREATE TABLE claim (kind TEXT NOT NULL, key TEXT NOT NULL, owner TEXT NOT NULL,"
+	"  free_after INTEGER NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID;"
+	"CREATE INDEX claim_free ON claim (free_after) WHERE owner = '';"
+	"CREATE TABLE mark (rev INTEGER PRIMARY KEY, time INTEGER NOT NULL);"
+	"CREATE TABLE gap (low INTEGER PRIMARY KEY, high INTEGER NOT NULL);"
+	"CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
+};
+
+static int upgrade(struct db *db, int64_t from)
+{
+	char sql[64];
+	int r = 0;
+
+	for (size_t i = (size_t)from; r == 0 && i < ARRAY_SIZE(steps); i++)
+		r = db_exec(db, steps[i]);
+	if (r < 0)
+		return r;
+	snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = %zu",
+		 APPLICATION_ID, ARRAY_SIZE(steps));
+	return db_exec(db, sql);
+}
+
+/* In one transaction, so that a crash leaves the old version or the new one. */
+static int upgrade_at_once(struct db *db, int64_t from, uint64_t first)
+{
+	int r = db_exec(db, "BEGIN IMMEDIATE");
+
+	if (r == 0)
+		r = upgrade(db, from);
+	if (r == 0 && from == 0)
+		r = db_meta_put_number(db, META_TRIMMED, first);
+	if (r == 0 && from == 0)
+		r = db_meta_put_number(db, META_CLEAN, first);
+	if (r == 0)
+		r = db_exec(db, "COMMIT");
+	if (r < 0)
+		sqlite3_exec(db->conn, "ROLLBACK", NULL, NULL, NULL);
+	return r;
+}
+
+int schema_ensure(struct db *db, uint64_t first, char error[160])
+{
+	int64_t version = 0, application = 0, tables = 0;
+	int r = db_number(db, "PRAGMA user_version", &version);
+
+	if (r == 0)
+		r = db_number(db, "PRAGMA application_id", &application);
+	if (r == 0)
+		r = db_number(db, "SELECT count(*) FROM sqlite_schema", &tables);
+	if (r < 0)
+		return r;
+	if (application != APPLICATION_ID && (application || version || tables)) {
+		snprintf(error, 160, "this is a database of another program");
+		return -EBADMSG;
+	}
+	if (version < 0 || version > (int64_t)ARRAY_SIZE(steps)) {
+		snprintf(error, 160, "schema version %lld is newer than this netd, which knows %zu",
+			 (long long)version, ARRAY_SIZE(steps));
+		return -ENOTSUP;
+	}
+	return version == (int64_t)ARRAY_SIZE(steps) ? 0 : upgrade_at_once(db, version, first);
+}

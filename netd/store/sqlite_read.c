@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * sqlite_read.c - what the loop's thread reads
+ *
+ * Room: a connection of its own that can only read.  It sees what is committed, never blocks the
+ * writer and is never blocked by it.  May include: netd/base, sqlite3.
+ */
+#include <errno.h>
+#include <netd/store/sqlite.h>
+
+static struct db *reader(struct backend *b)
+{
+	return &((struct sqlite *)b)->reader;
+}
+
+static const char *text(sqlite3_stmt *stmt, int column)
+{
+	const char *s = (const char *)sqlite3_column_text(stmt, column);
+
+	return s ? s : "";
+}
+
+/* Steps through @stmt; @row returns negative to end with that. */
+static int each_row(struct db *db, sqlite3_stmt *stmt, int (*row)(sqlite3_stmt *stmt, void *arg),
+		    void *arg)
+{
+	int n = 0, r = 0, step;
+
+	if (!stmt)
+		return db_errno(db);
+	while ((step = sqlite3_step(stmt)) == SQLITE_ROW && r >= 0) {
+		r = row(stmt, arg);
+		n++;
+	}
+	if (r >= 0 && step != SQLITE_DONE)
+		r = db_errno(db);
+	sqlite3_reset(stmt);
+	sqlite3_clear_bindings(stmt);
+	return r < 0 ? r : n;
+}
+
+struct load {
+	int (*object)(void *arg, const char *kind, const char *ns, const char *name, uint64_t rev,
+		      const char *bytes, size_t len);
+	int (*claim)(void *arg, const char *kind, const char *key, const char *owner,
+		     int64_t free_after);
+	int (*event)(void *arg, uint64_t rev, enum store_event_type type, const char *kind,
+		     const char *ns, const char *name, const char *bytes, size_t len,
+		     const char *prev, size_t prev_len);
+	void *arg;
+};
+
+static int object_row(sqlite3_stmt *stmt, void *arg)
+{
+	const struct load *l = arg;
+	const char *bytes = sqlite3_column_blob(stmt, 4);
+
+	return l->object(l->arg, text(stmt, 0), text(stmt, 1), text(stmt, 2),
+			 (uint64_t)sqlite3_column_int64(stmt, 3), bytes ? bytes : "",
+			 (size_t)sqlite3_column_bytes(stmt, 4));
+}
+
+static int claim_row(sqlite3_stmt *stmt, void *arg)
+{
+	const struct load *l = arg;
+
+	return l->claim(l->arg, text(stmt, 0), text(stmt, 1), text(stmt, 2),
+			sqlite3_column_int64(stmt, 3));
+}
+
+static int event_row(sqlite3_stmt *stmt, void *arg)
+{
+	const struct load *l = arg;
+	const char *bytes = sqlite3_column_blob(stmt, 5);
+
+	return l->event(l->arg, (uint64_t)sqlite3_column_int64(stmt, 0),
+			(enum store_event_type)sqlite3_column_int(stmt, 1), text(stmt, 2),
+			text(stmt, 3), text(stmt, 4), bytes ? bytes : "",
+			(size_t)sqlite3_column_bytes(stmt, 5), sqlite3_column_blob(stmt, 6),
+			(size_t)sqlite3_column_bytes(stmt, 6));
+}
+
+int sqlite_load(struct backend *b,
+		int (*each)(void *arg, const char *kind, const char *ns, const char *name,
+			    uint64_t rev, const char *bytes, size_t len), void *arg)
+{
+	struct load l = { .object = each, .arg = arg };
+	int r = each_row(reader(b), db_stmt(reader(b), SQL_LOAD), object_row, &l);
+
+	return r < 0 ? r : 0;
+}
+
+int sqlite_load_claims(struct backend *b,
+		       int (*each)(void *arg, const char *kind, const char *key,
+				   const char *owner, int64_t free_after), void *arg)
+{
+	struct load l = { .claim = each, .arg = arg };
+	int r = each_row(reader(b), db_stmt(reader(b), SQL_CLAIMS), claim_row, &l);
+
+	return r < 0 ? r : 0;
+}
+
+int sqlite_meta_get(struct backend *b, const char *key, char *buf, size_t size)
+{
+	return db_meta_get(reader(b), key, buf, size);
+}
+
+static int row_exists(sqlite3_stmt *stmt, void *arg)
+{
+	(void)stmt;
+	(void)arg;
+	return 0;
+}
+
+/* 1 if @after lies in a range that a crash may have lost. */
+static int in_gap(struct db *db, uint64_t after)
+{
+	sqlite3_stmt *stmt = db_stmt(db, SQL_GAP);
+
+	sqlite3_bind_int64(stmt, 1, (int64_t)after);
+	return each_row(db, stmt, row_exists, NULL);
+}
+
+static int read_history(struct db *db, uint64_t after, unsigned max, struct load *l)
+{
+	sqlite3_stmt *stmt;
+	uint64_t trimmed;
+	int r = db_meta_number(db, META_TRIMMED, &trimmed);
+
+	if (r < 0)
+		return r;
+	if (after < trimmed)
+		return -ESTALE;
+	r = in_gap(db, after);
+	if (r != 0)
+		return r < 0 ? r : -ESTALE;
+	stmt = db_stmt(db, SQL_HISTORY);
+	sqlite3_bind_int64(stmt, 1, (int64_t)after);
+	sqlite3_bind_int64(stmt, 2, max);
+	return each_row(db, stmt, event_row, l);
+}
+
+/* One read transaction, so that nothing is trimmed between the question and the answer. */
+int sqlite_history(struct backend *b, uint64_t after, unsigned max,
+		   int (*each)(void *arg, uint64_t rev, enum store_event_type type,
+			       const char *kind, const char *ns, const char *name,
+			       const char *bytes, size_t len, const char *prev, size_t prev_len),
+		   void *arg)
+{
+	struct load l = { .event = each, .arg = arg };
+	struct db *db = reader(b);
+	int r = db_exec(db, "BEGIN");
+
+	if (r < 0)
+		return r;
+	r = read_history(db, after > INT64_MAX ? INT64_MAX : after, max, &l);
+	sqlite3_exec(db->conn, "COMMIT", NULL, NULL, NULL);
+	return r;
+}

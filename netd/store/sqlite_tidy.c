@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * sqlite_tidy.c - checkpoints and the trimming of history
+ *
+ * Room: work on the database that no client waits for.  The writer calls for it when nothing came
+ * for a while; only when the write-ahead log or the history has grown far beyond what is
+ * wanted it is done between two commits.  May include: netd/base, sqlite3.
+ */
+#include <netd/base/limits.h>
+#include <netd/store/sqlite.h>
+
+#define MARKS           100         /* per LIMIT_HISTORY_EVENTS */
+#define MARK_SECONDS    300
+#define WAL_WANTED      1000        /* pages of 4 KiB */
+#define WAL_LIMIT       8000
+
+int sqlite_count_marks(struct sqlite *s)
+{
+	int64_t n = 0, last = 0, oldest = 0;
+	int r = db_number(&s->writer, "SELECT count(*) FROM mark", &n);
+
+	if (r == 0)
+		r = db_number(&s->writer, "SELECT max(time) FROM mark", &last);
+	if (r == 0)
+		r = db_number(&s->writer, "SELECT min(time) FROM mark", &oldest);
+	s->marks = (unsigned)n;
+	s->mark_s = last ? last : now_realtime_s();
+	s->oldest_s = n ? oldest : INT64_MAX;
+	s->marks_wanted = s->keep < MARKS ? s->keep : MARKS;
+	s->step = s->keep / s->marks_wanted;
+	return r;
+}
+
+/* A mark at revision R and time T: all up to R is older than T. */
+int sqlite_mark(struct sqlite *s)
+{
+	sqlite3_stmt *stmt;
+	int64_t now = now_realtime_s();
+	int r;
+
+	if (s->since_mark < s->step && (!s->since_mark || now - s->mark_s < MARK_SECONDS))
+		return 0;
+	stmt = db_stmt(&s->writer, SQL_MARK);
+	sqlite3_bind_int64(stmt, 1, (int64_t)s->last);
+	sqlite3_bind_int64(stmt, 2, now);
+	r = db_run(&s->writer, stmt);
+	if (r < 0)
+		return r;
+	s->since_mark = 0;
+	s->mark_s = now;
+	s->marks++;
+	if (s->oldest_s > now)
+		s->oldest_s = now;
+	return 0;
+}
+
+static int run_with(struct sqlite *s, enum statement which, int64_t value)
+{
+	sqlite3_stmt *stmt = db_stmt(&s->writer, which);
+
+	sqlite3_bind_int64(stmt, 1, value);
+	return db_run(&s->writer, stmt);
+}
+
+static int64_t trim_to(struct sqlite *s)
+{
+	sqlite3_stmt *stmt = db_stmt(&s->writer, SQL_OLD_MARK);
+	int64_t rev = 0;
+
+	sqlite3_bind_int64(stmt, 1, s->marks_wanted);
+	sqlite3_bind_int64(stmt, 2, now_realtime_s() - LIMIT_HISTORY_SECONDS);
+	if (stmt && sqlite3_step(stmt) == SQLITE_ROW)
+		rev = sqlite3_column_int64(stmt, 0);
+	sqlite3_reset(stmt);
+	return rev;
+}
+
+static int trim_all(struct sqlite *s, int64_t rev)
+{
+	int r = run_with(s, SQL_TRIM, rev);
+
+	if (r == 0)
+		r = run_with(s, SQL_TRIM_MARKS, rev);
+	if (r == 0)
+		r = run_with(s, SQL_TRIM_GAPS, rev);
+	if (r == 0)
+		r = run_with(s, SQL_TRIM_CLAIMS, now_realtime_s());
+	if (r == 0)
+		r = db_meta_put_number(&s->writer, META_TRIMMED, (uint64_t)rev);
+	return r;
+}
+
+/* A failure is left for the next time: history that is too long harms nobody. */
+static bool trim(struct sqlite *s)
+{
+	bool done = false;
+	int64_t rev;
+
+	if (s->b.ops->begin(&s->b, false) < 0)
+		return false;
+	rev = trim_to(s);
+	if (rev && trim_all(s, rev) == 0 && s->b.ops->commit(&s->b) == 0)
+		done = true;
+	else
+		s->b.ops->rollback(&s->b);
+	pthread_mutex_lock(&s->lock);
+	sqlite_count_marks(s);
+	pthread_mutex_unlock(&s->lock);
+	return done;
+}
+
+static bool checkpoint(struct sqlite *s)
+{
+	int left = 0, done = 0;
+
+	if (sqlite3_wal_checkpoint_v2(s->writer.conn, NULL, SQLITE_CHECKPOINT_PASSIVE, &left,
+				      &done) == SQLITE_OK && left == done)
+		s->wal_pages = 0;
+	return s->wal_pages == 0;
+}
+
+static bool marks_old(const struct sqlite *s)
+{
+	return s->marks > s->marks_wanted + 1 ||
+	       s->oldest_s < now_realtime_s() - LIMIT_HISTORY_SECONDS;
+}
+
+bool sqlite_untidy(const struct backend *b)
+{
+	const struct sqlite *s = (const struct sqlite *)b;
+
+	return s->wal_pages > WAL_WANTED || marks_old(s);
+}
+
+bool sqlite_tidy(struct backend *b, bool must)
+{
+	struct sqlite *s = (struct sqlite *)b;
+	bool did = false;
+
+	pthread_mutex_lock(&s->lock);
+	if (s->wal_pages > (must ? WAL_LIMIT : WAL_WANTED))
+		did = checkpoint(s);
+	pthread_mutex_unlock(&s->lock);
+	if (!did && (must ? s->marks > s->marks_wanted + s->marks_wanted / 10 + 1 : marks_old(s)))
+		did = trim(s);
+	return did;
+}
