@@ -91,20 +91,21 @@ static void put_bucket(const struct pn_put *p, uint16_t flags, uint32_t index,
 
 static void put_redirect(const struct pn_put *p)
 {
-	struct { struct tc_u32_sel sel; struct tc_u32_key key; } all = {
-		.sel = { .flags = TC_U32_TERMINAL, .nkeys = 1 },    /* one key, mask 0: everything */
-	};
+	/* one key, all zero: it masks everything away, so everything matches */
+	uint8_t all[sizeof(struct tc_u32_sel) + sizeof(struct tc_u32_key)] = { 0 };
+	const struct tc_u32_sel sel = { .flags = TC_U32_TERMINAL, .nkeys = 1 };
 	struct tc_mirred to = { .action = TC_ACT_STOLEN, .eaction = TCA_EGRESS_REDIR };
 	struct tcmsg *tcm = start(p, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, p->index,
 				  "limit_redirect");
 	struct nlattr *options, *actions, *action, *mirred;
 
+	memcpy(all, &sel, sizeof(sel));
 	tcm->tcm_parent = INGRESS_HANDLE;
 	tcm->tcm_info = TC_H_MAKE(FILTER_PRIORITY << 16, htons(ETH_P_ALL));
 	to.ifindex = p->helper;
 	nl_put_str(p->b, TCA_KIND, "u32", NULL);
 	options = nl_nest(p->b, TCA_OPTIONS);
-	nl_put(p->b, TCA_U32_SEL, &all, sizeof(all), NULL);
+	nl_put(p->b, TCA_U32_SEL, all, sizeof(all), NULL);
 	actions = nl_nest(p->b, TCA_U32_ACT);
 	action = nl_nest(p->b, 1);
 	nl_put_str(p->b, TCA_ACT_KIND, "mirred", NULL);

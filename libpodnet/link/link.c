@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 
 enum { A_TYPE, A_PEER_NS, A_PEER, A_FLAGS, A_MTU, A_MAC, A_MASTER };
+_Static_assert(PN_LINK_AFTER_BIRTH == (1u << A_FLAGS | 1u << A_MASTER), "see link.h");
 #define SAYS(p, attr) ((p)->changed & (1u << (attr)))
 
 static const struct pn_attr link_attrs[] = {

@@ -18,6 +18,9 @@ struct pn_link_seen {
 	char alias[256];
 };
 
+/* what the creating message of a pair leaves to do at the far end: flags and master */
+#define PN_LINK_AFTER_BIRTH (1u << 3 | 1u << 6)
+
 /** pn_link_check() - a spec as it must be.  Return: 0 or -EINVAL with the field. */
 int pn_link_check(const struct podnet_link *spec, const char *step, struct podnet_error *err);
 /** pn_ifname_ok() - 1..15 bytes, no '/', ':' or blank, not "." or ".." */
@@ -29,7 +32,7 @@ struct nlmsghdr *pn_link_request(void *buf, uint32_t index, const char *name);
 
 /** pn_put_link_mark() - only alias and group of a link that exists; NULL and 0 leave it */
 void pn_put_link_mark(const struct pn_put *p, const char *alias, uint32_t group);
-/** pn_put_link_settle() - wait until the kernel has noticed the carrier (it does so before it answers) */
+/** pn_put_link_settle() - have the kernel notice the carrier: it does so before it answers */
 void pn_put_link_settle(const struct pn_put *p);
 /** pn_put_group_del() - delete all links of a group at once */
 void pn_put_group_del(const struct pn_put *p, uint32_t group);
@@ -47,7 +50,7 @@ void pn_limit_ifb(const char *link, char ret[PODNET_IFNAME_SIZE]);
 uint32_t pn_limit_burst(uint64_t rate);
 /** pn_limit_request() - RTM_GETQDISC of the root of a link */
 struct nlmsghdr *pn_limit_request(void *buf, uint32_t index);
-/** pn_limit_parse() - an RTM_NEWQDISC.  Return: 1: our bucket; 0: the kernel's own; -EEXIST: another's. */
+/** pn_limit_parse() - an RTM_NEWQDISC: 1: our bucket; 0: the kernel's own; -EEXIST: another's */
 int pn_limit_parse(const struct nlmsghdr *nlh, struct pn_obj *ret);
 /** pn_limit_near() - the same burst, for the kernel keeps it rounded */
 bool pn_limit_near(uint32_t a, uint32_t b);
@@ -56,7 +59,7 @@ struct nlmsghdr *pn_ingress_request(void *buf, uint32_t index);
 bool pn_ingress_parse(const struct nlmsghdr *nlh);
 /** pn_filter_request() - dump of the filters of an ingress */
 struct nlmsghdr *pn_filter_request(void *buf, uint32_t index);
-/** pn_filter_parse() - Return: 1: our redirection, @to receives the ifindex it leads to; 0: not ours */
+/** pn_filter_parse() - 1: our redirection, @to receives the ifindex it leads to; 0: not ours */
 int pn_filter_parse(const struct nlmsghdr *nlh, uint32_t *to);
 
 #endif

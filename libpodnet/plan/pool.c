@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * pool.c - namespaces with a veth pair made ahead
+ *
+ * Room: makes and hands out.  May include: plan/inner.h, link, netns, nl, base, context.h.
+ *
+ * An entry is an anonymous namespace, held by our descriptor alone, with a netlink socket open in
+ * it; lo and both ends are up, address generation is off and the carrier has settled.  Both
+ * ifindexes and MACs are known, so handing out needs neither a thread nor a question.  A pool whose
+ * process dies goes by itself: the last descriptor takes the namespace with it, and that the pair.
+ */
+#include "inner.h"
+
+#include <errno.h>
+#include <sys/random.h>
+
+#define POOL_MAX 1024
+#define TRIES 4
+
+struct podnet_pool {
+	struct podnet *ctx;
+	struct podnet_pool_spec spec;
+	char inside[PODNET_IFNAME_SIZE], master[PODNET_IFNAME_SIZE];
+	char alias[PN_ALIAS_SIZE];
+	struct pn_pool_entry *v;
+	uint32_t n;
+};
+
+int podnet_pool_new(struct podnet *ctx, const struct podnet_pool_spec *spec,
+		    struct podnet_pool **ret, struct podnet_error *err)
+{
+	const char *inside = spec->inside ? spec->inside : "eth0";
+	struct podnet_link link = { .name = inside, .mtu = spec->mtu, .master = spec->master };
+	struct podnet_pool *pool;
+	int r = pn_link_check(&link, "pool_new", err);
+
+	if (r < 0)
+		return r;
+	if (!spec->size || spec->size > POOL_MAX)
+		return pn_err(err, -EINVAL, "pool_new", "size", NULL);
+	pool = calloc(1, sizeof(*pool));
+	if (pool)
+		pool->v = calloc(spec->size, sizeof(*pool->v));
+	if (!pool || !pool->v) {
+		free(pool);
+		return pn_err(err, -ENOMEM, "pool_new", NULL, NULL);
+	}
+	pool->ctx = ctx;
+	pool->spec = *spec;
+	snprintf(pool->inside, sizeof(pool->inside), "%s", inside);
+	snprintf(pool->master, sizeof(pool->master), "%s", spec->master ? spec->master : "");
+	snprintf(pool->alias, sizeof(pool->alias), "podnet:%s:pool", ctx->owner);
+	*ret = pool;
+	return 0;
+}
+
+static void entry_fini(struct pn_pool_entry *e)
+{
+	nl_close(&e->nl);
+	if (e->fd >= 0)
+		close(e->fd);
+	e->fd = -1;
+}
+
+void podnet_pool_free(struct podnet_pool *pool)
+{
+	if (!pool)
+		return;
+	for (uint32_t i = 0; i < pool->n; i++)
+		entry_fini(&pool->v[i]);
+	free(pool->v);
+	free(pool);
+}
+
+uint32_t podnet_pool_ready(const struct podnet_pool *pool)
+{
+	return pool->n;
+}
+
+static int choose_names(struct podnet_pool *pool, struct pn_pool_entry *e)
+{
+	static const char digits[] = "abcdefghijklmnopqrstuvwxyz234567";
+	uint8_t random[25];
+
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		return -EIO;
+	memcpy(e->name, "pn", 2);
+	for (int i = 0; i < 13; i++)
+		e->name[2 + i] = digits[random[i] & 31];
+	e->name[15] = '\0';
+	memcpy(e->host_mac, random + 13, 6);
+	memcpy(e->inside_mac, random + 19, 6);
+	e->host_mac[0] = (uint8_t)((e->host_mac[0] & 0xfc) | 0x02);
+	e->inside_mac[0] = (uint8_t)((e->inside_mac[0] & 0xfc) | 0x02);
+	e->host = pn_next_index(pool->ctx);
+	e->inside = 2;                  /* 1 is lo */
+	return 0;
+}
+
+static void describe(const struct podnet_pool *pool, const struct pn_pool_entry *e,
+		     struct pn_obj *host, struct pn_obj *inside)
+{
+	memset(host, 0, sizeof(*host));
+	host->kind = PN_LINK;
+	host->u.dev.type = PN_VETH;
+	host->u.dev.flags = PODNET_LINK_UP | PODNET_LINK_NO_ADDRGEN;
+	host->u.dev.mtu = pool->spec.mtu;
+	*inside = *host;
+	inside->u.dev.end = 1;
+	snprintf(host->link, sizeof(host->link), "%s", e->name);
+	snprintf(inside->link, sizeof(inside->link), "%s", pool->inside);
+	memcpy(host->u.dev.mac, e->host_mac, 6);
+	memcpy(inside->u.dev.mac, e->inside_mac, 6);
+}
+
+static int keep_index(const struct nlmsghdr *nlh, void *arg)
+{
+	struct pn_link_seen seen;
+
+	if (pn_link_parse(nlh, &seen) < 0)
+		return -EPROTO;
+	*(uint32_t *)arg = seen.obj.index;
+	return 0;
+}
+
+static int make_pair(struct podnet_pool *pool, struct pn_pool_entry *e, uint32_t master,
+		     struct podnet_error *err)
+{
+	struct nl_batch *b = &pool->ctx->batch;
+	struct pn_obj host, inside;
+	struct pn_put p = {
+		.b = b, .alias = pool->alias, .index = e->host, .peer_index = e->inside,
+		.peer_fd = e->fd, .peer = &inside, .master = master,
+	};
+	int r;
+
+	describe(pool, e, &host, &inside);
+	pn_link_kind.put(&p, PN_ADD, &host);
+	r = nl_batch_send(&pool->ctx->rt, b, NULL, err);
+	if (r < 0)
+		return r;
+	p.index = e->inside;
+	p.master = 0;
+	p.changed = PN_LINK_AFTER_BIRTH;
+	pn_netns_put_lo_up(b, NULL);
+	pn_link_kind.put(&p, PN_SET, &inside);
+	pn_put_link_settle(&p);
+	r = nl_batch_send(&e->nl, b, NULL, err);
+	if (r < 0)
+		return r;
+	p.index = e->host;
+	pn_put_link_settle(&p);
+	return nl_batch_send(&pool->ctx->rt, b, NULL, err);
+}
+
+static int make_entry(struct podnet_pool *pool, struct pn_pool_entry *e, struct podnet_error *err)
+{
+	uint8_t buf[256] __attribute__((aligned(8)));
+	uint32_t master = 0;
+	int r = 0;
+
+	memset(e, 0, sizeof(*e));
+	e->fd = e->nl.fd = -1;
+	if (pool->master[0])
+		r = nl_get(&pool->ctx->rt, pn_link_request(buf, 0, pool->master), keep_index,
+			   &master, NULL);
+	if (r < 0)
+		return pn_err(err, r, "pool_fill", "master", NULL);
+	r = pn_netns_make(pool->ctx, &e->fd, &e->nl, err);
+	for (int i = 0; i < TRIES && r == 0; i++) {
+		r = choose_names(pool, e);
+		if (r < 0)
+			return pn_err(err, r, "pool_fill", NULL, NULL);
+		r = make_pair(pool, e, master, err);
+		if (r != -EEXIST && r != -EBUSY)
+			return r;
+		r = i + 1 < TRIES ? 0 : r;      /* the ifindex was taken: the next one */
+	}
+	return r;
+}
+
+int podnet_pool_fill(struct podnet_pool *pool, uint32_t max, struct podnet_error *err)
+{
+	uint32_t made = 0;
+
+	while (made < max && pool->n < pool->spec.size) {
+		struct pn_pool_entry e;
+		int r = make_entry(pool, &e, err);
+
+		if (r < 0) {
+			entry_fini(&e);
+			return r;
+		}
+		pool->v[pool->n++] = e;
+		made++;
+	}
+	return (int)made;
+}
+
+bool pn_pool_fits(const struct podnet_pool *pool, const struct pn_obj *host,
+		  const struct pn_obj *inside)
+{
+	static const uint8_t none[6];
+	const uint32_t made = PODNET_LINK_UP | PODNET_LINK_NO_ADDRGEN;
+	const uint32_t port = PODNET_LINK_ISOLATED | PODNET_LINK_HAIRPIN;
+
+	return host->u.dev.mtu == pool->spec.mtu && inside->u.dev.mtu == pool->spec.mtu &&
+	       !strcmp(inside->link, pool->inside) && !strcmp(host->u.dev.master, pool->master) &&
+	       !inside->u.dev.master[0] && !(inside->u.dev.flags & ~made) &&
+	       !(host->u.dev.flags & ~(made | port)) && !memcmp(host->u.dev.mac, none, 6) &&
+	       !memcmp(inside->u.dev.mac, none, 6);
+}
+
+int pn_pool_pop(struct podnet_pool *pool, const char *name, const char *scope,
+		struct pn_pool_entry *ret, struct podnet_error *err)
+{
+	int r = 0;
+
+	if (!pool->n)
+		return pn_err(err, -EAGAIN, "pool_take", NULL, "the pool is empty");
+	if (name)
+		r = pn_netns_pin_fd(pool->ctx, pool->v[pool->n - 1].fd, name, scope, err);
+	if (r < 0)
+		return r;
+	*ret = pool->v[--pool->n];
+	return 0;
+}
+
+int podnet_pool_take(struct podnet_pool *pool, const char *name, const char *scope,
+		     char host_link[PODNET_IFNAME_SIZE], struct podnet_error *err)
+{
+	struct pn_put p = { .b = &pool->ctx->batch };
+	struct pn_pool_entry e;
+	char alias[PN_ALIAS_SIZE];
+	int r;
+
+	if ((name && pn_netns_name_check(name) < 0))
+		return pn_err(err, -EINVAL, "pool_take", "name", NULL);
+	if (pn_netns_scope_check(scope) < 0)
+		return pn_err(err, -EINVAL, "pool_take", "scope", NULL);
+	r = pn_pool_pop(pool, name, scope, &e, err);
+	if (r < 0)
+		return r;
+	snprintf(alias, sizeof(alias), "podnet:%s:%s", pool->ctx->owner, scope ? scope : "");
+	p.index = e.host;
+	pn_put_link_mark(&p, alias, 0);
+	r = nl_batch_send(&pool->ctx->rt, &pool->ctx->batch, NULL, err);
+	if (r < 0) {
+		entry_fini(&e);
+		return r;
+	}
+	nl_close(&e.nl);
+	memcpy(host_link, e.name, PODNET_IFNAME_SIZE);
+	return e.fd;
+}
