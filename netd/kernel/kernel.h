@@ -30,6 +30,13 @@ struct kernel_task {
 	bool fresh;                 /* nothing of it exists yet: plan without observing */
 	bool urgent;                /* a client waits: before repairs */
 	bool drift;                 /* what had to be changed was drift: count and name it */
+	/*
+	 * Where the set lives, so that events find its scope: names under netns_dir, owned, NULL:
+	 * none.  `home`: it has routes in the node's own namespace that no link of its own tells.
+	 */
+	char *netns[2];
+	bool home;
+	char *pin;                  /* owned: an existing namespace to pin at netns[0], or NULL */
 	/* ENSURE of scope "node" only: the nft table */
 	bool has_nat;
 	struct podnet_nat nat;      /* arrays owned, malloc */

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * events.c - kernel events to dirty scopes
+ *
+ * Room: on the kernel thread; changes nothing in the kernel.  May include: inner.h, netd/base,
+ * metrics, include/podnet.
+ *
+ * What we caused ourselves says nothing.  Of the rest, only what takes away or changes something
+ * of ours matters: what others add beside it is theirs.  The kernel tells a link's state again and
+ * again (carrier, queues), so a link is compared with how it was last seen.
+ */
+#include "inner.h"
+
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <errno.h>
+#include <net/if.h>
+#include <netd/metrics/metrics.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#define MARK            "podnet:netd:"
+#define FACTS_DELAY_US  20000
+
+static const char *scope_of(const char *alias)
+{
+	size_t n = strlen(MARK);
+
+	return strncmp(alias, MARK, n) == 0 ? alias + n : NULL;
+}
+
+static struct klink seen(const struct podnet_event *ev)
+{
+	return (struct klink){
+		.index = ev->index, .mtu = ev->mtu, .master = ev->master,
+		.up = ev->flags & IFF_UP,
+	};
+}
+
+static bool same(const struct klink *a, const struct klink *b)
+{
+	return a->index == b->index && a->mtu == b->mtu && a->master == b->master &&
+	       a->up == b->up;
+}
+
+static void facts_due(struct kernel *k)
+{
+	uint64_t at = now_monotonic_us() + FACTS_DELAY_US;
+
+	if (!k->facts_at)
+		k->facts_at = at > k->facts_rest ? at : k->facts_rest;
+}
+
+static void on_home_link(struct kernel *k, const struct podnet_event *ev)
+{
+	const char *scope = scope_of(ev->alias);
+	struct khome *home = index_home(&k->index, ev->index);
+	struct klink now = seen(ev);
+
+	if (!ev->ours && home && (ev->deleted || !scope || !same(&home->link, &now)))
+		index_mark_name(&k->index, home->scope);
+	if (!ev->ours && !home && scope && (ev->deleted || !now.up))
+		index_mark_name(&k->index, scope);
+	if (!ev->ours && !home && !scope)
+		facts_due(k);
+	if (ev->deleted) {
+		index_home_del(&k->index, ev->index);
+		return;
+	}
+	if (home && scope && strcmp(home->scope, scope) == 0)
+		home->link = now;
+	else if (scope && index_home_put(&k->index, scope, &now) < 0)
+		k->index.all = true;    /* what cannot be remembered is looked at */
+}
+
+static bool default_route(const struct podnet_event *ev)
+{
+	return ev->type == PODNET_EVENT_ROUTE && ev->prefix.family && ev->prefix.len == 0;
+}
+
+/* A permanent entry of ours that somebody made another one. */
+static bool lost_neigh(const struct podnet_event *ev)
+{
+	return ev->type == PODNET_EVENT_NEIGH && ev->protocol == PODNET_ROUTE_PROTOCOL &&
+	       !(ev->flags & NUD_PERMANENT);
+}
+
+static bool of_ours_gone(const struct podnet_event *ev)
+{
+	if (ev->type == PODNET_EVENT_QDISC)
+		return true;
+	return lost_neigh(ev) || (ev->deleted && ev->protocol == PODNET_ROUTE_PROTOCOL);
+}
+
+/* `ip route replace` tells of the new route only, and that is its administrator's by protocol. */
+static bool in_place_of_ours(const struct podnet_event *ev)
+{
+	uint8_t host = ev->prefix.family == AF_INET6 ? 128 : 32;
+
+	if (ev->deleted || ev->prefix.family == 0)
+		return false;
+	if (ev->type == PODNET_EVENT_ADDR)
+		return ev->protocol == 0;
+	return ev->type == PODNET_EVENT_ROUTE &&
+	       (ev->protocol == RTPROT_BOOT || ev->protocol == RTPROT_STATIC) &&
+	       (ev->prefix.len == 0 || ev->prefix.len == host);
+}
+
+static void on_home(struct kernel *k, const struct podnet_event *ev)
+{
+	struct khome *home;
+
+	if (ev->type == PODNET_EVENT_LINK) {
+		on_home_link(k, ev);
+		return;
+	}
+	if (ev->ours)
+		return;
+	home = ev->index ? index_home(&k->index, ev->index) : NULL;
+	if (!home && (ev->type == PODNET_EVENT_ADDR || default_route(ev)))
+		facts_due(k);
+	if (home && (of_ours_gone(ev) || in_place_of_ours(ev)))
+		index_mark_name(&k->index, home->scope);
+	if (ev->type == PODNET_EVENT_QDISC || !of_ours_gone(ev))
+		return;
+	/* a route of nobody's link may be the node's, or one that a user declared */
+	if (!home || ev->type == PODNET_EVENT_ROUTE || ev->type == PODNET_EVENT_RULE)
+		index_mark_home(&k->index);
+}
+
+static struct klink *inner_link(const struct kns *ns, uint32_t index)
+{
+	size_t i;
+
+	for (i = 0; i < ns->nlinks; i++)
+		if (ns->links[i].index == index)
+			return &ns->links[i];
+	return NULL;
+}
+
+static int put_inner(struct kns *ns, const struct klink *link)
+{
+	struct klink *links = realloc(ns->links, (ns->nlinks + 1) * sizeof(*links));
+
+	if (!links)
+		return -ENOMEM;
+	ns->links = links;
+	links[ns->nlinks++] = *link;
+	return 0;
+}
+
+static void on_inner_link(struct kernel *k, struct kns *ns, const struct podnet_event *ev)
+{
+	struct klink *link = inner_link(ns, ev->index), now = seen(ev);
+	bool marked = scope_of(ev->alias) != NULL;
+
+	if (!link && !marked)
+		return;
+	if (!ev->ours && (ev->deleted || !link || !marked || !same(link, &now)))
+		index_mark_space(&k->index, ns);
+	if (ev->deleted) {
+		if (link)
+			*link = ns->links[--ns->nlinks];
+		return;
+	}
+	if (link)
+		*link = now;
+	else if (put_inner(ns, &now) < 0)
+		k->index.all = true;
+}
+
+static void on_inside(struct kernel *k, const struct podnet_event *ev)
+{
+	struct kns *ns = index_nsid(&k->index, ev->nsid);
+
+	if (!ns)
+		return;
+	if (ev->type == PODNET_EVENT_LINK)
+		on_inner_link(k, ns, ev);
+	else if (!ev->ours && ev->type == PODNET_EVENT_QDISC && inner_link(ns, ev->index))
+		index_mark_space(&k->index, ns);
+	else if (!ev->ours && ev->type != PODNET_EVENT_QDISC &&
+		 (of_ours_gone(ev) || (in_place_of_ours(ev) && inner_link(ns, ev->index))))
+		index_mark_space(&k->index, ns);
+}
+
+static void on_event(const struct podnet_event *ev, void *arg)
+{
+	struct kernel *k = arg;
+
+	if (ev->type == PODNET_EVENT_OVERRUN) {
+		metric_add(METRIC_OVERRUNS, 1);
+		k->index.all = true;
+		facts_due(k);
+		return;
+	}
+	if (ev->type == PODNET_EVENT_NFT) {
+		if (ev->table && !ev->ours)
+			index_mark_name(&k->index, "node");
+		return;
+	}
+	if (ev->nsid < 0)
+		on_home(k, ev);
+	else
+		on_inside(k, ev);
+}
+
+void kernel_read_events(struct kernel *k)
+{
+	index_learn(&k->index, k->ctx);
+	if (podnet_monitor_read(k->mon, on_event, k, NULL) < 0)
+		k->index.all = true;
+	kernel_send_marks(k);
+}
+
+/* `ip netns del` takes the name away; the namespace itself may live on, or say nothing as it dies. */
+void kernel_read_names(struct kernel *k)
+{
+	union { struct inotify_event ev; char room[4096]; } buf;
+	ssize_t len;
+
+	while ((len = read(k->inotify, &buf, sizeof(buf))) > 0) {
+		const char *at = buf.room;
+
+		while (at < buf.room + len) {
+			const struct inotify_event *ev = (const void *)at;
+			struct kns *ns = ev->len ? map_get(&k->index.spaces, ev->name) : NULL;
+
+			if (ns)
+				index_mark_space(&k->index, ns);
+			k->index.all |= (ev->mask & IN_Q_OVERFLOW) != 0;
+			k->inotify_on &= !(ev->mask & IN_IGNORED);
+			at += sizeof(*ev) + ev->len;
+		}
+	}
+	kernel_send_marks(k);
+}
+
+/* The directory may come later than we do, with the first pin. */
+void kernel_watch_names(struct kernel *k)
+{
+	if (k->inotify_on || k->inotify < 0)
+		return;
+	mkdir(k->netns_dir, 0755);
+	k->inotify_on = inotify_add_watch(k->inotify, k->netns_dir,
+					  IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR) >= 0;
+}
+
+static void send_mark(struct kernel *k, const char *scope)
+{
+	struct kernel_note *note = calloc(1, sizeof(*note));
+
+	if (!note) {
+		k->index.all = true;    /* told at the next turn */
+		return;
+	}
+	memcpy(note->scope, scope, strlen(scope));
+	queue_push(k->notes, &note->node);
+}
+
+void kernel_send_marks(struct kernel *k)
+{
+	bool all = k->index.all;
+
+	k->index.all = false;
+	if (all)
+		send_mark(k, "");
+	while (k->index.marks) {
+		struct kscope *scope = k->index.marks;
+
+		k->index.marks = scope->next_mark;
+		scope->marked = false;
+		if (!all)
+			send_mark(k, scope->name);
+	}
+}
+
+static int seed_link(const struct podnet_link_info *info, void *arg)
+{
+	struct kernel *k = arg;
+	const char *scope = scope_of(info->alias);
+	struct klink link = {
+		.index = info->index, .mtu = info->link.mtu,
+		.master = info->link.master ? if_nametoindex(info->link.master) : 0,
+		.up = info->link.flags & PODNET_LINK_UP,
+	};
+
+	if (scope && index_home_put(&k->index, scope, &link) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+void kernel_seed_links(struct kernel *k)
+{
+	if (podnet_link_list(k->ctx, NULL, seed_link, k, NULL) < 0)
+		k->index.all = true;
+}

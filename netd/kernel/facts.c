@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * facts.c - what the node is: its addresses and the MTU of its uplink
+ *
+ * Room: on the kernel thread; reads only.  May include: inner.h, include/podnet.
+ *
+ * The underlay is what is not ours.  Addresses of the link that has the default route come first,
+ * then those of other devices, then of bridges and the like, then global ones on lo.
+ */
+#include "inner.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#define MAX_LINKS 256           /* foreign links that are looked at */
+
+struct underlay_link {
+	char name[PODNET_IFNAME_SIZE];
+	uint32_t mtu;
+	bool plain;                 /* no kind: a device of the machine, or lo */
+};
+struct underlay_addr {
+	struct podnet_prefix addr;
+	unsigned rank;
+};
+struct underlay {
+	struct underlay_link links[MAX_LINKS];
+	size_t nlinks;
+	struct underlay_addr addrs[KERNEL_MAX_ADDRESSES];
+	size_t naddrs;
+	char uplink[PODNET_IFNAME_SIZE];
+	uint32_t metric;
+	bool uplink_v4;
+};
+
+static int each_link(const struct podnet_link_info *info, void *arg)
+{
+	struct underlay *u = arg;
+	struct underlay_link *link = &u->links[u->nlinks];
+
+	if (info->ours || u->nlinks == MAX_LINKS)
+		return 0;
+	snprintf(link->name, sizeof(link->name), "%s", info->link.name);
+	link->mtu = info->link.mtu;
+	/* the uplink of a namespace is a veth */
+	link->plain = !*info->kind || strcmp(info->kind, "veth") == 0;
+	u->nlinks++;
+	return 0;
+}
+
+static const struct underlay_link *find(const struct underlay *u, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < u->nlinks; i++)
+		if (strcmp(u->links[i].name, name) == 0)
+			return &u->links[i];
+	return NULL;
+}
+
+/* The IPv4 default route with the least metric, else the IPv6 one. */
+static int each_route(const struct podnet_route_info *info, void *arg)
+{
+	const struct podnet_route *route = &info->route;
+	bool v4 = route->dst.family == AF_INET;
+	struct underlay *u = arg;
+
+	if (route->dst.len || info->ours || !route->link || !*route->link)
+		return 0;
+	if (route->type != PODNET_ROUTE_UNICAST || (route->table && route->table != 254))
+		return 0;
+	if (!find(u, route->link) || (*u->uplink && u->uplink_v4 > v4))
+		return 0;
+	if (*u->uplink && u->uplink_v4 == v4 && u->metric <= route->metric)
+		return 0;
+	snprintf(u->uplink, sizeof(u->uplink), "%s", route->link);
+	u->metric = route->metric;
+	u->uplink_v4 = v4;
+	return 0;
+}
+
+static unsigned rank_of(const struct underlay *u, const struct underlay_link *link)
+{
+	if (strcmp(link->name, u->uplink) == 0)
+		return 0;
+	if (strcmp(link->name, "lo") == 0)
+		return 3;
+	return link->plain ? 1 : 2;
+}
+
+static int each_addr(const struct podnet_addr_info *info, void *arg)
+{
+	struct underlay *u = arg;
+	const struct underlay_link *link = find(u, info->addr.link);
+	struct underlay_addr now = { .addr = info->addr.prefix };
+	size_t i;
+
+	if (info->ours || info->scope != 0 || !link)
+		return 0;
+	now.addr.len = now.addr.family == AF_INET6 ? 128 : 32;
+	now.rank = rank_of(u, link);
+	/* insertion keeps the kernel's order among equals; the worst falls off a full list */
+	for (i = u->naddrs; i > 0 && u->addrs[i - 1].rank > now.rank; i--)
+		if (i < KERNEL_MAX_ADDRESSES)
+			u->addrs[i] = u->addrs[i - 1];
+	if (i == KERNEL_MAX_ADDRESSES)
+		return 0;
+	u->addrs[i] = now;
+	if (u->naddrs < KERNEL_MAX_ADDRESSES)
+		u->naddrs++;
+	return 0;
+}
+
+int kernel_facts_read(struct podnet *ctx, struct kernel_facts *ret, struct podnet_error *err)
+{
+	_cleanup_free_ struct underlay *u = calloc(1, sizeof(*u));
+	const struct underlay_link *uplink;
+	size_t i;
+	int r;
+
+	if (!u)
+		return -ENOMEM;
+	r = podnet_link_list(ctx, NULL, each_link, u, err);
+	if (r >= 0)
+		r = podnet_route_list(ctx, NULL, each_route, u, err);
+	if (r >= 0)
+		r = podnet_addr_list(ctx, NULL, NULL, each_addr, u, err);
+	if (r < 0)
+		return r;
+	memset(ret, 0, sizeof(*ret));
+	for (i = 0; i < u->naddrs; i++)
+		ret->addresses[i] = u->addrs[i].addr;
+	ret->naddresses = u->naddrs;
+	uplink = find(u, u->uplink);
+	ret->mtu = uplink ? uplink->mtu : 0;
+	return 0;
+}

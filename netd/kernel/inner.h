@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * inner.h - what the files of the kernel room share; all of it belongs to the kernel thread
+ */
+#ifndef NETD_KERNEL_INNER_H
+#define NETD_KERNEL_INNER_H
+
+#include <netd/kernel/kernel.h>
+#include <pthread.h>
+
+/** A link of ours as it was last seen, so that the kernel's own events about it say nothing new. */
+struct klink {
+	uint32_t index, mtu, master;
+	bool up;
+};
+/** The same in the node's namespace, with its scope; key in the map is the index as text. */
+struct khome {
+	char key[12];
+	struct klink link;
+	char scope[];
+};
+struct kscope {
+	struct kns *ns[2];          /* NULL: none */
+	unsigned queued;            /* tasks that will look at all of it anyway */
+	bool home, marked;
+	struct kscope *next_home, *next_mark;
+	char name[64];
+};
+/** A namespace under netns_dir that scopes live in. */
+struct kns {
+	int nsid;                   /* -1: not known */
+	bool learn;
+	struct kns *next_learn;
+	struct kscope **users;
+	size_t nusers;
+	struct klink *links;
+	size_t nlinks;
+	char name[];
+};
+struct kindex {
+	struct map scopes, spaces, homes;
+	struct kns **by_nsid;
+	size_t nby_nsid;
+	struct kscope *home_scopes; /* those with `home` */
+	struct kns *learn;
+	struct kscope *marks;
+	bool all;                   /* everything may have changed */
+};
+
+int index_put(struct kindex *ix, const struct kernel_task *task);
+void index_drop(struct kindex *ix, const char *scope);
+struct kscope *index_scope(const struct kindex *ix, const char *scope);
+struct kns *index_nsid(const struct kindex *ix, int32_t nsid);
+/** index_relearn() - the scope's namespaces may be other ones now */
+void index_relearn(struct kindex *ix, const struct kscope *scope);
+/** index_learn() - ask for the ids of namespaces that are new */
+void index_learn(struct kindex *ix, struct podnet *ctx);
+void index_mark(struct kindex *ix, struct kscope *scope);
+void index_mark_name(struct kindex *ix, const char *scope);
+void index_mark_space(struct kindex *ix, const struct kns *ns);
+void index_mark_home(struct kindex *ix);    /* "node", and scopes with routes in its namespace */
+struct khome *index_home(const struct kindex *ix, uint32_t link);
+int index_home_put(struct kindex *ix, const char *scope, const struct klink *link);
+void index_home_del(struct kindex *ix, uint32_t link);
+void index_fini(struct kindex *ix);
+
+struct kernel {
+	struct kernel_config conf;
+	char *netns_dir, *run_dir;
+	struct queue *in, *done, *notes;
+	struct loop_watch *done_watch, *notes_watch;
+	pthread_t thread;
+	bool started;
+	/* messages that are themselves only: a hint, and the end */
+	struct qnode hint, stop;
+	bool hint_sent;             /* atomic */
+
+	/* the kernel thread's */
+	struct podnet *ctx;
+	struct podnet_monitor *mon;
+	struct podnet_pool *pool;
+	int epoll, inotify;
+	bool inotify_on, stopping, hinted, pool_broken;
+	struct kernel_task *head[2], **tail[2];     /* [0] urgent, [1] the rest */
+	unsigned urgent_run;        /* urgent tasks since anything else was looked at */
+	struct kindex index;
+	struct kernel_facts facts;
+	bool facts_known;
+	uint64_t facts_at, reap_at, reap_by;        /* monotonic us; 0: not due */
+	uint64_t facts_rest;        /* not before: reading them must not eat the thread */
+};
+
+/* task.c */
+void kernel_run(struct kernel *k, struct kernel_task *task);
+int kernel_open(const char *netns_dir, const char *run_dir, struct podnet **ret,
+		struct podnet_error *err);
+/* events.c */
+void kernel_read_events(struct kernel *k);
+void kernel_read_names(struct kernel *k);       /* inotify */
+void kernel_watch_names(struct kernel *k);
+void kernel_send_marks(struct kernel *k);
+void kernel_seed_links(struct kernel *k);
+/* facts.c */
+int kernel_facts_read(struct podnet *ctx, struct kernel_facts *ret, struct podnet_error *err);
+
+/** A message to the loop. */
+struct kernel_note {
+	struct qnode node;
+	bool facts;
+	struct kernel_facts is;
+	char scope[64];             /* "": everything */
+};
+
+#endif

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * task.c - one desired set to the kernel: plan, commit, say what was done
+ *
+ * Room: on the kernel thread (kernel_purge(): on the caller's).  May include: inner.h, netd/base,
+ * metrics, include/podnet.
+ */
+#include "inner.h"
+
+#include <errno.h>
+#include <netd/base/fault.h>
+#include <netd/metrics/metrics.h>
+#include <stdio.h>
+
+#define LINES_MAX       1024
+#define REAP_DELAY_US   100000  /* the kernel takes a dropped namespace apart in 20 to 40 ms */
+#define REAP_LATEST_US  1000000
+
+struct kernel_task *kernel_task_new(enum kernel_task_type type, const char *scope)
+{
+	struct kernel_task *task = calloc(1, sizeof(*task));
+
+	if (!task)
+		return NULL;
+	task->type = type;
+	snprintf(task->scope, sizeof(task->scope), "%s", scope);
+	return task;
+}
+
+void kernel_task_free(struct kernel_task *task)
+{
+	size_t i;
+
+	if (!task)
+		return;
+	podnet_set_free(task->set);
+	podnet_set_free(task->was);
+	free((void *)(uintptr_t)task->nat.inside);
+	free((void *)(uintptr_t)task->nat.masquerade);
+	for (i = 0; i < task->nscopes; i++)
+		free(task->scopes[i]);
+	free(task->scopes);
+	free(task->netns[0]);
+	free(task->netns[1]);
+	free(task->pin);
+	free(task->lines);
+	free(task);
+}
+
+/* What was done, a line each, cut at a line's end when it gets long. */
+static int add_line(const char *line, void *arg)
+{
+	struct kernel_task *task = arg;
+	size_t have = task->lines ? strlen(task->lines) : 0, len = strlen(line);
+	char *lines;
+
+	if (have + len + 2 > LINES_MAX)
+		return 1;
+	lines = realloc(task->lines, have + len + 2);
+	if (!lines)
+		return 1;
+	task->lines = lines;
+	snprintf(lines + have, len + 2, "%s%s", have ? "\n" : "", line);
+	return 0;
+}
+
+static int pin_get(struct podnet *ctx, const char *name, const char *scope)
+{
+	struct podnet_netns_info info;
+
+	if (podnet_netns_get(ctx, name, &info, NULL) < 0)
+		return 0;
+	return info.ours && !info.stale && info.scope && strcmp(info.scope, scope) == 0;
+}
+
+/*
+ * A pinned namespace stays the pod's whatever becomes of the process it was taken from, so one
+ * that is there already with the scope's mark is not looked up again.
+ */
+static int pin(struct kernel *k, struct kernel_task *task)
+{
+	struct podnet_netns spec = { .name = task->netns[0], .scope = task->scope };
+	int r;
+
+	if (!task->pin || pin_get(k->ctx, task->netns[0], task->scope))
+		return 0;
+	r = podnet_netns_pin(k->ctx, task->pin, &spec, &task->err);
+	if (r > 0)
+		add_line("netns pin", task);
+	return r;
+}
+
+static int nat(struct kernel *k, struct kernel_task *task)
+{
+	int r;
+
+	if (!task->has_nat)
+		return 0;
+	r = podnet_nat_ensure(k->ctx, &task->nat, &task->err);
+	if (r > 0)
+		add_line("nft set inet podnet", task);
+	/* built without nftables: that matters to those only who ask for it */
+	return r == -EOPNOTSUPP && !task->nat.nmasquerade ? 0 : r;
+}
+
+static int commit(struct kernel *k, struct kernel_task *task, struct podnet_plan *plan, int planned)
+{
+	int r = 0;
+
+	if (task->fresh && k->pool)
+		podnet_plan_pool(plan, k->pool);
+	if (!task->fresh && planned > 0)
+		podnet_plan_each(plan, add_line, task);
+	fault_point("kernel-before-commit");
+	if (planned > 0)
+		r = podnet_plan_commit(k->ctx, plan, &task->err);
+	fault_point("kernel-after-commit");
+	podnet_plan_free(plan);
+	return r;
+}
+
+static int ensure(struct kernel *k, struct kernel_task *task)
+{
+	uint32_t flags = task->fresh ? PODNET_PLAN_FRESH : 0;
+	struct podnet_plan *plan = NULL;
+	int r = pin(k, task);
+
+	if (r < 0)
+		return r;
+	task->changes += r;
+	if (task->was)
+		r = podnet_plan_replace(k->ctx, task->set, task->was, flags, &plan, &task->err);
+	else
+		r = podnet_plan_make(k->ctx, task->set, flags, &plan, &task->err);
+	if (r >= 0)
+		r = commit(k, task, plan, r);
+	if (r < 0)
+		return r;
+	task->changes += r;
+	r = nat(k, task);
+	if (r < 0)
+		return r;
+	task->changes += r;
+	return 0;
+}
+
+static int unpin(struct kernel *k, struct kernel_task *task)
+{
+	int r;
+
+	if (!task->pin || !pin_get(k->ctx, task->netns[0], task->scope))
+		return 0;
+	r = podnet_netns_absent(k->ctx, task->netns[0], &task->err);
+	return r == -ENOENT ? 0 : r;
+}
+
+static int absent(struct kernel *k, struct kernel_task *task)
+{
+	struct podnet_plan *plan = NULL;
+	uint64_t now = now_monotonic_us();
+	int r;
+
+	index_drop(&k->index, task->scope);
+	fault_point("kernel-before-absent");
+	r = podnet_plan_absent(k->ctx, task->set, 0, &plan, &task->err);
+	if (r > 0)
+		r = podnet_plan_commit(k->ctx, plan, &task->err);
+	podnet_plan_free(plan);
+	if (r < 0)
+		return r;
+	task->changes += r;
+	r = unpin(k, task);
+	fault_point("kernel-after-absent");
+	if (r < 0)
+		return r;
+	task->changes += r;
+	k->reap_at = now + REAP_DELAY_US;
+	if (!k->reap_by)
+		k->reap_by = now + REAP_LATEST_US;
+	if (k->reap_at > k->reap_by)
+		k->reap_at = k->reap_by;
+	return 0;
+}
+
+static int scope_cmp(const void *key, const void *member)
+{
+	return strcmp(key, *(char *const *)member);
+}
+
+struct sweep {
+	const struct kernel *k;
+	struct kernel_task *task;
+};
+
+static void add_sweep_line(const char *line, void *arg)
+{
+	const struct sweep *sweep = arg;
+
+	add_line(line, sweep->task);
+}
+
+/* Tasks of clients go ahead, so what was made since the sweep was asked for stays too. */
+static bool keep(const char *scope, void *arg)
+{
+	const struct sweep *sweep = arg;
+
+	if (index_scope(&sweep->k->index, scope))
+		return true;
+	return sweep->task->nscopes && bsearch(scope, sweep->task->scopes, sweep->task->nscopes,
+					       sizeof(*sweep->task->scopes), scope_cmp);
+}
+
+static int sweep_all(struct kernel *k, struct kernel_task *task)
+{
+	struct sweep sweep = { .k = k, .task = task };
+	int r = podnet_sweep(k->ctx, keep, add_sweep_line, &sweep, &task->err);
+
+	if (r < 0)
+		return r;
+	task->changes += r;
+	return 0;
+}
+
+void kernel_run(struct kernel *k, struct kernel_task *task)
+{
+	uint64_t start = now_monotonic_us();
+	struct kscope *scope = index_scope(&k->index, task->scope);
+
+	fault_point("kernel-task-taken");
+	if (scope && scope->queued)
+		scope->queued--;
+	switch (task->type) {
+	case KERNEL_ENSURE:
+		task->rc = ensure(k, task);
+		break;
+	case KERNEL_ABSENT:
+		task->rc = absent(k, task);
+		scope = NULL;
+		break;
+	case KERNEL_SWEEP:
+		task->rc = sweep_all(k, task);
+		break;
+	}
+	if (scope)
+		index_relearn(&k->index, scope);
+	metric_add(METRIC_KERNEL_OPERATIONS, task->changes);
+	metric_time(METRIC_TIME_KERNEL, now_monotonic_us() - start);
+	queue_push(k->done, &task->node);
+}
+
+int kernel_open(const char *netns_dir, const char *run_dir, struct podnet **ret,
+		struct podnet_error *err)
+{
+	struct podnet_options opts = {
+		.size = sizeof(opts), .owner = "netd", .netns_dir = netns_dir, .run_dir = run_dir,
+	};
+
+	return podnet_open(ret, &opts, err);
+}
+
+struct purge {
+	void (*line)(void *arg, const char *text);
+	void *arg;
+};
+
+static void purge_line(const char *text, void *arg)
+{
+	const struct purge *purge = arg;
+
+	if (purge->line)
+		purge->line(purge->arg, text);
+}
+
+int kernel_purge(const char *netns_dir, const char *run_dir, void (*line)(void *arg, const char *),
+		 void *arg, struct podnet_error *err)
+{
+	struct purge purge = { .line = line, .arg = arg };
+	struct podnet *ctx = NULL;
+	int total = 0, r = kernel_open(netns_dir, run_dir, &ctx, err);
+
+	if (r < 0)
+		return r;
+	r = podnet_sweep(ctx, NULL, purge_line, &purge, err);
+	total += r > 0 ? r : 0;
+	if (r >= 0)
+		r = podnet_nat_absent(ctx, err);
+	if (r > 0)
+		purge_line("nft del inet podnet", &purge);
+	total += r > 0 ? r : 0;
+	if (r >= 0 || r == -EOPNOTSUPP)
+		r = podnet_doomed_reap(ctx, err);
+	total += r > 0 ? r : 0;
+	podnet_close(ctx);
+	return r < 0 ? r : total;
+}
