@@ -93,7 +93,7 @@ int parse_body(struct call *c, struct doc **ret)
 
 	if (!len)
 		return refuse(c, 400, "BadRequest", "the request has no body");
-	r = doc_parse(body, len, ret, why);
+	r = (c->patching ? doc_parse_patch : doc_parse)(body, len, ret, why);
 	if (r == -ENOMEM)
 		return refuse_memory(c);
 	return r < 0 ? refuse(c, 400, "BadRequest", "the body is not valid: %s", why) : 0;

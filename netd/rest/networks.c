@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * networks.c - Networks must not overlap, nor go while pods are attached
+ *
+ * Room: rest.  May include: codec, state, model, netd/base.
+ */
+#include "internal.h"
+#include <stdio.h>
+
+struct overlap {
+	struct causes *causes;
+	const struct network *mine;
+	const char *name;
+};
+
+static int check_overlap(void *arg, struct object *obj)
+{
+	const struct overlap *o = arg;
+	const struct network *other = obj->network;
+	char field[32], text[PODNET_PREFIX_STRLEN];
+
+	if (strcmp(obj->meta->name, o->name) == 0)
+		return 0;
+	for (size_t i = 0; i < o->mine->ncidrs; i++) {
+		const struct podnet_prefix *p = &o->mine->cidrs[i];
+
+		for (size_t k = 0; k < other->ncidrs; k++) {
+			if (!podnet_prefix_contains(p, &other->cidrs[k]) &&
+			    !podnet_prefix_contains(&other->cidrs[k], p))
+				continue;
+			snprintf(field, sizeof(field), "spec.cidrs[%zu]", i);
+			causes_add(o->causes, CAUSE_INVALID, field, podnet_prefix_format(p, text),
+				   "overlaps with Network \"%s\"", obj->meta->name);
+		}
+	}
+	return 0;
+}
+
+static int validate(struct call *c, const struct doc *doc, const struct object *old)
+{
+	struct overlap o = { .causes = &c->refusal.causes, .name = c->name };
+
+	if (old)        /* the CIDRs cannot be changed */
+		return 0;
+	o.mine = c->kind->decode(doc, request_arena(c->req));
+	if (!o.mine)
+		return refuse_memory(c);
+	return state_each_accepted(c->rest->state, c->kind, NULL, check_overlap, &o);
+}
+
+struct user {
+	const char *network;
+	const struct object *pod;
+};
+
+static int find_user(void *arg, struct object *obj)
+{
+	struct user *u = arg;
+
+	for (size_t i = 0; i < obj->pod->nattached; i++)
+		if (strcmp(obj->pod->attached[i].network, u->network) == 0)
+			u->pod = obj;
+	return u->pod != NULL;
+}
+
+static int deletable(struct call *c, const struct object *obj)
+{
+	struct user u = { .network = obj->meta->name };
+
+	if (strcmp(u.network, "default") == 0)
+		return refuse(c, 403, "Forbidden", "%s \"default\" is forbidden: the default "
+			      "network cannot be deleted", c->kind->store_name);
+	state_each_accepted(c->rest->state, &kinds[KIND_POD], NULL, find_user, &u);
+	if (!u.pod)
+		return 0;
+	return refuse(c, 403, "Forbidden", "%s \"%s\" is forbidden: pod \"%s/%s\" is attached to it",
+		      c->kind->store_name, u.network, u.pod->meta->ns, u.pod->meta->name);
+}
+
+const struct kind_hooks network_hooks = {
+	.validate = validate,
+	.deletable = deletable,
+};
