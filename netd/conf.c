@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * conf.c - flags and the configuration file, one table for both
+ *
+ * Room: see conf.h.  A row is a name, a parser, a default and a line of help; `--node-name=x`,
+ * `--node-name x` and `node-name = x` in the file are the same row.  A flag wins over the file.
+ */
+#include <errno.h>
+#include <netd/base/limits.h>
+#include <netd/conf.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+struct row {
+	const char *name;
+	int (*parse)(struct conf *conf, const struct row *row, const char *value);
+	size_t member;
+	const char *fallback;       /* parsed like a value; NULL: left zero */
+	const char *value;          /* how the value is called in --help; NULL: an action */
+	const char *help;
+	long least, most;
+};
+
+static int parse_text(struct conf *conf, const struct row *row, const char *value)
+{
+	const char **member = (const char **)((char *)conf + row->member);
+
+	if (!*value)
+		return -EINVAL;
+	*member = arena_strdup(&conf->arena, value);
+	return *member ? 0 : -ENOMEM;
+}
+
+static int parse_path(struct conf *conf, const struct row *row, const char *value)
+{
+	return value[0] == '/' ? parse_text(conf, row, value) : -EINVAL;
+}
+
+static int parse_number(struct conf *conf, const struct row *row, const char *value)
+{
+	char *end;
+	long n;
+
+	errno = 0;
+	n = strtol(value, &end, 10);
+	if (errno || end == value || *end || n < row->least || n > row->most)
+		return -EINVAL;
+	*(uint32_t *)((char *)conf + row->member) = (uint32_t)n;
+	return 0;
+}
+
+/* At most two values, one per family, separated by commas. */
+static int parse_pair(const char *value, int (*each)(void *arg, const char *item), void *arg)
+{
+	char text[128], *rest = text, *item;
+	int r = 0;
+
+	if (strlen(value) >= sizeof(text))
+		return -EINVAL;
+	memcpy(text, value, strlen(value) + 1);
+	while (r == 0 && (item = strsep(&rest, ","))) {
+		item += strspn(item, " \t");
+		item[strcspn(item, " \t")] = 0;
+		r = each(arg, item);
+	}
+	return r;
+}
+
+static int each_node_ip(void *arg, const char *item)
+{
+	struct conf *conf = arg;
+	struct podnet_prefix ip;
+
+	if (conf->nnode_ips == 2 || strchr(item, '/') || podnet_prefix_parse(item, &ip) < 0)
+		return -EINVAL;
+	if (conf->nnode_ips && conf->node_ips[0].family == ip.family)
+		return -EINVAL;
+	conf->node_ips[conf->nnode_ips++] = ip;
+	return 0;
+}
+
+static int parse_node_ip(struct conf *conf, const struct row *row, const char *value)
+{
+	(void)row;
+	conf->nnode_ips = 0;
+	return parse_pair(value, each_node_ip, conf);
+}
+
+static int each_cidr(void *arg, const char *item)
+{
+	struct conf *conf = arg;
+	struct podnet_prefix p, masked;
+	bool v6;
+
+	if (podnet_prefix_parse(item, &p) < 0 || !strchr(item, '/'))
+		return -EINVAL;
+	masked = podnet_prefix_mask(&p);
+	v6 = p.family == AF_INET6;
+	if (memcmp(&p, &masked, sizeof(p)) || conf->cluster_cidrs[v6].family)
+		return -EINVAL;
+	conf->cluster_cidrs[v6] = p;
+	return 0;
+}
+
+static int parse_cidrs(struct conf *conf, const struct row *row, const char *value)
+{
+	(void)row;
+	memset(conf->cluster_cidrs, 0, sizeof(conf->cluster_cidrs));
+	return parse_pair(value, each_cidr, conf);
+}
+
+static int parse_blocks(struct conf *conf, const struct row *row, const char *value)
+{
+	unsigned v4, v6;
+	char more;
+
+	(void)row;
+	if (sscanf(value, "%u,%u%c", &v4, &v6, &more) != 2 || v4 < 8 || v4 > 30 || v6 < 48 || v6 > 120)
+		return -EINVAL;
+	conf->block_len[0] = (uint8_t)v4;
+	conf->block_len[1] = (uint8_t)v6;
+	return 0;
+}
+
+static int parse_level(struct conf *conf, const struct row *row, const char *value)
+{
+	(void)row;
+	return log_level_parse(value, &conf->log_level);
+}
+
+static int parse_action(struct conf *conf, const struct row *row, const char *value)
+{
+	(void)value;
+	conf->action = (enum conf_action)row->least;
+	return 0;
+}
+
+#define TEXT(n, m, d, v, h) { n, parse_text, offsetof(struct conf, m), d, v, h, 0, 0 }
+#define PATH(n, m, d, h) { n, parse_path, offsetof(struct conf, m), d, "PATH", h, 0, 0 }
+#define NUMBER(n, m, d, lo, hi, h) { n, parse_number, offsetof(struct conf, m), d, "N", h, lo, hi }
+#define OTHER(n, f, d, v, h) { n, f, 0, d, v, h, 0, 0 }
+#define ACTION(n, a, h) { n, parse_action, 0, NULL, NULL, h, a, 0 }
+static const struct row rows[] = {
+	PATH("config", config, "/etc/podnet/netd.conf", "this file; may be absent unless named here"),
+	TEXT("node-name", node_name, NULL, "NAME", "name of this Node; default: the host's name"),
+	OTHER("node-ip", parse_node_ip, NULL, "IP[,IP]",
+	      "host addresses, one a family; default: of the default route's link"),
+	OTHER("cluster-cidr", parse_cidrs, "10.244.0.0/16", "CIDR[,CIDR]",
+	      "pod addresses of Network \"default\"; without an IPv6 one a unique local /48 is made"),
+	OTHER("block-size", parse_blocks, "22,64", "V4,V6", "prefix lengths of a node's blocks"),
+	PATH("state-dir", state_dir, "/var/lib/podnet", "where the database is"),
+	PATH("run-dir", run_dir, "/run/podnet", "socket, and records of what carries no mark"),
+	PATH("netns-dir", netns_dir, "/run/netns", "where namespaces are pinned"),
+	PATH("socket", socket, NULL, "Unix socket; default: netd.sock in run-dir"),
+	TEXT("socket-group", socket_group, "podnet", "GROUP", "group of the socket, if there is one"),
+	NUMBER("pool", pool, "16", 0, LIMIT_POOL, "namespaces kept ready for pods"),
+	NUMBER("mtu", mtu, "0", 0, 65535, "of pod links; 0: that of the default route's link"),
+	NUMBER("resync", resync_s, "60", 0, 86400, "seconds between looks at everything; 0: never"),
+	OTHER("log-level", parse_level, "info", "LEVEL", "error, warning, info or debug"),
+	ACTION("purge", CONF_PURGE, "take all that is ours out of the kernel, and end"),
+	ACTION("check", CONF_CHECK, "check configuration and database, and end"),
+	ACTION("version", CONF_VERSION, "print the version, and end"),
+	ACTION("help", CONF_HELP, "print this, and end"),
+	ACTION("fault-points", CONF_FAULT_POINTS, "print where a test build can be made to die"),
+	ACTION("print-routes", CONF_PRINT_ROUTES, "print every method and path that is served"),
+};
+
+void conf_help(void)
+{
+	printf("netd - keeps the network as declared; see netd(8)\n\nusage: netd [--flag value] ...\n\n");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		printf("  --%-13s %-12s %s", rows[i].name, rows[i].value ? rows[i].value : "", rows[i].help);
+		printf(rows[i].fallback ? " (%s)\n" : "\n", rows[i].fallback);
+	}
+}
+
+static const struct row *find_row(const char *name, size_t len)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (strlen(rows[i].name) == len && memcmp(rows[i].name, name, len) == 0)
+			return &rows[i];
+	return NULL;
+}
+
+/* The row that shares the most leading letters, for a misspelt name. */
+static const char *nearest(const char *name)
+{
+	const char *best = rows[0].name;
+	size_t most = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		size_t n = 0;
+
+		while (name[n] && name[n] == rows[i].name[n])
+			n++;
+		if (n > most) {
+			most = n;
+			best = rows[i].name;
+		}
+	}
+	return best;
+}
+
+static int set_row(struct conf *conf, const struct row *row, const char *value, bool flag,
+		   const char *where, char why[256])
+{
+	uint32_t bit = 1u << (row - rows);
+	int r;
+
+	if (!flag && conf->said & bit)
+		return 0;
+	r = row->parse(conf, row, value);
+	if (r == -EINVAL && row->parse == parse_number)
+		snprintf(why, 256, "%s: %s: \"%s\" is not a number from %ld to %ld", where, row->name,
+			 value, row->least, row->most);
+	else if (r < 0)
+		snprintf(why, 256, "%s: %s: \"%s\" is not valid: %s wanted", where, row->name, value,
+			 row->value ? row->value : "no value");
+	if (flag)
+		conf->said |= bit;
+	return r;
+}
+
+static int read_flags(struct conf *conf, int argc, char **argv, char why[256])
+{
+	for (int i = 1; i < argc; i++) {
+		const char *name = argv[i] + 2, *equals = strchr(argv[i], '=');
+		size_t len = equals ? (size_t)(equals - name) : strlen(argv[i]) - 2;
+		const struct row *row;
+		int r;
+
+		if (strncmp(argv[i], "--", 2) != 0 || !(row = find_row(name, len))) {
+			snprintf(why, 256, "unknown flag \"%.100s\"; did you mean --%s? (--help)", argv[i],
+				 nearest(strncmp(argv[i], "--", 2) ? argv[i] : name));
+			return -EINVAL;
+		}
+		if (row->value && !equals && i + 1 == argc) {
+			snprintf(why, 256, "--%s wants a value: %s", row->name, row->value);
+			return -EINVAL;
+		}
+		r = set_row(conf, row, !row->value ? "" : equals ? equals + 1 : argv[++i], true,
+			    "command line", why);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static char *trim(char *text)
+{
+	size_t n;
+
+	text += strspn(text, " \t");
+	n = strlen(text);
+	while (n && strchr(" \t\r\n", text[n - 1]))
+		text[--n] = 0;
+	return text;
+}
+
+static int read_line(struct conf *conf, char *line, unsigned number, char why[256])
+{
+	char where[160], *equals, *name;
+	const struct row *row;
+
+	line[strcspn(line, "#")] = 0;
+	line = trim(line);
+	if (!*line)
+		return 0;
+	snprintf(where, sizeof(where), "%.140s:%u", conf->config, number);
+	equals = strchr(line, '=');
+	if (!equals) {
+		snprintf(why, 256, "%s: \"NAME = VALUE\" wanted", where);
+		return -EINVAL;
+	}
+	*equals = 0;
+	name = trim(line);
+	row = find_row(name, strlen(name));
+	if (!row || !row->value || row == &rows[0]) {   /* actions and `config` are flags only */
+		snprintf(why, 256, "%s: unknown name \"%.60s\"; did you mean %s?", where, name,
+			 nearest(name));
+		return -EINVAL;
+	}
+	return set_row(conf, row, trim(equals + 1), false, where, why);
+}
+
+static int read_file(struct conf *conf, bool named, char why[256])
+{
+	FILE *file = fopen(conf->config, "re");
+	char line[512];
+	unsigned number = 0;
+	int r = 0;
+
+	if (!file && (named || errno != ENOENT)) {
+		snprintf(why, 256, "%.180s: %m", conf->config);
+		return -EINVAL;
+	}
+	while (file && r == 0 && fgets(line, sizeof(line), file))
+		r = read_line(conf, line, ++number, why);
+	if (file)
+		fclose(file);
+	return r;
+}
+
+/* What follows from other values. */
+static int derive(struct conf *conf, char why[256])
+{
+	char host[65] = "";
+
+	if (!conf->node_name) {
+		if (gethostname(host, sizeof(host) - 1) < 0 || !host[0])
+			snprintf(host, sizeof(host), "localhost");
+		for (char *c = host; *c; c++)
+			if (*c >= 'A' && *c <= 'Z')
+				*c = (char)(*c - 'A' + 'a');
+		conf->node_name = arena_strdup(&conf->arena, host);
+	}
+	if (!conf->socket)
+		conf->socket = arena_printf(&conf->arena, "%s/netd.sock", conf->run_dir);
+	if (!conf->node_name || !conf->socket) {
+		snprintf(why, 256, "no memory");
+		return -ENOMEM;
+	}
+	if (strlen(conf->socket) > 106) {       /* sun_path, and room for the name it is made under */
+		snprintf(why, 256, "socket: %.100s...: longer than 106 bytes", conf->socket);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int conf_read(struct conf *conf, int argc, char **argv, char why[256])
+{
+	int r;
+
+	memset(conf, 0, sizeof(*conf));
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (rows[i].fallback && rows[i].parse(conf, &rows[i], rows[i].fallback) < 0) {
+			snprintf(why, 256, "no memory");
+			return -ENOMEM;
+		}
+	r = read_flags(conf, argc, argv, why);
+	if (r < 0 || conf->action == CONF_HELP || conf->action == CONF_VERSION ||
+	    conf->action == CONF_FAULT_POINTS || conf->action == CONF_PRINT_ROUTES)
+		return r;
+	r = read_file(conf, conf->said & 1, why);
+	return r < 0 ? r : derive(conf, why);
+}
+
+void conf_fini(struct conf *conf)
+{
+	arena_fini(&conf->arena);
+}

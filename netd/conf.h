@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * conf.h - what netd was told: flags, then /etc/podnet/netd.conf, then defaults, by one table
+ *
+ * Room: text to values, each checked, every error naming flag or file and line.
+ * May include: netd/base, netd/model, include/podnet.
+ */
+#ifndef NETD_CONF_H
+#define NETD_CONF_H
+
+#include <netd/base/log.h>
+#include <netd/model/model.h>
+
+enum conf_action {
+	CONF_RUN, CONF_PURGE, CONF_CHECK, CONF_VERSION, CONF_HELP, CONF_FAULT_POINTS,
+	CONF_PRINT_ROUTES,
+};
+
+struct conf {
+	struct arena arena;
+	enum conf_action action;
+	const char *config, *node_name, *state_dir, *run_dir, *netns_dir, *socket, *socket_group;
+	struct podnet_prefix node_ips[2];
+	size_t nnode_ips;
+	struct podnet_prefix cluster_cidrs[2];      /* IPv4 first; family 0: made by netd */
+	uint8_t block_len[2];                       /* IPv4, IPv6 */
+	uint32_t pool, mtu, resync_s;
+	enum log_level log_level;
+	uint32_t said;                              /* bit per row of the table: by a flag */
+};
+
+/** conf_read() - 0, or -EINVAL with one line for the user in @why */
+int conf_read(struct conf *conf, int argc, char **argv, char why[256]);
+void conf_fini(struct conf *conf);
+void conf_help(void);
+
+#endif

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * main.c - netd: start the rooms in order, run the loop, stop them in the other order
+ *
+ * Room: the only file that knows every room.  Order: lock, loop, store (its writer thread), state
+ * (loads everything), control (Node, namespaces, Network "default"), reconcile (the kernel
+ * thread), rest, http; then the socket answers.  SIGTERM and SIGINT stop; the kernel stays as it is.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <netd/base/fault.h>
+#include <netd/base/limits.h>
+#include <netd/netd.h>
+#include <podnet/podnet.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+
+static int fail(const char *what, const char *why)
+{
+	char quoted[320];
+
+	log_event(LOG_LEVEL_ERROR, "start_failed", "what=%s err=%s", what,
+		  log_quote(why, quoted, sizeof(quoted)));
+	return 1;
+}
+
+/* systemd's readiness protocol, sd_notify(3): one datagram to $NOTIFY_SOCKET. */
+static void notify(const char *text)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	_cleanup_close_ int fd = -1;
+
+	if (!path || strlen(path) >= sizeof(to.sun_path))
+		return;
+	memcpy(to.sun_path, path, strlen(path));
+	if (to.sun_path[0] == '@')
+		to.sun_path[0] = 0;
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&to,
+			     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path))) < 0)
+		log_event(LOG_LEVEL_WARNING, "notify_failed", "err=\"%m\"");
+}
+
+static int make_dir(const char *path, mode_t mode, char why[256])
+{
+	char part[256];
+
+	if (strlen(path) >= sizeof(part)) {
+		snprintf(why, 256, "%.100s...: name too long", path);
+		return -ENAMETOOLONG;
+	}
+	memcpy(part, path, strlen(path) + 1);
+	for (char *slash = part + 1; (slash = strchr(slash, '/')); slash++) {
+		*slash = 0;
+		if (mkdir(part, 0755) < 0 && errno != EEXIST)
+			break;
+		*slash = '/';
+	}
+	if (mkdir(path, mode) == 0 || errno == EEXIST)
+		return 0;
+	snprintf(why, 256, "%.180s: %m", path);
+	return -errno;
+}
+
+static int take_lock(struct netd *netd, char why[256])
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (make_dir(netd->conf.state_dir, 0700, why) < 0 || make_dir(netd->conf.run_dir, 0755, why) < 0)
+		return -EIO;
+	if (asprintf(&path, "%s/lock", netd->conf.state_dir) < 0) {
+		path = NULL;
+		snprintf(why, 256, "no memory");
+		return -ENOMEM;
+	}
+	netd->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (netd->lock_fd < 0 || flock(netd->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+		snprintf(why, 256, errno == EWOULDBLOCK ? "%.180s: another netd is running" : "%.180s: %m",
+			 path);
+		return -EBUSY;
+	}
+	return 0;
+}
+
+static void read_boot_id(char boot_id[37])
+{
+	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	if (!file || !fgets(boot_id, 37, file))
+		snprintf(boot_id, 37, "unknown");
+	if (file)
+		fclose(file);
+}
+
+/* A random unique local prefix (RFC 4193), made once and kept with the data. */
+static int local_prefix(struct netd *netd, struct podnet_prefix *ret)
+{
+	char text[PODNET_PREFIX_STRLEN];
+	struct podnet_prefix p = { .family = AF_INET6, .len = 48, .addr = { 0xfd } };
+
+	if (store_meta_get(netd->store, "local-prefix", text, sizeof(text)) >= 0)
+		return podnet_prefix_parse(text, ret);
+	if (random_bytes(p.addr + 1, 5) < 0)
+		return -EIO;
+	*ret = p;
+	return store_meta_put(netd->store, "local-prefix", podnet_prefix_format(&p, text));
+}
+
+static int node_config(struct netd *netd, char why[256])
+{
+	struct node_config *node = &netd->node;
+	struct conf *conf = &netd->conf;
+
+	*node = (struct node_config){
+		.node_name = conf->node_name, .netns_dir = conf->netns_dir, .run_dir = conf->run_dir,
+		.mtu = conf->mtu, .block_len = { conf->block_len[0], conf->block_len[1] },
+	};
+	read_boot_id(node->boot_id);
+	if (!conf->cluster_cidrs[1].family && local_prefix(netd, &conf->cluster_cidrs[1]) < 0) {
+		snprintf(why, 256, "no unique local prefix could be made or stored");
+		return -EIO;
+	}
+	for (int i = 0; i < 2; i++)
+		if (conf->cluster_cidrs[i].family) {
+			node->block_len[node->ncluster_cidrs] = conf->block_len[i];
+			node->cluster_cidrs[node->ncluster_cidrs++] = conf->cluster_cidrs[i];
+		}
+	return 0;
+}
+
+static void on_signal(void *arg, uint32_t events)
+{
+	struct netd *netd = arg;
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(netd->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		log_event(LOG_LEVEL_INFO, "stopping", "signal=%u", info.ssi_signo);
+	loop_stop(netd->loop);
+}
+
+/* Before threads start: they inherit the mask. */
+static int block_signals(struct netd *netd)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	netd->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return netd->signal_fd < 0 ? -errno
+		: loop_watch_fd(netd->loop, netd->signal_fd, EPOLLIN, on_signal, netd, &netd->signals);
+}
+
+static int start_data(struct netd *netd, char why[256])
+{
+	_cleanup_free_ char *path = NULL;
+	struct timespec now;
+	struct store_config conf = { .loop = netd->loop };
+	int r;
+
+	if (asprintf(&path, "%s/netd.db", netd->conf.state_dir) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	clock_gettime(CLOCK_REALTIME, &now);
+	conf.path = path;
+	conf.now_ms = now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	r = store_open(&conf, &netd->store, why);
+	if (r == 0)
+		r = node_config(netd, why);
+	return r < 0 ? r : state_new(netd->loop, netd->store, &netd->node, &netd->state, why);
+}
+
+static int start_network(struct netd *netd, char why[256])
+{
+	struct podnet_error err = { 0 };
+	struct reconcile_config rec = {
+		.loop = netd->loop, .state = netd->state, .resync_s = netd->conf.resync_s,
+		.pool = netd->conf.pool, .mtu = netd->conf.mtu,
+		.node_ips = netd->conf.node_ips, .nnode_ips = netd->conf.nnode_ips,
+	};
+	int r = control_start(netd->loop, netd->state, &netd->control);
+
+	if (r < 0) {
+		snprintf(why, 256, "controllers: %s", strerror(-r));
+		return r;
+	}
+	rec.control = netd->control;
+	r = reconcile_start(&rec, &netd->reconcile, &err);
+	if (r < 0)
+		podnet_error_text(&err, why, 256);
+	return r;
+}
+
+static int start_api(struct netd *netd, char why[256])
+{
+	struct rest_config rest = {
+		.loop = netd->loop, .state = netd->state, .reconcile = netd->reconcile,
+	};
+	struct http_config http = {
+		.socket = netd->conf.socket, .group = netd->conf.socket_group, .handle = rest_handle,
+	};
+	int r = rest_new(&rest, &netd->rest);
+
+	http.arg = netd->rest;
+	if (r == 0)
+		r = http_open(netd->loop, &http, &netd->http);
+	if (r < 0)
+		snprintf(why, 256, "%.150s: %s", netd->conf.socket,
+			 r == -EADDRINUSE ? "somebody listens there" : strerror(-r));
+	return r;
+}
+
+static void stop(struct netd *netd)
+{
+	if (netd->http)
+		http_close(netd->http);
+	rest_free(netd->rest);
+	if (netd->state)
+		state_close(netd->state);
+	if (netd->reconcile)
+		reconcile_stop(netd->reconcile);
+	if (netd->control)
+		control_stop(netd->control);
+	store_close(netd->store);
+	if (netd->state)
+		state_free(netd->state);
+	loop_unwatch(netd->signals);
+	loop_free(netd->loop);
+	closep(&netd->signal_fd);
+	closep(&netd->lock_fd);
+}
+
+/* 3,000 pods are some 10,000 descriptors and small allocations; two arenas keep the heap whole. */
+static void set_limits(void)
+{
+	struct rlimit files = { 65536, 65536 };
+
+	if (setrlimit(RLIMIT_NOFILE, &files) < 0) {
+		getrlimit(RLIMIT_NOFILE, &files);
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	mallopt(M_ARENA_MAX, 2);
+	mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+}
+
+static int run(struct netd *netd)
+{
+	char why[256] = "no memory";
+	int r;
+
+	set_limits();
+	if (take_lock(netd, why) < 0)
+		return fail("lock", why);
+	if (loop_new(&netd->loop) < 0 || block_signals(netd) < 0)
+		return fail("loop", why);
+	if (start_data(netd, why) < 0)
+		return fail("store", why);
+	if (start_network(netd, why) < 0)
+		return fail("kernel", why);
+	if (start_api(netd, why) < 0)
+		return fail("socket", why);
+	log_event(LOG_LEVEL_INFO, "started", "version=%s node=%s socket=%s", PODNET_VERSION,
+		  netd->conf.node_name, netd->conf.socket);
+	notify("READY=1");
+	r = loop_run(netd->loop);
+	notify("STOPPING=1");
+	return r < 0 ? fail("loop", strerror(-r)) : 0;
+}
+
+static void print_line(void *arg, const char *line)
+{
+	(void)arg;
+	puts(line);
+}
+
+static int purge(struct netd *netd)
+{
+	struct podnet_error err = { 0 };
+	char why[256];
+
+	if (take_lock(netd, why) < 0)
+		return fail("purge", why);
+	if (kernel_purge(netd->conf.netns_dir, netd->conf.run_dir, print_line, NULL, &err) < 0) {
+		podnet_error_text(&err, why, sizeof(why));
+		return fail("purge", why);
+	}
+	return 0;
+}
+
+static int check(const struct conf *conf)
+{
+	char path[512], why[160];
+
+	snprintf(path, sizeof(path), "%.480s/netd.db", conf->state_dir);
+	if (access(path, F_OK) < 0) {
+		printf("configuration: ok\n%s: none yet\n", path);
+		return 0;
+	}
+	if (store_check(path, why) < 0)
+		return fail("check", why);
+	printf("configuration: ok\n%s: ok\n", path);
+	return 0;
+}
+
+static int print_fault_points(void)
+{
+#define PRINT(id, name) puts(name);
+#ifdef PODNET_FAULT
+	FAULT_POINTS(PRINT)
+#endif
+	return 0;
+}
+
+static int act(struct netd *netd)
+{
+	switch (netd->conf.action) {
+	case CONF_RUN:
+		return run(netd);
+	case CONF_PURGE:
+		return purge(netd);
+	case CONF_CHECK:
+		return check(&netd->conf);
+	case CONF_VERSION:
+		puts("netd " PODNET_VERSION);
+		return 0;
+	case CONF_HELP:
+		conf_help();
+		return 0;
+	case CONF_FAULT_POINTS:
+		return print_fault_points();
+	case CONF_PRINT_ROUTES:
+		rest_routes_print();
+		return 0;
+	}
+	return 1;
+}
+
+int main(int argc, char **argv)
+{
+	struct netd netd = { .lock_fd = -1, .signal_fd = -1 };
+	char why[256];
+	int code;
+
+	if (conf_read(&netd.conf, argc, argv, why) < 0) {
+		fprintf(stderr, "netd: %s\n", why);
+		conf_fini(&netd.conf);
+		return 2;
+	}
+	log_init(netd.conf.log_level);
+	code = act(&netd);
+	stop(&netd);
+	conf_fini(&netd.conf);
+	return code;
+}

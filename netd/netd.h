@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * netd.h - the daemon's one state: its rooms, in the order they start
+ *
+ * Made in main() and passed down; there is no other.
+ */
+#ifndef NETD_NETD_H
+#define NETD_NETD_H
+
+#include <netd/conf.h>
+#include <netd/control/control.h>
+#include <netd/http/http.h>
+#include <netd/reconcile/reconcile.h>
+#include <netd/rest/rest.h>
+
+struct netd {
+	struct conf conf;
+	struct node_config node;    /* what the rooms may know of conf */
+	int lock_fd;                /* state-dir/lock: one netd a database */
+	int signal_fd;
+	struct loop *loop;
+	struct loop_watch *signals;
+	struct store *store;
+	struct state *state;
+	struct control *control;
+	struct reconcile *reconcile;
+	struct rest *rest;
+	struct http *http;
+};
+
+#endif
