@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * nat.c - masquerade for what leaves the pod networks
+ *
+ * Room: one user of the shared table.  Owns the sets inside4, inside6, masq4, masq6 and the chain
+ * postrouting, whole; touches nothing else in the table, and only podnet_nat_absent() deletes it.
+ * May include: libpodnet/nl, libpodnet/base, include/podnet/, libmnl, libnftnl.
+ *
+ * The repair is the least that will do: elements are sent as a difference; the two rules are
+ * replaced together when either is not as it should be, since they are static and few; a chain or
+ * set of the wrong kind is made anew, for which the rules that hold it must go first.  All in one
+ * transaction, so that no packet sees half of it.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <libnftnl/chain.h>
+#include <libnftnl/common.h>
+#include <libpodnet/base/base.h>
+#include <libpodnet/nft/nft.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_nat.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <podnet/nat.h>
+#include <stdio.h>
+
+#define CHAIN "postrouting"
+#define CHAIN_PRIORITY 100              /* NF_IP_PRI_NAT_SRC */
+#define NSETS 4
+#define NRULES 2
+
+/* sets[2 * family] is inside, sets[2 * family + 1] is masquerade */
+static const struct family {
+	uint8_t nfproto, size;
+	uint32_t saddr, daddr;          /* offsets in the header: RFC 791, RFC 8200 */
+	const char *inside, *masq, *comment;
+	struct podnet_prefix never[3];  /* destinations that no router may pass on */
+} families[NRULES] = {
+	{ NFPROTO_IPV4, 4, 12, 16, "inside4", "masq4", "podnet nat 1: leaves the pod networks",
+	  { { AF_INET, 4, { 224 } }, { AF_INET, 16, { 169, 254 } },
+	    { AF_INET, 32, { 255, 255, 255, 255 } } } },
+	{ NFPROTO_IPV6, 16, 8, 24, "inside6", "masq6", "podnet nat 1: leaves the pod networks",
+	  { { AF_INET6, 8, { 0xff } }, { AF_INET6, 10, { 0xfe, 0x80 } }, { 0 } } },
+};
+
+struct want {
+	char table[NFT_NAME_SIZE];
+	struct nft_set sets[NSETS];
+	struct nft_ranges ranges[NSETS];
+	struct nft_rule rules[NRULES];
+};
+
+struct seen {
+	bool table, awake;
+	struct nft_set_seen sets[NSETS];
+	bool chain, chain_wrong;
+	size_t nrules;                  /* in our chain, whoever wrote them */
+	bool rule_wrong;
+	const struct want *want;
+};
+
+static void want_fini(struct want *w)
+{
+	for (int i = 0; i < NSETS; i++)
+		nft_ranges_fini(&w->ranges[i]);
+	for (int i = 0; i < NRULES; i++)
+		nft_rule_fini(&w->rules[i]);
+}
+
+static void seen_fini(struct seen *s)
+{
+	for (int i = 0; i < NSETS; i++)
+		nft_ranges_fini(&s->sets[i].ranges);
+}
+
+static int want_prefixes(struct want *w, int which, const struct podnet_prefix *v, size_t n,
+			 const char *field, struct podnet_error *err)
+{
+	if (n && !v)
+		return pn_err(err, -EINVAL, "nat_ensure", field, NULL);
+	for (size_t i = 0; i < n; i++) {
+		bool v6 = v[i].family == AF_INET6;
+		int r;
+
+		if ((!v6 && v[i].family != AF_INET) || v[i].len > (v6 ? 128 : 32))
+			return pn_err(err, -EINVAL, "nat_ensure", field, NULL);
+		r = nft_ranges_add(&w->ranges[2 * v6 + which], &v[i]);
+		if (r < 0)
+			return pn_err(err, r, "nat_ensure", NULL, NULL);
+	}
+	return 0;
+}
+
+static void want_rule(struct nft_rule *r, const char *table, const struct family *f)
+{
+	nft_rule_init(r, table, CHAIN, f->comment);
+	nft_match_family(r, f->nfproto);
+	nft_match_set(r, f->saddr, f->size, f->masq, false);
+	nft_match_set(r, f->daddr, f->size, f->inside, true);
+	for (size_t i = 0; i < ARRAY_SIZE(f->never) && f->never[i].family; i++)
+		nft_match_not_prefix(r, f->daddr, &f->never[i]);
+	nft_masquerade(r, NF_NAT_RANGE_PROTO_RANDOM_FULLY);
+}
+
+/* @w zeroed by the caller, who frees it in any case */
+static int want_all(struct want *w, const struct podnet *ctx, const struct podnet_nat *spec,
+		    struct podnet_error *err)
+{
+	int r = 0;
+
+	nft_table_name(ctx, w->table);
+	for (int i = 0; i < NSETS; i++) {
+		const struct family *f = &families[i / 2];
+
+		w->sets[i] = (struct nft_set){ w->table, i % 2 ? f->masq : f->inside, f->size };
+		w->ranges[i].size = f->size;
+	}
+	r = want_prefixes(w, 0, spec->inside, spec->ninside, "inside", err);
+	if (r == 0)
+		r = want_prefixes(w, 1, spec->masquerade, spec->nmasquerade, "masquerade", err);
+	if (r < 0)
+		return r;
+	for (int i = 0; i < NSETS; i++)
+		nft_ranges_normalise(&w->ranges[i]);
+	for (int i = 0; i < NRULES; i++) {
+		want_rule(&w->rules[i], w->table, &families[i]);
+		if (w->rules[i].rc)
+			return pn_err(err, w->rules[i].rc, "nat_ensure", NULL, NULL);
+	}
+	return 0;
+}
+
+static bool chain_as_wanted(const struct nftnl_chain *c)
+{
+	const char *type = nftnl_chain_get_str(c, NFTNL_CHAIN_TYPE);
+
+	return nftnl_chain_is_set(c, NFTNL_CHAIN_HOOKNUM) && type && strcmp(type, "nat") == 0 &&
+	       nftnl_chain_get_u32(c, NFTNL_CHAIN_HOOKNUM) == NF_INET_POST_ROUTING &&
+	       nftnl_chain_get_s32(c, NFTNL_CHAIN_PRIO) == CHAIN_PRIORITY &&
+	       nftnl_chain_get_u32(c, NFTNL_CHAIN_POLICY) == NF_ACCEPT;
+}
+
+static int on_chain(const struct nlmsghdr *nlh, void *arg)
+{
+	struct nftnl_chain *c = nftnl_chain_alloc();
+	struct seen *s = arg;
+
+	if (!c)
+		return -ENOMEM;
+	s->chain = true;
+	s->chain_wrong = nftnl_chain_nlmsg_parse(nlh, c) < 0 || !chain_as_wanted(c);
+	nftnl_chain_free(c);
+	return 0;
+}
+
+static bool same_rule(const struct nftnl_rule *a, const struct nftnl_rule *b)
+{
+	char text[2][NFT_TEXT_SIZE];
+
+	return nft_rule_text(a, text[0]) == 0 && nft_rule_text(b, text[1]) == 0 &&
+	       strcmp(text[0], text[1]) == 0;
+}
+
+static int on_rule(const struct nlmsghdr *nlh, void *arg)
+{
+	struct nftnl_rule *rule = nftnl_rule_alloc();
+	struct seen *s = arg;
+	const char *chain;
+
+	if (!rule)
+		return -ENOMEM;
+	/* a kernel that does not filter the dump sends the rules of all chains */
+	if (nftnl_rule_nlmsg_parse(nlh, rule) == 0 &&
+	    (chain = nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN)) && strcmp(chain, CHAIN) == 0) {
+		if (s->nrules >= NRULES || !same_rule(rule, s->want->rules[s->nrules].rule))
+			s->rule_wrong = true;
+		s->nrules++;
+	}
+	nftnl_rule_free(rule);
+	return 0;
+}
+
+static void forget_rules(void *arg)
+{
+	struct seen *s = arg;
+
+	s->nrules = 0;
+	s->rule_wrong = false;
+}
+
+static int see_chain(struct nl *nl, struct seen *s, struct podnet_error *err)
+{
+	uint8_t buf[256] __attribute__((aligned(8)));
+	struct podnet_error why = { 0 };
+	struct nlmsghdr *nlh;
+	int r;
+
+	nlh = nftnl_nlmsg_build_hdr((char *)buf, NFT_MSG_GETCHAIN, NFPROTO_INET, 0, 0);
+	mnl_attr_put_strz(nlh, NFTA_CHAIN_TABLE, s->want->table);
+	mnl_attr_put_strz(nlh, NFTA_CHAIN_NAME, CHAIN);
+	r = nl_get(nl, nlh, on_chain, s, &why);
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return pn_err(err, r, "nft_chain_get", NULL, why.kernel);
+	nlh = nftnl_nlmsg_build_hdr((char *)buf, NFT_MSG_GETRULE, NFPROTO_INET, 0, 0);
+	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, s->want->table);
+	mnl_attr_put_strz(nlh, NFTA_RULE_CHAIN, CHAIN);
+	r = nl_dump(nl, nlh, on_rule, forget_rules, s, &why);
+	return r < 0 ? pn_err(err, r, "nft_rule_dump", NULL, why.kernel) : 0;
+}
+
+/* @s zeroed by the caller, who frees it in any case */
+static int see_all(struct nl *nl, struct seen *s, struct podnet_error *err)
+{
+	int r = nft_table_seen(nl, s->want->table, err);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	s->table = true;
+	s->awake = r;
+	for (int i = 0; i < NSETS; i++) {
+		r = nft_set_see(nl, &s->want->sets[i], &s->sets[i], err);
+		if (r < 0)
+			return r;
+	}
+	return see_chain(nl, s, err);
+}
+
+static void put_chain(struct nft_txn *t, const char *table)
+{
+	struct nlmsghdr *nlh = nft_txn_msg(t, NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL,
+					   "nft_chain_create", CHAIN);
+	struct nlattr *hook;
+
+	if (!nlh)
+		return;
+	mnl_attr_put_strz(nlh, NFTA_CHAIN_TABLE, table);
+	mnl_attr_put_strz(nlh, NFTA_CHAIN_NAME, CHAIN);
+	hook = mnl_attr_nest_start(nlh, NFTA_CHAIN_HOOK);
+	mnl_attr_put_u32(nlh, NFTA_HOOK_HOOKNUM, htonl(NF_INET_POST_ROUTING));
+	mnl_attr_put_u32(nlh, NFTA_HOOK_PRIORITY, htonl(CHAIN_PRIORITY));
+	mnl_attr_nest_end(nlh, hook);
+	mnl_attr_put_u32(nlh, NFTA_CHAIN_POLICY, htonl(NF_ACCEPT));
+	mnl_attr_put_strz(nlh, NFTA_CHAIN_TYPE, "nat");
+}
+
+static void delete_in_chain(struct nft_txn *t, const char *table, uint16_t type, const char *step)
+{
+	struct nlmsghdr *nlh = nft_txn_msg(t, type, 0, step, CHAIN);
+
+	if (!nlh)
+		return;
+	mnl_attr_put_strz(nlh, type == NFT_MSG_DELRULE ? NFTA_RULE_TABLE : NFTA_CHAIN_TABLE, table);
+	mnl_attr_put_strz(nlh, type == NFT_MSG_DELRULE ? NFTA_RULE_CHAIN : NFTA_CHAIN_NAME, CHAIN);
+}
+
+/* fill a set that is in place.  Return: number of changes or -ENOMEM. */
+static int repair_elements(struct nft_txn *t, const struct nft_set *set,
+			   const struct nft_ranges *want, const struct nft_set_seen *have)
+{
+	struct nft_ranges gone = { 0 }, fresh = { 0 };
+	int r = nft_ranges_minus(&have->ranges, want, &gone);
+
+	if (r == 0)
+		r = nft_ranges_minus(want, &have->ranges, &fresh);
+	if (r == 0) {
+		nft_set_elements(t, set, NFT_MSG_DELSETELEM, &gone);
+		nft_set_elements(t, set, NFT_MSG_NEWSETELEM, &fresh);
+		r = (int)(gone.n + fresh.n);
+	}
+	nft_ranges_fini(&gone);
+	nft_ranges_fini(&fresh);
+	return r;
+}
+
+static int repair_set(struct nft_txn *t, const struct seen *s, int i)
+{
+	const struct nft_ranges *want = &s->want->ranges[i];
+	const struct nft_set *set = &s->want->sets[i];
+	const struct nft_set_seen *have = &s->sets[i];
+
+	if (have->there && !have->wrong && !have->odd)
+		return repair_elements(t, set, want, have);
+	if (have->there && have->wrong)
+		nft_set_delete(t, set);
+	if (have->there && !have->wrong)
+		nft_set_flush(t, set);
+	else
+		nft_set_put(t, set, (uint32_t)i + 1);
+	nft_set_elements(t, set, NFT_MSG_NEWSETELEM, want);
+	return 1 + (int)want->n;
+}
+
+/* put into @t what makes the kernel as wanted.  Return: number of changes or -ENOMEM. */
+static int repair(struct nft_txn *t, const struct seen *s)
+{
+	bool rules = s->rule_wrong || s->nrules != NRULES || s->chain_wrong;
+	int changes = 0;
+
+	for (int i = 0; i < NSETS; i++)
+		rules = rules || s->sets[i].wrong;
+	if (!s->table || !s->awake) {
+		nft_table_put(t, s->want->table);
+		changes++;
+	}
+	if (rules && s->nrules)
+		delete_in_chain(t, s->want->table, NFT_MSG_DELRULE, "nft_rule_flush");
+	if (s->chain_wrong)
+		delete_in_chain(t, s->want->table, NFT_MSG_DELCHAIN, "nft_chain_delete");
+	for (int i = 0; i < NSETS; i++) {
+		int r = repair_set(t, s, i);
+
+		if (r < 0)
+			return r;
+		changes += r;
+	}
+	if (!s->chain || s->chain_wrong) {
+		put_chain(t, s->want->table);
+		changes++;
+	}
+	for (int i = 0; i < NRULES && rules; i++, changes++)
+		nft_rule_put(t, &s->want->rules[i]);
+	return changes;
+}
+
+/*
+ * One try.  @pending: changes of a try whose answer was lost.  Return: number of changes, or
+ * -ERESTART: others got in between, or the answer was lost, so look again.
+ */
+static int attempt(struct nl *nl, const struct want *w, int *pending, struct podnet_error *err)
+{
+	_cleanup_(seen_fini) struct seen s = { .want = w };
+	_cleanup_(nft_txn_fini) struct nft_txn t = { 0 };
+	uint32_t before, after;
+	int n, r = nft_generation(nl, &before, err);
+
+	if (r == 0)
+		r = see_all(nl, &s, err);
+	if (r < 0)      /* it vanished while we read, or the dump was interrupted too often */
+		return r == -ENOENT || r == -EAGAIN ? -ERESTART : r;
+	nft_txn_init(&t, nl, before);
+	n = repair(&t, &s);
+	if (n < 0)
+		return pn_err(err, n, "nat_ensure", NULL, NULL);
+	if (n == 0) {
+		r = nft_generation(nl, &after, err);
+		if (r < 0)
+			return r;
+		return before == after ? *pending : -ERESTART;
+	}
+	r = nft_txn_send(&t, err);
+	if (r == -ENOBUFS) {
+		*pending = n;
+		return -ERESTART;
+	}
+	return r < 0 ? r : n;
+}
+
+int podnet_nat_ensure(struct podnet *ctx, const struct podnet_nat *spec, struct podnet_error *err)
+{
+	_cleanup_(want_fini) struct want w = { 0 };
+	struct podnet_error why = { 0 };
+	int pending = 0, r = want_all(&w, ctx, spec, err);
+
+	if (r == 0)
+		r = nft_socket(ctx, err);
+	if (r < 0)
+		return r;
+	for (int i = 0; i < NFT_REPEATS; i++) {
+		r = attempt(&ctx->nft, &w, &pending, &why);
+		if (r != -ERESTART)
+			break;
+	}
+	if (r >= 0)
+		return r;
+	if (r == -ERESTART)
+		return pn_err(err, -EAGAIN, "nat_ensure", NULL, "others commit again and again");
+	if (err)
+		*err = why;
+	return r;
+}
+
+int podnet_nat_absent(struct podnet *ctx, struct podnet_error *err)
+{
+	_cleanup_(nft_txn_fini) struct nft_txn t = { 0 };
+	struct podnet_error why = { 0 };
+	char table[NFT_NAME_SIZE];
+	struct nlmsghdr *nlh;
+	int r = nft_socket(ctx, err);
+
+	if (r < 0)
+		return r;
+	nft_table_name(ctx, table);
+	nft_txn_init(&t, &ctx->nft, 0);
+	nlh = nft_txn_msg(&t, NFT_MSG_DELTABLE, 0, "nft_table_delete", table);
+	if (nlh)
+		mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, table);
+	r = nft_txn_send(&t, &why);
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0 && err)
+		*err = why;
+	return r < 0 ? r : 1;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * nft.h - inner interface of the nft room: one table, transactions, interval sets, rules
+ *
+ * Room: what nat.c and its later siblings (services, policies) share.  May include:
+ * libpodnet/nl, libpodnet/base, include/podnet/, libmnl, libnftnl.
+ *
+ * Theory of operation.  All users write into one table, `inet podnet`.  Each user owns the sets
+ * and chains that it names and nothing else: it never flushes the table, and what it does not know
+ * it leaves alone.  A user reads the generation id, then its own objects, compares them with what
+ * they should be, and puts the repair into one transaction that carries the generation id.  The
+ * kernel refuses it with ERESTART when anybody committed in between, before anything is applied;
+ * then the user reads again.  Rules are few and static; what changes are elements of sets, and
+ * they are sent as a difference.
+ *
+ * Functions that put something into a transaction return nothing: the first that fails makes the
+ * transaction sticky, and nft_txn_send() says so.
+ */
+#ifndef PN_NFT_H
+#define PN_NFT_H
+
+#include <libnftnl/rule.h>
+#include <libpodnet/context.h>
+#include <podnet/ip.h>
+
+#define NFT_NAME_SIZE 32            /* of our table, sets and chains */
+#define NFT_TEXT_SIZE 2048          /* of a rule as text */
+#define NFT_REPEATS 64              /* how often others may get in between before we give up */
+
+/* ---- txn.c: one atomic batch ---- */
+
+struct nft_op {
+	const char *step;           /* static text */
+	const char *object;         /* name, borrowed until the send */
+};
+
+struct nft_txn {
+	struct nl *nl;
+	uint8_t *buf;
+	size_t len, cap;            /* bytes of finished messages; bytes allocated */
+	struct nlmsghdr *nlh;       /* the one being built */
+	uint32_t first_seq;         /* of the batch header; operation i has first_seq + 1 + i */
+	int sticky;                 /* negative errno of the first thing that did not fit */
+	struct { struct nft_op *v; size_t n, cap; } ops;
+};
+
+/** nft_socket() - the context's netfilter socket, opened at first use: 0 or negative errno */
+int nft_socket(struct podnet *ctx, struct podnet_error *err);
+/** nft_generation() - the id of the ruleset as it is now */
+int nft_generation(struct nl *nl, uint32_t *ret, struct podnet_error *err);
+
+/** nft_txn_init() - start a batch; @generation 0: whatever others did in between */
+void nft_txn_init(struct nft_txn *t, struct nl *nl, uint32_t generation);
+void nft_txn_fini(struct nft_txn *t);
+/**
+ * nft_txn_msg() - start a message of family inet; the header has room for 64 KiB behind it
+ * @object: name of what it is about, for the error
+ *
+ * Return: the header, good until the next call; NULL when the transaction is sticky.
+ */
+struct nlmsghdr *nft_txn_msg(struct nft_txn *t, uint16_t type, uint16_t flags, const char *step,
+			     const char *object);
+/**
+ * nft_txn_send() - commit all of it or nothing
+ *
+ * Return: 0; -ERESTART: somebody else committed since @generation, nothing was applied; -ENOBUFS:
+ * the answer was lost, read the kernel to know; else the first refusal, and nothing was applied.
+ */
+int nft_txn_send(struct nft_txn *t, struct podnet_error *err);
+
+/* ---- table.c: the table that all users share ---- */
+
+/** nft_table_name() - "podnet" for the daemon, else "podnet-OWNER" */
+void nft_table_name(const struct podnet *ctx, char ret[NFT_NAME_SIZE]);
+/** nft_table_seen() - 1 there and in force, 0 there but dormant, -ENOENT, or another error */
+int nft_table_seen(struct nl *nl, const char *table, struct podnet_error *err);
+/** nft_table_put() - make it, or wake a dormant one */
+void nft_table_put(struct nft_txn *t, const char *table);
+
+/* ---- range.c, set.c: interval sets of addresses ---- */
+
+/** Addresses from..to, both included; network order, the first @size of struct nft_ranges count. */
+struct nft_range {
+	uint8_t from[16], to[16];
+};
+
+struct nft_ranges {
+	struct nft_range *v;
+	size_t n, cap;
+	uint8_t size;               /* 4 or 16 */
+};
+
+void nft_ranges_fini(struct nft_ranges *r);
+/** nft_ranges_add() - append a prefix; its host bits are ignored.  0 or -ENOMEM. */
+int nft_ranges_add(struct nft_ranges *r, const struct podnet_prefix *p);
+/** nft_ranges_normalise() - sort, and join what overlaps or touches: disjoint, with gaps between */
+void nft_ranges_normalise(struct nft_ranges *r);
+/** nft_ranges_minus() - append to @ret the ranges of @a that are not, just so, in @b; both sorted */
+int nft_ranges_minus(const struct nft_ranges *a, const struct nft_ranges *b,
+		     struct nft_ranges *ret);
+
+struct nft_set {
+	const char *table, *name;
+	uint8_t size;               /* 4: ipv4_addr, 16: ipv6_addr */
+};
+
+/** What the kernel has of a set. */
+struct nft_set_seen {
+	bool there;
+	bool wrong;                 /* of another type, or with other flags: must be made anew */
+	bool odd;                   /* its elements make no plain ranges: must be filled anew */
+	struct nft_ranges ranges;   /* sorted */
+};
+
+/** nft_set_see() - read one; @ret zeroed by the caller, and its ranges his to free */
+int nft_set_see(struct nl *nl, const struct nft_set *set, struct nft_set_seen *ret,
+		struct podnet_error *err);
+void nft_set_put(struct nft_txn *t, const struct nft_set *set, uint32_t id);
+void nft_set_delete(struct nft_txn *t, const struct nft_set *set);
+void nft_set_flush(struct nft_txn *t, const struct nft_set *set);
+/** nft_set_elements() - add (NFT_MSG_NEWSETELEM) or delete (NFT_MSG_DELSETELEM) ranges */
+void nft_set_elements(struct nft_txn *t, const struct nft_set *set, uint16_t type,
+		      const struct nft_ranges *ranges);
+
+/* ---- expr.c: rules ---- */
+
+/** A rule being built; after the first failure the rest does nothing. */
+struct nft_rule {
+	struct nftnl_rule *rule;
+	int rc;                     /* 0 or negative errno */
+};
+
+/** nft_rule_init() - @comment is what `nft list` prints behind the rule, 1..127 bytes */
+void nft_rule_init(struct nft_rule *r, const char *table, const char *chain, const char *comment);
+void nft_rule_fini(struct nft_rule *r);
+/** nft_match_family() - NFPROTO_IPV4 or NFPROTO_IPV6 */
+void nft_match_family(struct nft_rule *r, uint8_t family);
+/** nft_match_set() - the @size bytes at @offset of the network header are (not) in a set */
+void nft_match_set(struct nft_rule *r, uint32_t offset, uint32_t size, const char *set, bool not);
+/** nft_match_not_prefix() - the address at @offset of the network header is not in @p */
+void nft_match_not_prefix(struct nft_rule *r, uint32_t offset, const struct podnet_prefix *p);
+/** nft_masquerade() - with @flags NF_NAT_RANGE_* */
+void nft_masquerade(struct nft_rule *r, uint32_t flags);
+/** nft_rule_put() - append it to its chain */
+void nft_rule_put(struct nft_txn *t, const struct nft_rule *r);
+/**
+ * nft_rule_text() - expressions and comment as text, the same for a built rule and one read back
+ *
+ * Return: 0, or -E2BIG: the text does not fit, so it is none of ours.
+ */
+int nft_rule_text(const struct nftnl_rule *rule, char buf[NFT_TEXT_SIZE]);
+
+#endif
