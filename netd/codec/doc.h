@@ -21,6 +21,8 @@ struct doc;
  * -ENOMEM.
  */
 int doc_parse(const char *text, size_t len, struct doc **ret, char why[160]);
+/** doc_parse_patch() - the same, with null members kept: they mean something in a merge patch */
+int doc_parse_patch(const char *text, size_t len, struct doc **ret, char why[160]);
 struct doc *doc_new(void);                          /* {} ; NULL: no memory */
 struct doc *doc_copy(const struct doc *doc);        /* deep */
 void doc_free(struct doc *doc);
@@ -45,10 +47,11 @@ int doc_set_bool(struct doc *doc, const char *path, bool value);
 int doc_set_list(struct doc *doc, const char *path);                /* an empty list, if absent */
 int doc_set_object(struct doc *doc, const char *path);              /* an empty object, if absent */
 int doc_set_json(struct doc *doc, const char *path, const char *json);  /* parsed, replaces */
+/* what is absent in @from is removed */
 int doc_set_copy(struct doc *doc, const char *path, const struct doc *from, const char *from_path);
 void doc_remove(struct doc *doc, const char *path);
 
-/** doc_merge_patch() - RFC 7386 in place.  0 or -ENOMEM. */
+/** doc_merge_patch() - RFC 7386 in place, @patch of doc_parse_patch().  0 or -ENOMEM. */
 int doc_merge_patch(struct doc *doc, const struct doc *patch);
 
 /**

@@ -12,6 +12,8 @@
 #include <netd/model/causes.h>
 #include <netd/model/model.h>
 
+struct field;
+
 struct kind {
 	enum kind_id id;
 	const char *group;          /* "" for core */
@@ -25,9 +27,11 @@ struct kind {
 	bool ours;                  /* unknown fields are refused by path */
 	bool in_kernel;             /* deleting one leaves work for the kernel: keep a tombstone */
 	bool delete_returns_object; /* Pod, Namespace */
+	bool name_is_label;         /* no dot in its name, at most 63 bytes */
+	const struct field *fields; /* the whole object as a table, field.h */
 	/* defaults: fill what the user left out; 0 or -ENOMEM */
 	int (*defaults)(struct doc *doc);
-	/* check: fields by table, then rules within the object; @old NULL on create */
+	/* check: rules within the object, after its table; @old NULL on create; may be NULL */
 	void (*check)(const struct doc *doc, const struct doc *old, struct causes *causes);
 	/* decode: into @arena, after check() was clean; NULL: no memory */
 	void *(*decode)(const struct doc *doc, struct arena *arena);
@@ -49,12 +53,16 @@ int kind_decode(const struct kind *kind, const char *bytes, size_t len, struct a
  */
 void kind_check(const struct kind *kind, const struct doc *doc, const struct doc *old,
 		struct causes *causes);
+/** kind_check_status() - the same of a body of the status subresource: only "status" is looked at */
+void kind_check_status(const struct kind *kind, const struct doc *doc, struct causes *causes);
 
 /* Status objects (API-CONTRACT 9), as bytes ready to send; NULL: no memory. */
 struct status {
 	unsigned code;
 	const char *reason;         /* "NotFound" */
 	const char *message;        /* NULL: made from reason, kind and name as the contract spells it */
+	const char *why;            /* for a made message: what follows "is forbidden: " or, of a
+				     * Conflict, "cannot be fulfilled on ...: "; NULL: the usual */
 	const struct kind *kind;    /* for details, may be NULL */
 	const char *name, *uid;     /* for details, may be NULL */
 	const struct causes *causes;    /* may be NULL */

@@ -31,6 +31,8 @@ struct causes {
 	bool failed;                /* no memory: answer 500 */
 };
 
+#define CAUSES_MAX 256          /* an answer names at most so many */
+
 /** causes_add() - @value is the offending value as text or NULL; @fmt says why and may be "" */
 void causes_add(struct causes *c, enum cause_reason reason, const char *field, const char *value,
 		const char *fmt, ...) __attribute__((format(printf, 5, 6)));

@@ -7,7 +7,7 @@
  *
  * Claim kinds and keys: "block" -> "NETWORK/10.244.0.0/22" owned by the node's uid; "ip" ->
  * "NETWORK/10.244.0.5" owned by the pod's uid.  A released address cools down before it is given to
- * another pod: the least recently freed is taken last.
+ * another pod.  Addresses are given in turn round each block, so that one just freed comes last.
  */
 #ifndef NETD_IPAM_H
 #define NETD_IPAM_H
@@ -20,7 +20,14 @@ struct ipam;
 int ipam_new(struct ipam **ret);
 void ipam_free(struct ipam *ipam);
 
-/** ipam_load() - one claim row at start */
+/** ipam_set_node() - whose blocks are ours: before anything is loaded or taken; 0 or -ENOMEM */
+int ipam_set_node(struct ipam *ipam, const char *uid);
+/**
+ * ipam_load() - one claim row at start, in any order; also takes an ipam_give() back
+ * @free_after: 0 while it is held
+ *
+ * Return: 0, -EINVAL (a key or kind that cannot be read; nothing changed), -ENOMEM.
+ */
 int ipam_load(struct ipam *ipam, const char *kind, const char *key, const char *owner,
 	      int64_t free_after);
 
@@ -31,8 +38,9 @@ int ipam_load(struct ipam *ipam, const char *kind, const char *key, const char *
  * @now:     seconds, for the cool-down
  * @block:   set when a further block had to be claimed for it (family 0: none)
  *
- * The first address of each IPv4 and IPv6 block is the network's (gateway of bridge networks), and
- * the network and broadcast addresses of IPv4 blocks are never given.  Marks the address taken.
+ * Address 1 of each block is the network's (gateway of bridge networks); address 0 and, of IPv4,
+ * the last (broadcast) are never given.  A requested address in nobody's block claims that block.
+ * Marks the address taken.
  * Return: 0; -ENOSPC (no block or address left), -EADDRINUSE (@want is taken or cooling down),
  * -ERANGE (@want is not in the network's CIDRs or in another node's block), -ENOMEM.
  */

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * decode.c - a document's values into a model struct, by the same tables that check it
+ *
+ * Room (codec).  What does not fit its row is passed over: a document was checked before it was
+ * stored, and one that an older version stored must still load.  Structs are kept by the thousand,
+ * so words of the tables are shared and not copied.
+ * May include: model, netd/base, include/podnet/ip.h, jansson.
+ */
+#include <errno.h>
+#include <netd/codec/field.h>
+#include <netd/codec/format.h>
+#include <netd/codec/json.h>
+#include <netd/model/model.h>
+
+struct target {
+	struct arena *arena;
+	char *base;
+};
+
+static int decode_object(const struct target *t, const struct field *table, const json_t *obj);
+
+static void store_int(const struct field *f, int64_t v, void *at)
+{
+	uint32_t small = (uint32_t)v;
+
+	if (f->width == sizeof(v))
+		memcpy(at, &v, sizeof(v));
+	else if (f->width == sizeof(small))
+		memcpy(at, &small, sizeof(small));
+	else
+		*(uint8_t *)at = (uint8_t)v;
+}
+
+static int store_text(const struct target *t, const char *const *values, const char *s, void *at)
+{
+	const char *copy = NULL;
+
+	for (; values && *values && !copy; values++)
+		if (strcmp(*values, s) == 0)
+			copy = *values;
+	if (!copy && s[0])
+		copy = arena_strdup(t->arena, s);
+	if (!copy && s[0])
+		return -ENOMEM;
+	memcpy(at, &copy, sizeof(copy));
+	return 0;
+}
+
+static void store_index(const struct field *f, const char *s, void *at)
+{
+	for (int i = 0; f->values[i]; i++)
+		if (strcmp(f->values[i], s) == 0)
+			memcpy(at, &i, sizeof(i));
+}
+
+static void store_prefix(const char *s, void *at)
+{
+	struct podnet_prefix p;
+
+	if (strcmp(s, "default") == 0)
+		s = "0.0.0.0/0";
+	if (podnet_prefix_parse(s, &p) == 0)
+		memcpy(at, &p, sizeof(p));
+}
+
+static int store_string(const struct target *t, const struct field *f, enum field_type type,
+			const char *s, void *at)
+{
+	uint64_t quantity;
+	int64_t time;
+
+	switch (type) {
+	case FIELD_ADDRESS: case FIELD_PREFIX: case FIELD_CIDR: case FIELD_DESTINATION:
+		store_prefix(s, at);
+		return 0;
+	case FIELD_MAC:
+		podnet_mac_parse(s, at);
+		return 0;
+	case FIELD_TIME:
+		if (time_parse(s, &time) == 0)
+			memcpy(at, &time, sizeof(time));
+		return 0;
+	case FIELD_QUANTITY:
+		if (quantity_parse(s, &quantity) == 0)
+			memcpy(at, &quantity, sizeof(quantity));
+		return 0;
+	case FIELD_ENUM:
+		if (!(f->flags & FIELD_INDEX))
+			return store_text(t, f->values, s, at);
+		store_index(f, s, at);
+		return 0;
+	case FIELD_STRING: case FIELD_LABEL: case FIELD_SUBDOMAIN: case FIELD_QUALIFIED:
+	case FIELD_PORT_NAME: case FIELD_IFNAME: case FIELD_OWN_IFNAME: case FIELD_NETNS_PATH:
+		return store_text(t, f->values, s, at);
+	case FIELD_ANY: case FIELD_INT: case FIELD_BOOL: case FIELD_STRING_MAP:
+	case FIELD_OBJECT: case FIELD_LIST:
+		break;
+	}
+	return 0;
+}
+
+/* kubectl keeps a copy of the whole object in one, which nobody here asks for */
+static bool worth_keeping(const char *key, const json_t *v)
+{
+	return json_is_string(v) &&
+	       strcmp(key, "kubectl.kubernetes.io/last-applied-configuration") != 0;
+}
+
+static int store_map(const struct target *t, const struct field *f, const json_t *obj)
+{
+	struct kv *kv = arena_alloc(t->arena, json_object_size(obj) * sizeof(*kv));
+	const char *key;
+	json_t *v;
+	size_t n = 0;
+
+	if (!kv)
+		return -ENOMEM;
+	json_object_foreach((json_t *)(uintptr_t)obj, key, v) {
+		if (!worth_keeping(key, v))
+			continue;
+		kv[n].key = arena_strdup(t->arena, key);
+		kv[n].value = arena_strdup(t->arena, json_string_value(v));
+		if (!kv[n].key || !kv[n].value)
+			return -ENOMEM;
+		n++;
+	}
+	memcpy(t->base + f->offset, &kv, sizeof(kv));
+	memcpy(t->base + f->count, &n, sizeof(n));
+	return 0;
+}
+
+static int store_scalar(const struct target *t, const struct field *f, enum field_type type,
+			const json_t *v, void *at)
+{
+	if (json_is_string(v))
+		return store_string(t, f, type, json_string_value(v), at);
+	if (type == FIELD_INT && json_is_integer(v))
+		store_int(f, json_integer_value(v), at);
+	if (type == FIELD_BOOL && json_is_boolean(v))
+		*(bool *)at = json_is_true(v);
+	return 0;
+}
+
+static int store_elems(const struct target *t, const struct field *f, const json_t *list, size_t n,
+		       char *elems)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		struct target elem = { t->arena, elems + i * f->width };
+		const json_t *v = json_array_get(list, i);
+
+		if (f->elem == FIELD_OBJECT)
+			r = decode_object(&elem, f->sub, v);
+		else
+			r = store_scalar(t, f, f->elem, v, elem.base);
+	}
+	return r;
+}
+
+static int store_list(const struct target *t, const struct field *f, const json_t *list)
+{
+	size_t n = json_array_size(list);
+	char *elems = t->base + f->offset;
+	int r;
+
+	if ((f->flags & FIELD_INLINE) && n > (size_t)f->max)
+		n = (size_t)f->max;
+	if (n == 0)
+		return 0;
+	if (!(f->flags & FIELD_INLINE))
+		elems = arena_alloc(t->arena, n * f->width);
+	if (!elems)
+		return -ENOMEM;
+	r = store_elems(t, f, list, n, elems);
+	if (r < 0)
+		return r;
+	if (!(f->flags & FIELD_INLINE))
+		memcpy(t->base + f->offset, &elems, sizeof(elems));
+	if (f->flags & FIELD_COUNTED)
+		memcpy(t->base + f->count, &n, sizeof(n));
+	return 0;
+}
+
+static int decode_value(const struct target *t, const struct field *f, const json_t *v)
+{
+	if (f->type == FIELD_OBJECT)
+		return f->sub ? decode_object(t, f->sub, v) : 0;
+	if (!(f->flags & FIELD_STORED))
+		return 0;
+	if (f->type == FIELD_LIST)
+		return json_is_array(v) ? store_list(t, f, v) : 0;
+	if (f->type == FIELD_STRING_MAP)
+		return json_object_size(v) ? store_map(t, f, v) : 0;
+	return store_scalar(t, f, f->type, v, t->base + f->offset);
+}
+
+static int decode_object(const struct target *t, const struct field *table, const json_t *obj)
+{
+	int r = 0;
+
+	for (const struct field *f = table; f->name && r == 0; f++) {
+		const json_t *v = json_object_get(obj, f->name);
+
+		if (v)
+			r = decode_value(t, f, v);
+	}
+	return r;
+}
+
+int field_decode(const struct field *table, const struct doc *doc, const char *path,
+		 struct arena *arena, void *base)
+{
+	struct target t = { arena, base };
+
+	return decode_object(&t, table, doc_at(doc, path));
+}

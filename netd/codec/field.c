@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * field.c - one walk over a document and its table, which says all that is wrong
+ *
+ * Room (codec).  May include: model (causes), netd/base, jansson.
+ */
+#include <netd/codec/field.h>
+#include <netd/codec/format.h>
+#include <netd/codec/json.h>
+#include <stdio.h>
+
+struct walk {
+	struct causes *causes;
+	bool strict;
+	size_t len;
+	char path[640];
+};
+
+static void check_object(struct walk *w, const struct field *table, const json_t *obj);
+static void check_value(struct walk *w, const struct field *f, enum field_type type,
+			const json_t *v);
+
+/* The path grows and is cut back to what the callee found; too long a one is told cut. */
+__attribute__((format(printf, 2, 3)))
+static size_t enter(struct walk *w, const char *fmt, ...)
+{
+	size_t was = w->len, room = sizeof(w->path) - w->len;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(w->path + w->len, room, fmt, ap);
+	va_end(ap);
+	if (n > 0)
+		w->len += (size_t)n < room ? (size_t)n : room - 1;
+	return was;
+}
+
+static void leave(struct walk *w, size_t was)
+{
+	w->len = was;
+	w->path[was] = '\0';
+}
+
+const char *field_format(enum field_type type, const char *s)
+{
+	static const char *(*const formats[])(const char *s) = {
+		[FIELD_LABEL] = format_label,
+		[FIELD_SUBDOMAIN] = format_subdomain,
+		[FIELD_QUALIFIED] = format_qualified,
+		[FIELD_PORT_NAME] = format_port_name,
+		[FIELD_IFNAME] = format_ifname,
+		[FIELD_OWN_IFNAME] = format_own_ifname,
+		[FIELD_NETNS_PATH] = format_netns_path,
+		[FIELD_TIME] = format_time,
+		[FIELD_QUANTITY] = format_quantity,
+		[FIELD_ADDRESS] = format_address,
+		[FIELD_PREFIX] = format_prefix,
+		[FIELD_CIDR] = format_cidr,
+		[FIELD_DESTINATION] = format_destination,
+		[FIELD_MAC] = format_mac,
+	};
+
+	return formats[type] ? formats[type](s) : NULL;
+}
+
+/* The value as a user knows it; NULL for what is too large to be told. */
+static const char *value_text(const json_t *v, char buf[48])
+{
+	int n;
+
+	switch (json_typeof(v)) {
+	case JSON_STRING:
+		return json_string_value(v);
+	case JSON_INTEGER:
+		snprintf(buf, 48, "%lld", (long long)json_integer_value(v));
+		return buf;
+	case JSON_REAL:
+		n = snprintf(buf, 48, "%.15g", json_real_value(v));
+		if (!strpbrk(buf, ".e"))
+			snprintf(buf + n, 48 - (size_t)n, ".0");
+		return buf;
+	case JSON_TRUE:
+		return "true";
+	case JSON_FALSE:
+		return "false";
+	case JSON_OBJECT:
+	case JSON_ARRAY:
+	case JSON_NULL:
+		break;
+	}
+	return NULL;
+}
+
+static bool expect(struct walk *w, bool fits, const json_t *v, const char *wanted)
+{
+	char buf[48];
+
+	if (!fits)
+		causes_add(w->causes, CAUSE_TYPE, w->path, value_text(v, buf), "must be %s", wanted);
+	return fits;
+}
+
+static void check_int(struct walk *w, const struct field *f, const json_t *v)
+{
+	char buf[48];
+	int64_t n;
+
+	if (!expect(w, json_is_integer(v), v, "an integer"))
+		return;
+	n = json_integer_value(v);
+	if ((f->min == 0 && f->max == 0) || (n >= f->min && n <= f->max))
+		return;
+	causes_add(w->causes, CAUSE_INVALID, w->path, value_text(v, buf),
+		   "must be between %lld and %lld, inclusive", (long long)f->min,
+		   (long long)f->max);
+}
+
+const char *field_values(const char *const *values, char *buf, size_t size)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; values[i] && len < size; i++)
+		len += (size_t)snprintf(buf + len, size - len, "%s\"%s\"", i ? ", " : "", values[i]);
+	return buf;
+}
+
+static bool is_one_of(const char *const *values, const char *s)
+{
+	for (; *values; values++)
+		if (strcmp(*values, s) == 0)
+			return true;
+	return false;
+}
+
+static void check_string(struct walk *w, const struct field *f, enum field_type type,
+			 const json_t *v)
+{
+	const char *s, *why;
+	char buf[256];
+
+	if (!expect(w, json_is_string(v), v, "a string"))
+		return;
+	s = json_string_value(v);
+	if (!s[0] && (f->flags & FIELD_REQUIRED)) {
+		causes_add(w->causes, CAUSE_REQUIRED, w->path, NULL, "%s", "");
+		return;
+	}
+	if (!s[0] && f->type != FIELD_LIST)
+		return;                 /* an empty string is an absent one, as in Kubernetes */
+	if (type == FIELD_ENUM && !is_one_of(f->values, s))
+		causes_add(w->causes, CAUSE_NOT_SUPPORTED, w->path, s, "supported values: %s",
+			   field_values(f->values, buf, sizeof(buf)));
+	why = field_format(type, s);
+	if (why)
+		causes_add(w->causes, CAUSE_INVALID, w->path, s, "%s", why);
+}
+
+static void check_map(struct walk *w, const json_t *v)
+{
+	json_t *child;
+	const char *key;
+
+	if (!expect(w, json_is_object(v), v, "an object of strings"))
+		return;
+	json_object_foreach((json_t *)(uintptr_t)v, key, child) {
+		size_t was;
+
+		if (json_is_string(child))
+			continue;
+		was = enter(w, "[%s]", key);
+		expect(w, false, child, "a string");
+		leave(w, was);
+	}
+}
+
+/* what makes an element itself: of objects, the member that their table names first */
+static const json_t *identity(const struct field *f, const json_t *elem)
+{
+	return f->elem == FIELD_OBJECT ? json_object_get(elem, f->sub[0].name) : elem;
+}
+
+static void check_unique(struct walk *w, const struct field *f, const json_t *list, size_t i)
+{
+	const json_t *mine = identity(f, json_array_get(list, i));
+	char buf[48];
+	size_t was;
+
+	if (!json_is_string(mine))
+		return;
+	for (size_t k = 0; k < i; k++) {
+		if (!json_equal(mine, identity(f, json_array_get(list, k))))
+			continue;
+		was = f->elem == FIELD_OBJECT ? enter(w, ".%s", f->sub[0].name) : w->len;
+		causes_add(w->causes, CAUSE_DUPLICATE, w->path, value_text(mine, buf), "%s", "");
+		leave(w, was);
+		return;
+	}
+}
+
+static void check_length(struct walk *w, const struct field *f, size_t n)
+{
+	char buf[24];
+
+	if (n < (size_t)f->min && n == 0)
+		causes_add(w->causes, CAUSE_REQUIRED, w->path, NULL, "%s", "");
+	else if (n < (size_t)f->min)
+		causes_add(w->causes, CAUSE_INVALID, w->path, NULL, "must have at least %lld items",
+			   (long long)f->min);
+	if (!f->max || n <= (size_t)f->max)
+		return;
+	snprintf(buf, sizeof(buf), "%zu", n);
+	causes_add(w->causes, CAUSE_TOO_MANY, w->path, buf, "must have at most %lld items",
+		   (long long)f->max);
+}
+
+static void check_list(struct walk *w, const struct field *f, const json_t *v)
+{
+	json_t *child;
+	size_t i;
+
+	if (!expect(w, json_is_array(v), v, "a list"))
+		return;
+	check_length(w, f, json_array_size(v));
+	json_array_foreach(v, i, child) {
+		size_t was = enter(w, "[%zu]", i);
+
+		/* quadratic: a list of unique elements has a limit, or is cut off here */
+		if ((f->flags & FIELD_UNIQUE) && i < 1024)
+			check_unique(w, f, v, i);
+		check_value(w, f, f->elem, child);
+		leave(w, was);
+	}
+}
+
+static void check_value(struct walk *w, const struct field *f, enum field_type type,
+			const json_t *v)
+{
+	switch (type) {
+	case FIELD_ANY:
+		return;
+	case FIELD_INT:
+		check_int(w, f, v);
+		return;
+	case FIELD_BOOL:
+		expect(w, json_is_boolean(v), v, "true or false");
+		return;
+	case FIELD_STRING_MAP:
+		check_map(w, v);
+		return;
+	case FIELD_OBJECT:
+		if (expect(w, json_is_object(v), v, "an object") && f->sub)
+			check_object(w, f->sub, v);
+		return;
+	case FIELD_LIST:
+		check_list(w, f, v);
+		return;
+	case FIELD_STRING: case FIELD_ENUM: case FIELD_LABEL: case FIELD_SUBDOMAIN:
+	case FIELD_QUALIFIED: case FIELD_PORT_NAME: case FIELD_IFNAME: case FIELD_OWN_IFNAME:
+	case FIELD_NETNS_PATH: case FIELD_TIME: case FIELD_QUANTITY: case FIELD_ADDRESS:
+	case FIELD_PREFIX: case FIELD_CIDR: case FIELD_DESTINATION: case FIELD_MAC:
+		check_string(w, f, type, v);
+		return;
+	}
+}
+
+static void check_absent(struct walk *w, const struct field *f)
+{
+	if (!(f->flags & FIELD_REQUIRED))
+		return;
+	if (f->type == FIELD_OBJECT && f->sub)
+		check_object(w, f->sub, NULL);  /* what is missing is said by the member's name */
+	else
+		causes_add(w->causes, CAUSE_REQUIRED, w->path, NULL, "%s", "");
+}
+
+static bool knows(const struct field *table, const char *name)
+{
+	for (; table->name; table++)
+		if (strcmp(table->name, name) == 0)
+			return true;
+	return false;
+}
+
+static void check_unknown(struct walk *w, const struct field *table, const json_t *obj)
+{
+	const char *key;
+	json_t *child;
+
+	json_object_foreach((json_t *)(uintptr_t)obj, key, child) {
+		size_t was;
+
+		if (knows(table, key))
+			continue;
+		was = enter(w, "%s%s", w->len ? "." : "", key);
+		causes_add(w->causes, CAUSE_UNKNOWN, w->path, NULL, "%s", "");
+		leave(w, was);
+	}
+}
+
+static void check_object(struct walk *w, const struct field *table, const json_t *obj)
+{
+	for (const struct field *f = table; f->name; f++) {
+		const json_t *v = json_object_get(obj, f->name);
+		bool strict = w->strict;
+		size_t was;
+
+		if (f->flags & FIELD_SERVER)
+			continue;
+		was = enter(w, "%s%s", w->len ? "." : "", f->name);
+		w->strict = strict && !(f->flags & FIELD_OPEN);
+		if (v && !json_is_null(v))
+			check_value(w, f, f->type, v);
+		else
+			check_absent(w, f);
+		w->strict = strict;
+		leave(w, was);
+	}
+	if (w->strict && obj)
+		check_unknown(w, table, obj);
+}
+
+void field_check(const struct field *table, const struct doc *doc, const char *path, bool strict,
+		 struct causes *causes)
+{
+	struct walk w = { .causes = causes, .strict = strict };
+	const json_t *obj = doc_at(doc, path);
+
+	enter(&w, "%s", path);
+	if (!obj || expect(&w, json_is_object(obj), obj, "an object"))
+		check_object(&w, table, obj);
+}

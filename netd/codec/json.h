@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * json.h - what the files of codec share about documents
+ *
+ * Room (codec): inner header; nobody outside includes it.
+ */
+#ifndef NETD_CODEC_JSON_H
+#define NETD_CODEC_JSON_H
+
+#include <jansson.h>
+#include <netd/codec/doc.h>
+
+struct doc {
+	json_t *root;
+};
+
+/** doc_at() - borrowed value at @path ("": the root); NULL: absent, null or not reachable */
+json_t *doc_at(const struct doc *doc, const char *path);
+/** doc_put() - takes @value also when it fails; NULL @value is -ENOMEM */
+int doc_put(struct doc *doc, const char *path, json_t *value);
+/** json_text() - a string; bytes that are not UTF-8 become '?'.  NULL: no memory */
+json_t *json_text(const char *s);
+/** json_dump_buf() - compact text, members in their order */
+void json_dump_buf(const json_t *v, struct buf *b);
+/** json_strip_nulls() - null members of objects are absent ones */
+void json_strip_nulls(json_t *v);
+
+#endif

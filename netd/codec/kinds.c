@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * kinds.c - the rows of all kinds, finding one, and what is the same for each
+ *
+ * Room (codec).  May include: model, netd/base.
+ */
+#include <errno.h>
+#include <netd/codec/meta.h>
+#include <netd/codec/rows.h>
+#include <stdio.h>
+
+const struct kind kinds[KIND_COUNT] = {
+	[KIND_NAMESPACE] = {
+		.id = KIND_NAMESPACE, .group = "", .version = "v1", .plural = "namespaces",
+		.singular = "namespace", .name = "Namespace", .short_names = "ns",
+		.categories = "", .store_name = "namespaces", .has_status = true,
+		.delete_returns_object = true, .name_is_label = true, .fields = namespace_fields,
+		.defaults = namespace_defaults, .decode = namespace_decode,
+	},
+	[KIND_NODE] = {
+		.id = KIND_NODE, .group = "", .version = "v1", .plural = "nodes",
+		.singular = "node", .name = "Node", .short_names = "no", .categories = "",
+		.store_name = "nodes", .has_status = true, .fields = node_fields,
+		.defaults = node_defaults, .check = node_check, .decode = node_decode,
+	},
+	[KIND_POD] = {
+		.id = KIND_POD, .group = "", .version = "v1", .plural = "pods",
+		.singular = "pod", .name = "Pod", .short_names = "po", .categories = "all",
+		.store_name = "pods", .namespaced = true, .has_status = true, .in_kernel = true,
+		.delete_returns_object = true, .fields = pod_fields, .defaults = pod_defaults,
+		.check = pod_check, .decode = pod_decode,
+	},
+	[KIND_EVENT] = {
+		.id = KIND_EVENT, .group = "", .version = "v1", .plural = "events",
+		.singular = "event", .name = "Event", .short_names = "ev", .categories = "",
+		.store_name = "events", .namespaced = true, .fields = event_fields,
+		.defaults = event_defaults, .check = event_check, .decode = event_decode,
+	},
+	[KIND_NETWORK] = {
+		.id = KIND_NETWORK, .group = "podnet.dev", .version = "v1", .plural = "networks",
+		.singular = "network", .name = "Network", .short_names = "net",
+		.categories = "podnet", .store_name = "networks.podnet.dev", .has_status = true,
+		.ours = true, .in_kernel = true, .fields = network_fields,
+		.defaults = network_defaults, .check = network_check, .decode = network_decode,
+	},
+	[KIND_NETNS] = {
+		.id = KIND_NETNS, .group = "podnet.dev", .version = "v1",
+		.plural = "networknamespaces", .singular = "networknamespace",
+		.name = "NetworkNamespace", .short_names = "netns", .categories = "podnet",
+		.store_name = "networknamespaces.podnet.dev", .has_status = true, .ours = true,
+		.in_kernel = true, .name_is_label = true, .fields = netns_fields,
+		.defaults = primitive_defaults, .decode = netns_decode,
+	},
+	[KIND_VETH] = {
+		.id = KIND_VETH, .group = "podnet.dev", .version = "v1", .plural = "veths",
+		.singular = "veth", .name = "Veth", .short_names = "", .categories = "podnet",
+		.store_name = "veths.podnet.dev", .has_status = true, .ours = true,
+		.in_kernel = true, .fields = veth_fields, .defaults = primitive_defaults,
+		.check = veth_check, .decode = veth_decode,
+	},
+	[KIND_BRIDGE] = {
+		.id = KIND_BRIDGE, .group = "podnet.dev", .version = "v1", .plural = "bridges",
+		.singular = "bridge", .name = "Bridge", .short_names = "br",
+		.categories = "podnet", .store_name = "bridges.podnet.dev", .has_status = true,
+		.ours = true, .in_kernel = true, .fields = bridge_fields,
+		.defaults = primitive_defaults, .check = bridge_check, .decode = bridge_decode,
+	},
+	[KIND_ROUTE] = {
+		.id = KIND_ROUTE, .group = "podnet.dev", .version = "v1", .plural = "routes",
+		.singular = "route", .name = "Route", .short_names = "rt",
+		.categories = "podnet", .store_name = "routes.podnet.dev", .has_status = true,
+		.ours = true, .in_kernel = true, .fields = route_fields,
+		.defaults = route_defaults, .check = route_check, .decode = route_decode,
+	},
+};
+
+const struct kind *kind_find(const char *group, const char *version, const char *plural)
+{
+	for (size_t i = 0; i < KIND_COUNT; i++)
+		if (strcmp(kinds[i].plural, plural) == 0 && strcmp(kinds[i].group, group) == 0 &&
+		    strcmp(kinds[i].version, version) == 0)
+			return &kinds[i];
+	return NULL;
+}
+
+const struct kind *kind_by_store_name(const char *store_name)
+{
+	for (size_t i = 0; i < KIND_COUNT; i++)
+		if (strcmp(kinds[i].store_name, store_name) == 0)
+			return &kinds[i];
+	return NULL;
+}
+
+const char *kind_api_version(const struct kind *kind, char buf[64])
+{
+	snprintf(buf, 64, "%s%s%s", kind->group, kind->group[0] ? "/" : "", kind->version);
+	return buf;
+}
+
+int kind_decode(const struct kind *kind, const char *bytes, size_t len, struct arena *arena,
+		void **ret)
+{
+	_cleanup_(doc_freep) struct doc *doc = NULL;
+	char why[160];
+	void *model;
+	int r = doc_parse(bytes, len, &doc, why);
+
+	if (r < 0)
+		return r;
+	model = kind->decode(doc, arena);
+	if (!model)
+		return -ENOMEM;
+	*ret = model;
+	return 0;
+}
+
+/* Both are told as of a wrong type: 400 where a whole object was sent. */
+static void check_type(const struct kind *kind, const struct doc *doc, struct causes *causes)
+{
+	const char *version = doc_str(doc, "apiVersion"), *name = doc_str(doc, "kind");
+	char want[64];
+
+	kind_api_version(kind, want);
+	if (version && version[0] && strcmp(version, want) != 0)
+		causes_add(causes, CAUSE_TYPE, "apiVersion", version,
+			   "does not match the expected API version (%s)", want);
+	if (name && name[0] && strcmp(name, kind->name) != 0)
+		causes_add(causes, CAUSE_TYPE, "kind", name, "does not match the expected kind (%s)",
+			   kind->name);
+}
+
+void kind_check(const struct kind *kind, const struct doc *doc, const struct doc *old,
+		struct causes *causes)
+{
+	check_type(kind, doc, causes);
+	field_check(kind->fields, doc, "", kind->ours, causes);
+	meta_check(kind, doc, causes);
+	if (kind->check)
+		kind->check(doc, old, causes);
+}
+
+void kind_check_status(const struct kind *kind, const struct doc *doc, struct causes *causes)
+{
+	for (const struct field *f = kind->fields; f->name; f++)
+		if (strcmp(f->name, "status") == 0)
+			field_check(f->sub, doc, "status", false, causes);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * namespace.c - v1 Namespace
+ *
+ * Room (codec): API-CONTRACT 15.2.  May include: model, netd/base.
+ */
+#include <errno.h>
+#include <netd/codec/rows.h>
+
+static const char *const phases[] = { "Active", "Terminating", NULL };
+
+static const struct field spec_fields[] = {
+	{ .name = "finalizers", .type = FIELD_LIST, .elem = FIELD_QUALIFIED },
+	{ 0 }
+};
+
+static const struct field status_fields[] = {
+	{ .name = "phase", .type = FIELD_ENUM, .values = phases },
+	{ .name = "conditions", .type = FIELD_LIST, .elem = FIELD_OBJECT, .sub = condition_fields,
+	  .flags = FIELD_UNIQUE },
+	{ 0 }
+};
+
+const struct field namespace_fields[] = {
+	ENVELOPE_FIELDS,
+	{ .name = "spec", .type = FIELD_OBJECT, .sub = spec_fields },
+	STATUS_FIELD(status_fields),
+	{ 0 }
+};
+
+/* The label is always the name: it is how selectors find a namespace by name. */
+static int name_label(struct doc *doc)
+{
+	static const char path[] = "metadata.labels[\"kubernetes.io/metadata.name\"]";
+	const char *name = doc_str(doc, "metadata.name"), *label = doc_str(doc, path);
+	int r;
+
+	if (!name || !name[0] || (label && strcmp(label, name) == 0))
+		return 0;
+	r = doc_set_str(doc, path, name);
+	return r == -ENOMEM ? r : 0;
+}
+
+int namespace_defaults(struct doc *doc)
+{
+	int r = name_label(doc);
+
+	if (r == 0 && !doc_has(doc, "spec.finalizers"))
+		r = doc_set_json(doc, "spec.finalizers", "[\"kubernetes\"]");
+	if (r == 0 || r == -EINVAL)
+		r = default_str(doc, "status.phase", "Active");
+	return r;
+}
+
+void *namespace_decode(const struct doc *doc, struct arena *arena)
+{
+	struct namespace *ns = kind_new(doc, namespace_fields, sizeof(*ns), arena);
+	const char *phase = doc_str(doc, "status.phase");
+
+	if (ns)
+		ns->terminating = ns->meta.deleted || (phase && strcmp(phase, "Terminating") == 0);
+	return ns;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * node.c - v1 Node
+ *
+ * Room (codec): API-CONTRACT 15.3.  May include: model, netd/base.
+ */
+#include <errno.h>
+#include <netd/codec/rows.h>
+
+static const char *const address_types[] = {
+	"Hostname", "InternalIP", "ExternalIP", "InternalDNS", "ExternalDNS", NULL
+};
+
+static const struct field taint_fields[] = {
+	{ .name = "key", .type = FIELD_QUALIFIED, .flags = FIELD_REQUIRED },
+	{ .name = "value", .type = FIELD_STRING },
+	{ .name = "effect", .type = FIELD_STRING, .flags = FIELD_REQUIRED },
+	{ 0 }
+};
+
+static const struct field spec_fields[] = {
+	{ .name = "podCIDR", .type = FIELD_CIDR },
+	{ .name = "podCIDRs", .type = FIELD_LIST, .elem = FIELD_CIDR, .max = 2,
+	  .flags = FIELD_STORED | FIELD_INLINE | FIELD_COUNTED, INLINE_AT(node, pod_cidrs),
+	  .count = offsetof(struct node, npod_cidrs) },
+	{ .name = "unschedulable", .type = FIELD_BOOL },
+	{ .name = "providerID", .type = FIELD_STRING },
+	{ .name = "taints", .type = FIELD_LIST, .elem = FIELD_OBJECT, .sub = taint_fields },
+	{ 0 }
+};
+
+static const struct field address_fields[] = {
+	{ .name = "type", .type = FIELD_ENUM, .values = address_types, .flags = FIELD_REQUIRED },
+	{ .name = "address", .type = FIELD_STRING, .flags = FIELD_REQUIRED },
+	{ 0 }
+};
+
+static const struct field status_fields[] = {
+	{ .name = "addresses", .type = FIELD_LIST, .elem = FIELD_OBJECT, .sub = address_fields },
+	{ .name = "conditions", .type = FIELD_LIST, .elem = FIELD_OBJECT, .sub = condition_fields,
+	  .flags = FIELD_UNIQUE },
+	{ .name = "nodeInfo", .type = FIELD_STRING_MAP },
+	{ .name = "capacity", .type = FIELD_OBJECT },
+	{ .name = "allocatable", .type = FIELD_OBJECT },
+	{ 0 }
+};
+
+const struct field node_fields[] = {
+	ENVELOPE_FIELDS,
+	{ .name = "spec", .type = FIELD_OBJECT, .sub = spec_fields },
+	STATUS_FIELD(status_fields),
+	{ 0 }
+};
+
+int node_defaults(struct doc *doc)
+{
+	const char *one = doc_str(doc, "spec.podCIDR");
+	int r = 0;
+
+	if (one && one[0] && !doc_has(doc, "spec.podCIDRs"))
+		r = doc_set_str(doc, "spec.podCIDRs[0]", one);
+	else if (doc_str(doc, "spec.podCIDRs[0]"))
+		r = default_str(doc, "spec.podCIDR", doc_str(doc, "spec.podCIDRs[0]"));
+	return r == -EINVAL ? 0 : r;
+}
+
+void node_check(const struct doc *doc, const struct doc *old, struct causes *causes)
+{
+	const char *one = doc_str(doc, "spec.podCIDR");
+	const char *first = doc_str(doc, "spec.podCIDRs[0]");
+	const char *second = doc_str(doc, "spec.podCIDRs[1]");
+
+	if (one && first && strcmp(one, first) != 0)
+		causes_add(causes, CAUSE_INVALID, "spec.podCIDRs[0]", first,
+			   "must be equal to spec.podCIDR");
+	if (first && second && !strchr(first, ':') == !strchr(second, ':'))
+		causes_add(causes, CAUSE_INVALID, "spec.podCIDRs", second,
+			   "must have at most one CIDR of each family");
+	if (old && doc_len(old, "spec.podCIDRs") && !doc_equal_at(doc, old, "spec.podCIDRs"))
+		causes_add(causes, CAUSE_FORBIDDEN, "spec.podCIDRs", NULL,
+			   "may be set once and not changed");
+}
+
+void *node_decode(const struct doc *doc, struct arena *arena)
+{
+	return kind_new(doc, node_fields, sizeof(struct node), arena);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * route.c - podnet.dev/v1 Route
+ *
+ * Room (codec).  May include: model, netd/base, include/podnet/ip.h.
+ */
+#include <errno.h>
+#include <netd/codec/rows.h>
+#include <netinet/in.h>
+
+static const char *const types[] = { "unicast", "unreachable", "blackhole", NULL };
+
+static const struct field spec_fields[] = {
+	{ .name = "nodeName", .type = FIELD_SUBDOMAIN, .flags = FIELD_STORED,
+	  AT(route, node_name) },
+	{ .name = "networkNamespace", .type = FIELD_SUBDOMAIN, .flags = FIELD_STORED,
+	  AT(route, netns) },
+	{ .name = "destination", .type = FIELD_DESTINATION,
+	  .flags = FIELD_REQUIRED | FIELD_STORED, AT(route, destination) },
+	{ .name = "gateway", .type = FIELD_ADDRESS, .flags = FIELD_STORED, AT(route, gateway) },
+	{ .name = "interface", .type = FIELD_IFNAME, .flags = FIELD_STORED, AT(route, interface) },
+	{ .name = "source", .type = FIELD_ADDRESS, .flags = FIELD_STORED, AT(route, source) },
+	{ .name = "table", .type = FIELD_INT, .min = 1, .max = UINT32_MAX, .flags = FIELD_STORED,
+	  AT(route, table) },
+	{ .name = "metric", .type = FIELD_INT, .min = 0, .max = UINT32_MAX, .flags = FIELD_STORED,
+	  AT(route, metric) },
+	{ .name = "mtu", .type = FIELD_INT, .min = 68, .max = 65535, .flags = FIELD_STORED,
+	  AT(route, mtu) },
+	{ .name = "type", .type = FIELD_ENUM, .values = types, .flags = FIELD_STORED,
+	  AT(route, type) },
+	{ .name = "onLink", .type = FIELD_BOOL, .flags = FIELD_STORED, AT(route, on_link) },
+	{ 0 }
+};
+
+const struct field route_fields[] = {
+	ENVELOPE_FIELDS,
+	{ .name = "spec", .type = FIELD_OBJECT, .sub = spec_fields, .flags = FIELD_REQUIRED },
+	STATUS_FIELD(plain_status_fields),
+	{ 0 }
+};
+
+int route_defaults(struct doc *doc)
+{
+	return default_str(doc, "spec.type", types[0]);
+}
+
+static bool given(const struct doc *doc, const char *path)
+{
+	const char *s = doc_str(doc, path);
+
+	return s && s[0];
+}
+
+static int family_of(const struct doc *doc, const char *path)
+{
+	const char *s = doc_str(doc, path);
+
+	if (!s || !s[0])
+		return AF_UNSPEC;
+	return strchr(s, ':') ? AF_INET6 : AF_INET;
+}
+
+static void check_family(const struct doc *doc, const char *path, struct causes *causes)
+{
+	int family = family_of(doc, path);
+
+	if (family && given(doc, "spec.destination") &&
+	    family != family_of(doc, "spec.destination"))
+		causes_add(causes, CAUSE_INVALID, path, doc_str(doc, path),
+			   "must be of the family of spec.destination");
+}
+
+void route_check(const struct doc *doc, const struct doc *old, struct causes *causes)
+{
+	const char *type = doc_str(doc, "spec.type");
+	bool unicast = !type || !type[0] || strcmp(type, types[0]) == 0;
+	bool gateway = given(doc, "spec.gateway"), interface = given(doc, "spec.interface");
+
+	(void)old;
+	check_family(doc, "spec.gateway", causes);
+	check_family(doc, "spec.source", causes);
+	if (unicast && !gateway && !interface)
+		causes_add(causes, CAUSE_REQUIRED, "spec.gateway", NULL,
+			   "a unicast route needs a gateway or an interface");
+	if (!unicast && gateway)
+		causes_add(causes, CAUSE_FORBIDDEN, "spec.gateway", NULL,
+			   "a route of type %s has no gateway", type);
+	if (!unicast && interface)
+		causes_add(causes, CAUSE_FORBIDDEN, "spec.interface", NULL,
+			   "a route of type %s has no interface", type);
+	if (doc_bool(doc, "spec.onLink", false) && (!gateway || !interface))
+		causes_add(causes, CAUSE_REQUIRED, gateway ? "spec.interface" : "spec.gateway",
+			   NULL, "onLink needs both a gateway and an interface");
+}
+
+void *route_decode(const struct doc *doc, struct arena *arena)
+{
+	struct route *route = kind_new(doc, route_fields, sizeof(*route), arena);
+
+	if (route && !route->type)
+		route->type = types[0];
+	return route;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * rows.h - the pieces of each kind's row, one file a kind
+ *
+ * Room (codec): inner header; kinds.c joins them.
+ */
+#ifndef NETD_CODEC_ROWS_H
+#define NETD_CODEC_ROWS_H
+
+#include <netd/codec/meta.h>
+
+extern const struct field namespace_fields[], node_fields[], pod_fields[], event_fields[];
+extern const struct field network_fields[], netns_fields[], veth_fields[], bridge_fields[];
+extern const struct field route_fields[];
+
+int namespace_defaults(struct doc *doc);
+void *namespace_decode(const struct doc *doc, struct arena *arena);
+
+int node_defaults(struct doc *doc);
+void node_check(const struct doc *doc, const struct doc *old, struct causes *causes);
+void *node_decode(const struct doc *doc, struct arena *arena);
+
+int pod_defaults(struct doc *doc);
+void pod_check(const struct doc *doc, const struct doc *old, struct causes *causes);
+void *pod_decode(const struct doc *doc, struct arena *arena);
+/* pod_update.c: what may not change after create */
+void pod_check_update(const struct doc *doc, const struct doc *old, struct causes *causes);
+/* pod_annotations.c: podnet.dev/... and the bandwidths */
+void pod_check_annotations(const struct doc *doc, struct causes *causes);
+int pod_decode_annotations(struct pod *pod, struct arena *arena);
+
+int event_defaults(struct doc *doc);
+void event_check(const struct doc *doc, const struct doc *old, struct causes *causes);
+void *event_decode(const struct doc *doc, struct arena *arena);
+
+int network_defaults(struct doc *doc);
+void network_check(const struct doc *doc, const struct doc *old, struct causes *causes);
+void *network_decode(const struct doc *doc, struct arena *arena);
+
+int primitive_defaults(struct doc *doc);
+void *netns_decode(const struct doc *doc, struct arena *arena);
+void veth_check(const struct doc *doc, const struct doc *old, struct causes *causes);
+void *veth_decode(const struct doc *doc, struct arena *arena);
+void bridge_check(const struct doc *doc, const struct doc *old, struct causes *causes);
+void *bridge_decode(const struct doc *doc, struct arena *arena);
+
+int route_defaults(struct doc *doc);
+void route_check(const struct doc *doc, const struct doc *old, struct causes *causes);
+void *route_decode(const struct doc *doc, struct arena *arena);
+
+#endif
