@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * control.c - starting the controllers, and who is told of what
+ *
+ * Room: control.  A controller looks at what has committed, decides, and writes a transaction; what
+ * it must do later it does from a timer, never from within a commit.
+ * May include: state, codec, model, netd/base.
+ */
+#include "internal.h"
+#include <errno.h>
+#include <netd/base/log.h>
+
+static void changed(void *arg, const struct object *old, const struct object *now)
+{
+	struct control *control = arg;
+
+	namespaces_changed(control, old, now);
+	if (now && now->kind->id == KIND_POD)
+		pods_changed(control, now);
+}
+
+static void written(void *arg, int rc, const char *error)
+{
+	char text[200];
+
+	(void)arg;
+	if (rc < 0)
+		log_event(LOG_LEVEL_ERROR, "control_write_failed", "err=%s",
+			  log_quote(error && *error ? error : strerror(-rc), text, sizeof(text)));
+}
+
+void control_submit(struct control *control, struct txn *txn, bool soft)
+{
+	txn_submit(txn, soft, written, control);
+}
+
+struct doc *new_object(const struct kind *kind, const char *ns, const char *name)
+{
+	_cleanup_(doc_freep) struct doc *doc = doc_new();
+	char api[64], uid[37], now[24];
+	int r = doc ? 0 : -ENOMEM;
+
+	uuid_make(uid);
+	time_format(now_realtime_s(), now);
+	if (r == 0)
+		r = doc_set_str(doc, "apiVersion", kind_api_version(kind, api));
+	if (r == 0)
+		r = doc_set_str(doc, "kind", kind->name);
+	if (r == 0)
+		r = doc_set_str(doc, "metadata.name", name);
+	if (r == 0 && kind->namespaced)
+		r = doc_set_str(doc, "metadata.namespace", ns);
+	if (r == 0)
+		r = doc_set_str(doc, "metadata.uid", uid);
+	if (r == 0)
+		r = doc_set_str(doc, "metadata.creationTimestamp", now);
+	return r == 0 ? take_ptr(doc) : NULL;
+}
+
+DEFINE_CLEANUP(struct control, control_stop)
+
+int control_start(struct loop *loop, struct state *state, struct control **ret)
+{
+	_cleanup_(control_stopp) struct control *control = calloc(1, sizeof(*control));
+	struct state_observer observer = { changed, control };
+	int r = control ? 0 : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	control->loop = loop;
+	control->state = state;
+	r = loop_timer_new(loop, namespaces_empty, control, &control->empty_timer);
+	if (r == 0)
+		r = loop_timer_new(loop, pods_expire, control, &control->grace_timer);
+	if (r == 0)
+		r = loop_timer_new(loop, events_flush, control, &control->event_timer);
+	if (r == 0)
+		r = pods_after_reboot(control);
+	if (r == 0)
+		r = bootstrap(control);
+	if (r == 0)
+		r = state_observe(state, &observer);
+	if (r < 0)
+		return r;
+	namespaces_start(control);
+	loop_timer_set(control->grace_timer, 0);
+	*ret = take_ptr(control);
+	return 0;
+}
+
+void control_stop(struct control *control)
+{
+	if (!control)
+		return;
+	loop_timer_free(control->empty_timer);
+	loop_timer_free(control->grace_timer);
+	loop_timer_free(control->event_timer);
+	events_free(control);
+	free(control);
+}

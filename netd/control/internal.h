@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * internal.h - what the controllers share
+ *
+ * Room: control only.
+ */
+#ifndef CONTROL_INTERNAL_H
+#define CONTROL_INTERNAL_H
+
+#include <netd/control/control.h>
+
+struct control {
+	struct loop *loop;
+	struct state *state;
+	struct loop_timer *empty_timer;     /* namespaces.c */
+	struct loop_timer *grace_timer;     /* pods.c */
+	int64_t grace_at;                   /* seconds; 0: nothing waits */
+	struct loop_timer *event_timer;     /* events.c */
+	struct map pending;                 /* name of the Event -> struct pending_event */
+	size_t dropped;                     /* Events that there was no room for */
+};
+
+/** control_submit() - with the word for the log if it fails */
+void control_submit(struct control *control, struct txn *txn, bool soft);
+/** new_object() - apiVersion, kind, metadata with name, uid and creationTimestamp */
+struct doc *new_object(const struct kind *kind, const char *ns, const char *name);
+
+int bootstrap(struct control *control);
+/** set_node_facts() - labels and nodeInfo; once, at start */
+int set_node_facts(const struct node_config *conf, struct doc *doc);
+
+void namespaces_start(struct control *control);
+void namespaces_changed(struct control *control, const struct object *old, const struct object *now);
+void namespaces_empty(void *control);
+
+int pods_after_reboot(struct control *control);
+void pods_changed(struct control *control, const struct object *now);
+void pods_expire(void *control);
+
+void events_flush(void *control);
+void events_free(struct control *control);
+
+#endif

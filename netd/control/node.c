@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * node.c - this Node's labels, facts and condition
+ *
+ * Room: control.  The facts are what the kernel and the system's files say.  May include: state,
+ * codec, model, netd/base, include/podnet.
+ */
+#include "internal.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <podnet/podnet.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/utsname.h>
+
+/* The first line of a small file, or "". */
+static void read_line(const char *path, char *buf, size_t size)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, buf, size - 1) : 0;
+
+	buf[n > 0 ? n : 0] = '\0';
+	buf[strcspn(buf, "\n")] = '\0';
+}
+
+/* PRETTY_NAME of os-release(5), without its quotes. */
+static void os_image(char *buf, size_t size)
+{
+	FILE *f = fopen("/etc/os-release", "re");
+	char line[256];
+
+	snprintf(buf, size, "Linux");
+	while (f && fgets(line, sizeof(line), f)) {
+		char *value = line + strlen("PRETTY_NAME=");
+
+		if (strncmp(line, "PRETTY_NAME=", strlen("PRETTY_NAME=")) != 0)
+			continue;
+		value += *value == '"';
+		snprintf(buf, size, "%.*s", (int)strcspn(value, "\"\n"), value);
+	}
+	if (f)
+		fclose(f);
+}
+
+static const char *architecture(const char *machine)
+{
+	if (strcmp(machine, "x86_64") == 0)
+		return "amd64";
+	return strcmp(machine, "aarch64") == 0 ? "arm64" : machine;
+}
+
+static int set_info(const struct node_config *conf, struct doc *doc, const struct utsname *u)
+{
+	char machine_id[64], system_uuid[64], image[128];
+	struct { const char *path, *value; } rows[] = {
+		{ "status.nodeInfo.machineID", machine_id },
+		{ "status.nodeInfo.systemUUID", system_uuid },
+		{ "status.nodeInfo.bootID", conf->boot_id },
+		{ "status.nodeInfo.kernelVersion", u->release },
+		{ "status.nodeInfo.osImage", image },
+		{ "status.nodeInfo.containerRuntimeVersion", "podnet://" PODNET_VERSION },
+		{ "status.nodeInfo.kubeletVersion", "v1.30.0-podnet." PODNET_VERSION },
+		{ "status.nodeInfo.kubeProxyVersion", "v1.30.0-podnet." PODNET_VERSION },
+		{ "status.nodeInfo.operatingSystem", "linux" },
+		{ "status.nodeInfo.architecture", architecture(u->machine) },
+		{ "metadata.labels[\"kubernetes.io/hostname\"]", conf->node_name },
+		{ "metadata.labels[\"kubernetes.io/os\"]", "linux" },
+		{ "metadata.labels[\"kubernetes.io/arch\"]", architecture(u->machine) },
+	};
+	int r = 0;
+
+	read_line("/etc/machine-id", machine_id, sizeof(machine_id));
+	read_line("/sys/class/dmi/id/product_uuid", system_uuid, sizeof(system_uuid));
+	if (!*system_uuid)
+		snprintf(system_uuid, sizeof(system_uuid), "%s", machine_id);
+	os_image(image, sizeof(image));
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(rows); i++)
+		r = doc_set_str(doc, rows[i].path, rows[i].value);
+	return r;
+}
+
+/* How many pods fit: the addresses of the smallest cluster CIDR, as far as that is a number. */
+static int set_capacity(const struct node_config *conf, struct doc *doc)
+{
+	unsigned bits = 16;
+	char text[16];
+	int r;
+
+	for (size_t i = 0; i < conf->ncluster_cidrs; i++) {
+		const struct podnet_prefix *p = &conf->cluster_cidrs[i];
+		unsigned host = (p->family == AF_INET ? 32u : 128u) - p->len;
+
+		bits = host < bits ? host : bits;
+	}
+	snprintf(text, sizeof(text), "%u", bits > 1 ? (1u << bits) - 3 : 1);
+	r = doc_set_str(doc, "status.capacity.pods", text);
+	return r < 0 ? r : doc_set_str(doc, "status.allocatable.pods", text);
+}
+
+static int set_ready(struct doc *doc, bool ready, const char *reason, const char *message)
+{
+	char now[24];
+	int r;
+
+	time_format(now_realtime_s(), now);
+	r = doc_set_condition(doc, "status.conditions", "Ready", ready ? "True" : "False", reason,
+			      message, now);
+	return r < 0 ? r : 0;
+}
+
+int set_node_facts(const struct node_config *conf, struct doc *doc)
+{
+	struct utsname u;
+	int r;
+
+	if (uname(&u) < 0)
+		return -errno;
+	r = set_info(conf, doc, &u);
+	if (r == 0)
+		r = set_capacity(conf, doc);
+	if (r == 0 && !doc_has(doc, "status.addresses"))
+		r = doc_set_json(doc, "status.addresses", "[]");
+	if (r == 0 && !doc_has(doc, "status.conditions"))
+		r = set_ready(doc, false, "Starting", "netd has not looked at everything yet");
+	return r;
+}
+
+static int set_address(struct doc *doc, size_t i, const char *type, const char *value)
+{
+	char path[48];
+	int r;
+
+	snprintf(path, sizeof(path), "status.addresses[%zu].type", i);
+	r = doc_set_str(doc, path, type);
+	snprintf(path, sizeof(path), "status.addresses[%zu].address", i);
+	return r < 0 ? r : doc_set_str(doc, path, value);
+}
+
+static int set_report(struct control *control, struct doc *doc, const struct node_report *report)
+{
+	char text[PODNET_PREFIX_STRLEN];
+	int r = doc_set_json(doc, "status.addresses", "[]");
+	size_t i;
+
+	for (i = 0; r == 0 && i < report->naddresses; i++)
+		r = set_address(doc, i, "InternalIP",
+				podnet_prefix_format_addr(&report->addresses[i], text));
+	if (r == 0)
+		r = set_address(doc, i, "Hostname", state_config(control->state)->node_name);
+	if (r < 0)
+		return r;
+	return set_ready(doc, report->ready, report->reason ? report->reason : "",
+			 report->message ? report->message : "");
+}
+
+void control_node(struct control *control, const struct node_report *report)
+{
+	const struct kind *kind = &kinds[KIND_NODE];
+	struct object *old = state_accepted(control->state, kind, "",
+					    state_config(control->state)->node_name), *obj;
+	_cleanup_(doc_freep) struct doc *doc = old ? object_doc(old) : NULL;
+	_cleanup_(txn_dropp) struct txn *txn = NULL;
+
+	if (!doc || set_report(control, doc, report) < 0 || txn_new(control->state, &txn) < 0)
+		return;
+	if (txn_put(txn, kind, doc, old, &obj) == 0)
+		control_submit(control, take_ptr(txn), true);
+}

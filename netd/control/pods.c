@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * pods.c - pods whose grace has ended go; and what a reboot means for pods
+ *
+ * Room: control.  May include: state, codec, model, netd/base.
+ */
+#include "internal.h"
+#include <errno.h>
+#include <netd/base/log.h>
+
+#define RETRY_S      1
+#define BATCH_WRITES 200
+
+static void arm(struct control *control, int64_t at)
+{
+	int64_t now = now_realtime_s();
+
+	control->grace_at = at;
+	loop_timer_set(control->grace_timer, at > now ? (at - now) * 1000 : 0);
+}
+
+void pods_changed(struct control *control, const struct object *now)
+{
+	if (now->meta->deleted && !now->meta->nfinalizers &&
+	    (!control->grace_at || now->meta->deleted < control->grace_at))
+		arm(control, now->meta->deleted);
+}
+
+struct expiry {
+	struct txn *txn;
+	int64_t now, next;          /* next: the earliest that is still to come, 0: none */
+	size_t writes;
+};
+
+static int expire_one(void *arg, struct object *pod)
+{
+	struct expiry *e = arg;
+	int64_t at = pod->meta->deleted;
+
+	if (!at || pod->meta->nfinalizers)
+		return 0;
+	if (at > e->now || e->writes >= BATCH_WRITES) {
+		if (!e->next || at < e->next)
+			e->next = at;
+		return 0;
+	}
+	e->writes++;
+	return txn_delete(e->txn, pod, NULL);
+}
+
+static void expired(void *arg, int rc, const char *error)
+{
+	struct control *control = arg;
+
+	(void)error;
+	if (rc < 0 && rc != -ESHUTDOWN) {
+		log_event(LOG_LEVEL_ERROR, "pod_expiry_failed", "err=%s", error);
+		arm(control, now_realtime_s() + RETRY_S);
+	}
+}
+
+void pods_expire(void *arg)
+{
+	struct control *control = arg;
+	struct expiry e = { .now = now_realtime_s() };
+	int r = txn_new(control->state, &e.txn);
+
+	control->grace_at = 0;
+	if (r == 0)
+		r = state_each_accepted(control->state, &kinds[KIND_POD], NULL, expire_one, &e);
+	if (r < 0) {
+		txn_drop(e.txn);
+		arm(control, e.now + RETRY_S);
+		return;
+	}
+	if (e.next)
+		arm(control, e.next);
+	if (e.writes)
+		txn_submit(e.txn, false, expired, control);
+	else
+		txn_drop(e.txn);
+}
+
+/* Its namespace went with the boot: status begins again, with the addresses it has. */
+static int reset(struct txn *txn, struct object *pod)
+{
+	static const char *const gone[] = {
+		"status.bootID", "status.startTime", "status.conditions", "status.containerStatuses",
+	};
+	_cleanup_(doc_freep) struct doc *doc = object_doc(pod);
+	struct object *obj;
+	char now[24];
+	int r;
+
+	if (!doc)
+		return -ENOMEM;
+	time_format(now_realtime_s(), now);
+	for (size_t i = 0; i < ARRAY_SIZE(gone); i++)
+		doc_remove(doc, gone[i]);
+	r = doc_set_str(doc, "status.phase", "Pending");
+	if (r == 0)
+		r = doc_set_condition(doc, "status.conditions", "PodScheduled", "True", "", "", now);
+	return r < 0 ? r : txn_put(txn, pod->kind, doc, pod, &obj);
+}
+
+struct reboot {
+	struct control *control;
+	struct txn *txn;
+	size_t writes;
+};
+
+static int after_reboot(void *arg, struct object *pod)
+{
+	struct reboot *b = arg;
+	const char *boot = pod->pod->boot_id;
+
+	if (!boot || strcmp(boot, state_config(b->control->state)->boot_id) == 0)
+		return 0;
+	if (b->writes >= BATCH_WRITES)
+		return 1;
+	b->writes++;
+	if (!pod->pod->netns && !pod->pod->origin)
+		return reset(b->txn, pod);
+	control_event(b->control, pod, "Normal", "Rebooted",
+		      "the node has rebooted and the namespace that was brought is gone");
+	return txn_delete(b->txn, pod, NULL);
+}
+
+/* In transactions of a bearable size; each looks at the accepted versions of the one before. */
+int pods_after_reboot(struct control *control)
+{
+	struct reboot b = { .control = control };
+	int r;
+
+	do {
+		b.writes = 0;
+		r = txn_new(control->state, &b.txn);
+		if (r == 0)
+			r = state_each_accepted(control->state, &kinds[KIND_POD], NULL,
+						after_reboot, &b);
+		if (r < 0 || !b.writes)
+			txn_drop(b.txn);
+		else
+			control_submit(control, b.txn, false);
+	} while (r > 0);
+	return r;
+}
