@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * inner.h - what the files of the reconcile room share
+ */
+#ifndef NETD_RECONCILE_INNER_H
+#define NETD_RECONCILE_INNER_H
+
+#include <netd/compile/compile.h>
+#include <netd/reconcile/reconcile.h>
+
+#define NODE_SCOPE      "node"
+
+DEFINE_CLEANUP(struct object, object_unref)
+DEFINE_CLEANUP(struct kernel_task, kernel_task_free)
+
+/** One object's share of the kernel, or the node's. */
+struct scope {
+	char uid[64];
+	struct object *now;         /* what must be so; NULL: nothing any more, or the node's */
+	struct object *sent;        /* the version under way */
+	/* earlier versions, oldest first, of which something may still be in the kernel */
+	struct object **past;
+	size_t npast, sent_past;    /* sent_past: how many there were when the task was sent */
+	bool node;
+	bool dirty, urgent, drift;  /* must be looked at; a client waits; what is found is drift */
+	bool running;               /* a task is under way */
+	bool queued, dead;          /* in the queue of those that wait; freed when taken from it */
+	bool tried, first, failing;
+	unsigned failures;
+	uint64_t retry_at, sent_at; /* monotonic us */
+	/* what its status says: host addresses of which epoch, and which generation */
+	uint64_t told;
+	int64_t told_generation;
+	struct scope *next, *next_failing;
+};
+
+struct reconcile {
+	struct reconcile_config conf;
+	const struct node_config *node;
+	struct kernel *kernel;
+	struct map scopes;
+	struct scope *head, **tail; /* wait for a place among those under way */
+	struct scope *failing;
+	unsigned under_way;         /* tasks that nobody waits for */
+	struct loop_timer *retry, *resync;
+	struct kernel_facts facts;
+	struct podnet_prefix ips[2];
+	size_t nips;
+	uint64_t epoch;             /* of the host addresses */
+	bool begun;
+	size_t first_left;          /* scopes of the first pass that have not ended */
+	size_t blocks;              /* of this node when the node's set was last compiled */
+	bool node_known, node_ok;
+	char node_why[256];
+};
+
+/* scope.c */
+struct scope *scope_get(struct reconcile *rec, const char *uid);        /* made if absent; NULL: no memory */
+struct scope *scope_find(const struct reconcile *rec, const char *uid);
+void scope_free(struct reconcile *rec, struct scope *scope);
+void scope_fini(struct scope *scope);
+/** scope_set_now() - the newest version; counted */
+void scope_set_now(struct scope *scope, struct object *now);
+int scope_add_past(struct scope *scope, struct object *old);
+void scope_drop_past(struct scope *scope, size_t i);
+void scope_fail(struct reconcile *rec, struct scope *scope);
+void scope_mend(struct reconcile *rec, struct scope *scope);
+/** scope_is_ours() - an object of a kind with kernel state, on this node */
+bool scope_is_ours(const struct reconcile *rec, const struct object *obj);
+
+/* reconcile.c */
+enum mark {
+	MARK_URGENT = 1 << 0,
+	MARK_DRIFT = 1 << 1,
+};
+void reconcile_mark(struct reconcile *rec, struct scope *scope, unsigned marks);
+void reconcile_mark_all(struct reconcile *rec, unsigned marks);
+/** reconcile_begin() - the first pass, when the node's addresses and MTU are known */
+void reconcile_begin(struct reconcile *rec);
+/** reconcile_pump() - send what waits, as far as there are places */
+void reconcile_pump(struct reconcile *rec);
+void reconcile_arm_retry(struct reconcile *rec);
+
+/* want.c */
+/** want_task() - compile; *@ret NULL: there is nothing to ask of the kernel */
+int want_task(struct reconcile *rec, struct scope *scope, struct kernel_task **ret,
+	      struct podnet_error *err);
+
+/* result.c */
+void result_done(void *arg, struct kernel_task *task);
+/** result_without_task() - the scope needs nothing of the kernel, or could not be compiled */
+void result_without_task(struct reconcile *rec, struct scope *scope, int rc,
+			 const struct podnet_error *err);
+
+/* depend.c */
+/** depend_mark() - what lives in or on things of this scope must be looked at */
+void depend_mark(struct reconcile *rec, const struct scope *scope);
+void depend_mark_network(struct reconcile *rec, const char *network);
+
+/* status.c */
+struct outcome {
+	bool ok;
+	const char *reason, *message;   /* when not */
+};
+/** status_put() - the object's status as the outcome says; nothing is written when it is so */
+int status_put(struct reconcile *rec, struct txn *txn, struct scope *scope,
+	       const struct outcome *outcome);
+
+/* node.c */
+void node_facts(void *arg, const struct kernel_facts *facts);
+void node_report(struct reconcile *rec);
+size_t node_count_blocks(const struct reconcile *rec);
+
+#endif

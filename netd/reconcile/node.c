@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * node.c - what the node is and how it does
+ *
+ * Room: reconcile.
+ */
+#include "inner.h"
+
+#include <sys/socket.h>
+
+static int add_blocks(void *arg, struct object *obj)
+{
+	const struct podnet_prefix *blocks = NULL;
+	struct { struct state *state; size_t n; } *count = arg;
+
+	count->n += ipam_blocks(state_ipam(count->state), obj->meta->name, &blocks);
+	return 0;
+}
+
+size_t node_count_blocks(const struct reconcile *rec)
+{
+	struct { struct state *state; size_t n; } count = { rec->conf.state, 0 };
+
+	state_each(rec->conf.state, &kinds[KIND_NETWORK], NULL, add_blocks, &count);
+	return count.n;
+}
+
+/* The first of each family, IPv4 first. */
+static size_t choose(const struct podnet_prefix *from, size_t n, struct podnet_prefix ret[2])
+{
+	static const uint8_t families[] = { AF_INET, AF_INET6 };
+	size_t i, f, found = 0;
+
+	memset(ret, 0, 2 * sizeof(*ret));
+	for (f = 0; f < 2; f++) {
+		for (i = 0; i < n && from[i].family != families[f]; i++)
+			;
+		if (i < n)
+			ret[found++] = from[i];
+	}
+	return found;
+}
+
+void node_report(struct reconcile *rec)
+{
+	struct node_report report = { .ready = rec->node_ok, .reason = "PodNetworkReady" };
+	const struct podnet_prefix *from = rec->facts.addresses;
+	size_t i, n = rec->facts.naddresses;
+
+	if (rec->conf.nnode_ips) {
+		from = rec->conf.node_ips;
+		n = rec->conf.nnode_ips;
+	}
+	for (i = 0; i < n && i < ARRAY_SIZE(report.addresses); i++)
+		report.addresses[report.naddresses++] = from[i];
+	report.message = "the node forwards and its networks are programmed";
+	if (!rec->node_ok) {
+		report.reason = "KernelError";
+		report.message = rec->node_why;
+	}
+	control_node(rec->conf.control, &report);
+}
+
+void node_facts(void *arg, const struct kernel_facts *facts)
+{
+	struct reconcile *rec = arg;
+	const struct podnet_prefix *from = facts->addresses;
+	size_t n = facts->naddresses;
+	bool mtu_changed = !rec->conf.mtu && facts->mtu != rec->facts.mtu;
+	struct podnet_prefix ips[2];
+
+	if (rec->conf.nnode_ips) {
+		from = rec->conf.node_ips;
+		n = rec->conf.nnode_ips;
+	}
+	n = choose(from, n, ips);
+	if (n != rec->nips || memcmp(ips, rec->ips, sizeof(ips)) != 0)
+		rec->epoch++;
+	else if (!mtu_changed && rec->begun) {
+		rec->facts = *facts;
+		node_report(rec);
+		return;
+	}
+	memcpy(rec->ips, ips, sizeof(ips));
+	rec->nips = n;
+	rec->facts = *facts;
+	if (!rec->begun) {
+		reconcile_begin(rec);
+		return;
+	}
+	reconcile_mark_all(rec, 0);
+	node_report(rec);
+}

@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * reconcile.c - what must be looked at, and in which order
+ *
+ * Room: reconcile.
+ *
+ * Theory.  A scope is one object's share of the kernel.  It is level-triggered: whatever happens
+ * (a write, a kernel event, a timer, the start) only marks it dirty; a dirty scope is compiled from
+ * the newest committed version and sent, and at most one task of it is under way.  What a client
+ * waits for is sent at once; repairs, resyncs and the first pass wait in a queue with few places,
+ * so that 3,000 of them are neither compiled at once nor in anybody's way.
+ *
+ * A version that the kernel may hold and that is not wanted any more is kept in `past`, as the
+ * store keeps its tombstone, until a task has replaced it or taken it away.
+ */
+#include "inner.h"
+
+#include <errno.h>
+#include <netd/base/log.h>
+#include <netd/metrics/metrics.h>
+#include <stdio.h>
+
+#define PLACES 16               /* tasks that nobody waits for, under way at a time */
+
+static void send(struct reconcile *rec, struct scope *scope)
+{
+	struct kernel_task *task = NULL;
+	struct podnet_error err = { 0 };
+	int r = want_task(rec, scope, &task, &err);
+
+	scope->dirty = scope->urgent = scope->drift = false;
+	object_unref(scope->sent);
+	scope->sent = scope->now ? object_ref(scope->now) : NULL;
+	scope->sent_past = scope->npast;
+	metric_add(METRIC_RECONCILES, 1);
+	if (!task) {
+		result_without_task(rec, scope, r, &err);
+		return;
+	}
+	scope->running = true;
+	scope->sent_at = now_monotonic_us();
+	if (!task->urgent)
+		rec->under_way++;
+	kernel_submit(rec->kernel, task);
+}
+
+static void enqueue(struct reconcile *rec, struct scope *scope)
+{
+	if (scope->queued)
+		return;
+	scope->queued = true;
+	scope->next = NULL;
+	*rec->tail = scope;
+	rec->tail = &scope->next;
+}
+
+static struct scope *dequeue(struct reconcile *rec)
+{
+	struct scope *scope = rec->head;
+
+	if (!scope)
+		return NULL;
+	rec->head = scope->next;
+	if (!rec->head)
+		rec->tail = &rec->head;
+	scope->queued = false;
+	return scope;
+}
+
+void reconcile_pump(struct reconcile *rec)
+{
+	while (rec->head && rec->under_way < PLACES) {
+		struct scope *scope = dequeue(rec);
+
+		if (scope->dead)
+			scope_fini(scope);
+		else if (scope->dirty && !scope->running)
+			send(rec, scope);
+	}
+}
+
+static void set_marks(struct scope *scope, unsigned marks)
+{
+	scope->dirty = true;
+	scope->urgent |= (marks & MARK_URGENT) != 0;
+	scope->drift |= (marks & MARK_DRIFT) != 0;
+}
+
+void reconcile_mark(struct reconcile *rec, struct scope *scope, unsigned marks)
+{
+	set_marks(scope, marks);
+	if (scope->running)
+		return;
+	if (scope->urgent) {
+		send(rec, scope);
+		return;
+	}
+	enqueue(rec, scope);
+	reconcile_pump(rec);
+}
+
+void reconcile_mark_all(struct reconcile *rec, unsigned marks)
+{
+	struct scope *scope;
+	size_t pos = 0;
+
+	while ((scope = map_next(&rec->scopes, &pos))) {
+		set_marks(scope, marks);
+		if (!scope->running)
+			enqueue(rec, scope);
+	}
+	reconcile_pump(rec);
+}
+
+static void on_dirty(void *arg, const char *uid)
+{
+	struct reconcile *rec = arg;
+	struct scope *scope = uid ? scope_find(rec, uid) : NULL;
+
+	if (!rec->begun)
+		return;
+	if (!uid)
+		reconcile_mark_all(rec, MARK_DRIFT);
+	else if (scope)
+		reconcile_mark(rec, scope, MARK_DRIFT);
+}
+
+static void on_resync(void *arg)
+{
+	struct reconcile *rec = arg;
+
+	loop_timer_set(rec->resync, (int64_t)rec->conf.resync_s * 1000);
+	if (rec->begun)
+		reconcile_mark_all(rec, MARK_DRIFT);
+}
+
+void reconcile_arm_retry(struct reconcile *rec)
+{
+	uint64_t now = now_monotonic_us(), at = UINT64_MAX;
+	struct scope *scope;
+
+	for (scope = rec->failing; scope; scope = scope->next_failing)
+		if (!scope->running && scope->retry_at < at)
+			at = scope->retry_at;
+	if (at == UINT64_MAX)
+		loop_timer_set(rec->retry, -1);
+	else
+		loop_timer_set(rec->retry, at <= now ? 0 : (int64_t)((at - now + 999) / 1000));
+}
+
+static void on_retry(void *arg)
+{
+	struct reconcile *rec = arg;
+	uint64_t now = now_monotonic_us();
+	struct scope *scope;
+
+	for (scope = rec->failing; scope; scope = scope->next_failing) {
+		if (scope->running || scope->retry_at > now)
+			continue;
+		scope->retry_at = UINT64_MAX;   /* until it fails again */
+		scope->dirty = true;
+		enqueue(rec, scope);
+	}
+	reconcile_arm_retry(rec);
+	reconcile_pump(rec);
+}
+
+/* A write of status is no news to the kernel; annotations of ours may be. */
+static bool same_annotations(const struct meta *a, const struct meta *b)
+{
+	size_t i;
+
+	if (a->nannotations != b->nannotations)
+		return false;
+	for (i = 0; i < a->nannotations; i++)
+		if (strcmp(a->annotations[i].key, b->annotations[i].key) != 0 ||
+		    strcmp(a->annotations[i].value, b->annotations[i].value) != 0)
+			return false;
+	return true;
+}
+
+static bool is_news(const struct object *old, const struct object *now)
+{
+	return !old || !now || old->meta->generation != now->meta->generation ||
+	       !same_annotations(old->meta, now->meta);
+}
+
+static void mark_node(struct reconcile *rec)
+{
+	struct scope *scope = scope_find(rec, NODE_SCOPE);
+
+	if (scope)
+		reconcile_mark(rec, scope, MARK_URGENT);
+}
+
+/* A pod may have made its network claim a block. */
+static void mark_blocks(struct reconcile *rec, const struct pod *pod)
+{
+	size_t i;
+
+	if (node_count_blocks(rec) == rec->blocks)
+		return;
+	mark_node(rec);
+	for (i = 0; i < pod->nattached; i++) {
+		struct object *net = state_get(rec->conf.state, &kinds[KIND_NETWORK], "",
+					       pod->attached[i].network);
+		struct scope *scope = net ? scope_find(rec, net->meta->uid) : NULL;
+
+		if (scope)
+			reconcile_mark(rec, scope, MARK_URGENT);
+	}
+}
+
+static void on_deleted(struct reconcile *rec, struct object *old)
+{
+	struct scope *scope = scope_get(rec, old->meta->uid);
+
+	if (!scope || scope_add_past(scope, old) < 0) {
+		log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=reconcile");
+		return;                 /* the tombstone stays for the next start */
+	}
+	scope_set_now(scope, NULL);
+	reconcile_mark(rec, scope, MARK_URGENT);
+}
+
+static void on_written(struct reconcile *rec, struct object *old, struct object *now)
+{
+	struct scope *scope = scope_get(rec, now->meta->uid);
+	bool news = is_news(old, now);
+
+	if (!scope) {
+		log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=reconcile");
+		return;
+	}
+	if (news && old && scope_add_past(scope, old) < 0)
+		log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=reconcile");
+	scope_set_now(scope, now);
+	if (!news)
+		return;
+	if (now->kind->id == KIND_POD && !old)
+		mark_blocks(rec, now->pod);
+	reconcile_mark(rec, scope, MARK_URGENT);
+}
+
+static void on_changed(void *arg, const struct object *was, const struct object *is)
+{
+	struct reconcile *rec = arg;
+	struct object *old = (struct object *)(uintptr_t)was, *now = (struct object *)(uintptr_t)is;
+	const struct object *any = now ? now : old;
+
+	if (!rec->begun || !scope_is_ours(rec, any))
+		return;
+	if (old && now && strcmp(old->meta->uid, now->meta->uid) != 0) {
+		on_deleted(rec, old);
+		old = NULL;
+	}
+	if (now)
+		on_written(rec, old, now);
+	else
+		on_deleted(rec, old);
+	if (any->kind->id != KIND_NETWORK || !is_news(old, now))
+		return;
+	mark_node(rec);
+	if (old && now)
+		depend_mark_network(rec, now->meta->name);
+}
+
+static int start_object(void *arg, struct object *obj)
+{
+	struct reconcile *rec = arg;
+	struct scope *scope = scope_is_ours(rec, obj) ? scope_get(rec, obj->meta->uid) : NULL;
+
+	if (!scope)
+		return scope_is_ours(rec, obj) ? -ENOMEM : 0;
+	scope_set_now(scope, obj);
+	return 0;
+}
+
+static int start_tombstone(void *arg, struct object *last)
+{
+	struct reconcile *rec = arg;
+	struct scope *scope = scope_is_ours(rec, last) ? scope_get(rec, last->meta->uid) : NULL;
+
+	if (!scope)
+		return scope_is_ours(rec, last) ? -ENOMEM : 0;
+	return scope_add_past(scope, last);
+}
+
+static int text_cmp(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* What is ours in the kernel and of nobody whom the store knows. */
+static int send_sweep(struct reconcile *rec)
+{
+	_cleanup_(kernel_task_freep) struct kernel_task *task = kernel_task_new(KERNEL_SWEEP, "");
+	struct scope *scope;
+	size_t pos = 0;
+
+	if (task)
+		task->scopes = calloc(rec->scopes.n + 1, sizeof(*task->scopes));
+	if (!task || !task->scopes)
+		return -ENOMEM;
+	while ((scope = map_next(&rec->scopes, &pos))) {
+		task->scopes[task->nscopes] = strdup(scope->uid);
+		if (!task->scopes[task->nscopes])
+			return -ENOMEM;
+		task->nscopes++;
+	}
+	qsort(task->scopes, task->nscopes, sizeof(*task->scopes), text_cmp);
+	kernel_submit(rec->kernel, take_ptr(task));
+	return 0;
+}
+
+static void start_scope(struct reconcile *rec, struct scope *scope)
+{
+	scope->first = true;
+	rec->first_left++;
+	scope->dirty = true;
+	enqueue(rec, scope);
+}
+
+static int start_kind(void *arg, struct object *obj)
+{
+	struct reconcile *rec = arg;
+	struct scope *scope = scope_find(rec, obj->meta->uid);
+
+	if (scope && !scope->first)
+		start_scope(rec, scope);
+	return 0;
+}
+
+/* Makers before users, so that a first pass after a boot fails nowhere. */
+static void start_scopes(struct reconcile *rec)
+{
+	static const enum kind_id order[] = {
+		KIND_NETWORK, KIND_NETNS, KIND_POD, KIND_BRIDGE, KIND_VETH, KIND_ROUTE,
+	};
+	struct scope *scope;
+	size_t i, pos = 0;
+
+	/* the dead first: a successor may bear the same name */
+	while ((scope = map_next(&rec->scopes, &pos)))
+		if (!scope->now)
+			start_scope(rec, scope);
+	for (i = 0; i < ARRAY_SIZE(order); i++)
+		state_each(rec->conf.state, &kinds[order[i]], NULL, start_kind, rec);
+}
+
+void reconcile_begin(struct reconcile *rec)
+{
+	struct scope *node = scope_get(rec, NODE_SCOPE);
+	int r = node ? 0 : -ENOMEM;
+	size_t i;
+
+	rec->begun = true;
+	if (node)
+		node->node = true;
+	for (i = 0; r == 0 && i < KIND_COUNT; i++)
+		r = state_each(rec->conf.state, &kinds[i], NULL, start_object, rec);
+	if (r == 0)
+		r = state_each_tombstone(rec->conf.state, start_tombstone, rec);
+	if (r == 0)
+		r = send_sweep(rec);
+	if (r < 0)
+		log_event(LOG_LEVEL_ERROR, "first_pass_failed", "err=\"%s\"", strerror(-r));
+	start_scopes(rec);
+	reconcile_pump(rec);
+}
+
+static int start_kernel(struct reconcile *rec, struct podnet_error *err)
+{
+	struct kernel_config conf = {
+		.loop = rec->conf.loop, .netns_dir = rec->node->netns_dir,
+		.run_dir = rec->node->run_dir, .pool = rec->conf.pool, .pool_mtu = rec->conf.mtu,
+		.done = result_done, .dirty = on_dirty, .facts = node_facts, .arg = rec,
+	};
+
+	return kernel_start(&conf, &rec->kernel, err);
+}
+
+DEFINE_CLEANUP(struct reconcile, reconcile_stop)
+
+static int fail(struct podnet_error *err, int code)
+{
+	if (err)
+		*err = (struct podnet_error){ .code = code, .step = "reconcile_start" };
+	return code;
+}
+
+int reconcile_start(const struct reconcile_config *conf, struct reconcile **ret,
+		    struct podnet_error *err)
+{
+	_cleanup_(reconcile_stopp) struct reconcile *rec = calloc(1, sizeof(*rec));
+	int r;
+
+	if (!rec)
+		return fail(err, -ENOMEM);
+	rec->conf = *conf;
+	rec->tail = &rec->head;
+	rec->node = state_config(conf->state);
+	rec->epoch = 1;
+	r = loop_timer_new(conf->loop, on_retry, rec, &rec->retry);
+	if (r == 0)
+		r = loop_timer_new(conf->loop, on_resync, rec, &rec->resync);
+	if (r < 0)
+		return fail(err, r);
+	r = start_kernel(rec, err);
+	if (r < 0)
+		return r;
+	r = state_observe(conf->state, &(struct state_observer){ on_changed, rec });
+	if (r < 0)
+		return fail(err, r);
+	if (conf->resync_s)
+		loop_timer_set(rec->resync, (int64_t)conf->resync_s * 1000);
+	*ret = take_ptr(rec);
+	return 0;
+}
+
+void reconcile_stop(struct reconcile *rec)
+{
+	struct scope *scope;
+	size_t pos = 0;
+
+	if (!rec)
+		return;
+	kernel_stop(rec->kernel);
+	loop_timer_free(rec->retry);
+	loop_timer_free(rec->resync);
+	while ((scope = dequeue(rec)))
+		if (scope->dead)
+			scope_fini(scope);
+	while ((scope = map_next(&rec->scopes, &pos)))
+		scope_fini(scope);
+	map_fini(&rec->scopes);
+	free(rec);
+}
+
+bool reconcile_ready(const struct reconcile *rec)
+{
+	return rec->begun && !rec->first_left;
+}
+
+void reconcile_hint(struct reconcile *rec)
+{
+	kernel_hint(rec->kernel);
+}
+
+size_t reconcile_node_ips(const struct reconcile *rec, struct podnet_prefix ret[2])
+{
+	memcpy(ret, rec->ips, sizeof(rec->ips));
+	return rec->nips;
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * status.c - outcomes as status
+ *
+ * Room: reconcile.  Built upon the newest accepted version, so a write that is under way is never
+ * undone; what the user says of readiness by the status subresource stays.
+ */
+#include "inner.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static int condition(struct doc *doc, const char *type, const struct outcome *outcome,
+		     const char *reason, const char *now)
+{
+	int r;
+
+	if (outcome->ok)
+		r = doc_set_condition(doc, "status.conditions", type, "True", reason, NULL, now);
+	else
+		r = doc_set_condition(doc, "status.conditions", type, "False", outcome->reason,
+				      outcome->message, now);
+	return r < 0 ? r : 0;
+}
+
+static int put_host_ips(const struct reconcile *rec, struct doc *doc, bool host_network)
+{
+	char text[PODNET_PREFIX_STRLEN], json[160];
+	int at = 1;
+	size_t i;
+
+	if (!rec->nips)
+		return 0;
+	json[0] = '[';
+	for (i = 0; i < rec->nips; i++)
+		at += snprintf(json + at, sizeof(json) - (size_t)at, "%s{\"ip\":\"%s\"}",
+			       i ? "," : "", podnet_prefix_format_addr(&rec->ips[i], text));
+	snprintf(json + at, sizeof(json) - (size_t)at, "]");
+	podnet_prefix_format_addr(&rec->ips[0], text);
+	if (doc_set_str(doc, "status.hostIP", text) < 0 ||
+	    doc_set_json(doc, "status.hostIPs", json) < 0)
+		return -ENOMEM;
+	if (!host_network)
+		return 0;
+	if (doc_set_str(doc, "status.podIP", text) < 0 ||
+	    doc_set_json(doc, "status.podIPs", json) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static int put_container(struct doc *doc, size_t i, const char *now)
+{
+	char to[64], from[64], json[192];
+	int r;
+
+	snprintf(to, sizeof(to), "status.containerStatuses[%zu]", i);
+	snprintf(json, sizeof(json), "{\"imageID\":\"\",\"ready\":true,\"started\":true,"
+		 "\"restartCount\":0,\"state\":{\"running\":{\"startedAt\":\"%s\"}}}", now);
+	r = doc_set_json(doc, to, json);
+	snprintf(from, sizeof(from), "spec.containers[%zu].name", i);
+	snprintf(to, sizeof(to), "status.containerStatuses[%zu].name", i);
+	if (r == 0)
+		r = doc_set_copy(doc, to, doc, from);
+	snprintf(from, sizeof(from), "spec.containers[%zu].image", i);
+	snprintf(to, sizeof(to), "status.containerStatuses[%zu].image", i);
+	if (r == 0)
+		r = doc_set_copy(doc, to, doc, from);
+	if (r == 0 && !doc_str(doc, to))
+		r = doc_set_str(doc, to, "");
+	return r;
+}
+
+/* There is no kubelet: a container is whatever process joins the namespace, and runs with it. */
+static int put_containers(struct doc *doc, const char *now)
+{
+	size_t i, n = doc_len(doc, "spec.containers");
+	int r = 0;
+
+	if (doc_len(doc, "status.containerStatuses") == n)
+		return doc_set_list(doc, "status.containerStatuses");
+	doc_remove(doc, "status.containerStatuses");
+	r = doc_set_list(doc, "status.containerStatuses");
+	for (i = 0; r == 0 && i < n; i++)
+		r = put_container(doc, i, now);
+	return r;
+}
+
+static int put_pod_conditions(struct doc *doc, const struct pod *pod,
+			      const struct outcome *outcome, const char *now)
+{
+	static const struct outcome yes = { .ok = true };
+	int r = condition(doc, "PodScheduled", &yes, NULL, now);
+
+	if (r == 0)
+		r = condition(doc, "Initialized", &yes, NULL, now);
+	if (r == 0)
+		r = condition(doc, "NetworkReady", outcome, "Programmed", now);
+	if (r == 0)
+		r = condition(doc, "ContainersReady", outcome, NULL, now);
+	if (r == 0 && !pod->ready_by_user)
+		r = condition(doc, "Ready", outcome, NULL, now);
+	return r;
+}
+
+static int put_pod(const struct reconcile *rec, struct doc *doc, const struct pod *pod,
+		   const struct outcome *outcome, const char *now)
+{
+	int r = put_pod_conditions(doc, pod, outcome, now);
+
+	if (r == 0)
+		r = put_host_ips(rec, doc, pod->host_network);
+	if (r < 0 || !outcome->ok)
+		return r;
+	if (doc_set_str(doc, "status.phase", "Running") < 0 ||
+	    doc_set_str(doc, "status.bootID", rec->node->boot_id) < 0)
+		return -ENOMEM;
+	if (!doc_str(doc, "status.startTime") && doc_set_str(doc, "status.startTime", now) < 0)
+		return -ENOMEM;
+	return put_containers(doc, now);
+}
+
+static int put_blocks(const struct reconcile *rec, struct doc *doc, const char *network)
+{
+	const struct podnet_prefix *blocks = NULL;
+	size_t i, n = ipam_blocks(state_ipam(rec->conf.state), network, &blocks);
+	char path[48], text[PODNET_PREFIX_STRLEN];
+	int r;
+
+	doc_remove(doc, "status.blocks");
+	r = doc_set_list(doc, "status.blocks");
+	for (i = 0; r == 0 && i < n; i++) {
+		snprintf(path, sizeof(path), "status.blocks[%zu]", i);
+		r = doc_set_str(doc, path, podnet_prefix_format(&blocks[i], text));
+	}
+	return r;
+}
+
+static int put_other(const struct reconcile *rec, struct doc *doc, const struct object *sent,
+		     const struct outcome *outcome, const char *now)
+{
+	int r = condition(doc, "Ready", outcome, "Programmed", now);
+
+	if (r == 0)
+		r = doc_set_int(doc, "status.observedGeneration", sent->meta->generation);
+	if (r == 0 && sent->kind->id == KIND_NETWORK)
+		r = put_blocks(rec, doc, sent->meta->name);
+	return r;
+}
+
+int status_put(struct reconcile *rec, struct txn *txn, struct scope *scope,
+	       const struct outcome *outcome)
+{
+	const struct object *sent = scope->sent ? scope->sent : scope->now;
+	const struct meta *meta = sent->meta;
+	struct object *base = state_accepted(rec->conf.state, sent->kind, meta->ns, meta->name);
+	_cleanup_(doc_freep) struct doc *doc = NULL;
+	struct object *ret = NULL;
+	char now[24];
+	int r;
+
+	if (!base || strcmp(base->meta->uid, meta->uid) != 0)
+		return 0;               /* it goes, or went */
+	doc = object_doc(base);
+	if (!doc)
+		return -ENOMEM;
+	time_format(now_realtime_s(), now);
+	if (sent->kind->id == KIND_POD)
+		r = put_pod(rec, doc, base->pod, outcome, now);
+	else
+		r = put_other(rec, doc, sent, outcome, now);
+	if (r == 0)
+		r = txn_put(txn, sent->kind, doc, base, &ret);
+	return r;
+}

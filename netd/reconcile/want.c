@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * want.c - what a scope asks of the kernel, as a task
+ *
+ * Room: reconcile.  Compiles with what the state says now.
+ */
+#include "inner.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#define REF_MAX 256
+
+/** Where compile looks things up. */
+struct lookup {
+	const struct state *state;
+	/* what is taken away may outlive its network, whose links are named all the same */
+	bool going;
+};
+
+static const struct network *find_network(void *arg, const char *name)
+{
+	static const struct network gone = { .type = NETWORK_ROUTED };
+	const struct lookup *l = arg;
+	struct object *obj = state_get(l->state, &kinds[KIND_NETWORK], "", name);
+
+	if (obj)
+		return obj->network;
+	return l->going ? &gone : NULL;
+}
+
+static size_t find_blocks(void *arg, const char *name, const struct podnet_prefix **ret)
+{
+	const struct lookup *l = arg;
+
+	return ipam_blocks(state_ipam((struct state *)(uintptr_t)l->state), name, ret);
+}
+
+static int compile_object(const struct compile_input *in, const struct object *obj,
+			  struct podnet_set **ret, struct podnet_error *err)
+{
+	switch (obj->kind->id) {
+	case KIND_POD:
+		return compile_pod(in, obj->pod, ret, err);
+	case KIND_NETWORK:
+		return compile_network(in, obj->network, ret, err);
+	case KIND_NETNS:
+		return compile_netns(in, obj->netns, ret, err);
+	case KIND_VETH:
+		return compile_veth(in, obj->veth, ret, err);
+	case KIND_BRIDGE:
+		return compile_bridge(in, obj->bridge, ret, err);
+	case KIND_ROUTE:
+		return compile_route(in, obj->route, ret, err);
+	case KIND_NAMESPACE:
+	case KIND_NODE:
+	case KIND_EVENT:
+	case KIND_COUNT:
+		return -EINVAL;
+	}
+	return -EINVAL;
+}
+
+struct networks {
+	const struct network **v;
+	size_t n;
+};
+
+static int add_network(void *arg, struct object *obj)
+{
+	struct networks *nets = arg;
+
+	nets->v[nets->n++] = obj->network;
+	return 0;
+}
+
+static int compile_all_networks(struct reconcile *rec, const struct compile_input *in,
+				struct kernel_task *task, struct podnet_error *err)
+{
+	size_t count = state_count(rec->conf.state, &kinds[KIND_NETWORK]);
+	_cleanup_free_ const struct network **v = calloc(count + 1, sizeof(*v));
+	struct networks nets = { .v = v };
+	int r;
+
+	if (!v)
+		return -ENOMEM;
+	state_each(rec->conf.state, &kinds[KIND_NETWORK], NULL, add_network, &nets);
+	r = compile_node(in, nets.v, nets.n, &task->set, &task->nat, err);
+	if (r < 0)
+		return r;
+	task->has_nat = true;
+	rec->blocks = node_count_blocks(rec);
+	return 0;
+}
+
+/* Where it lives, so that kernel events find it. */
+static int copy_places(struct kernel_task *task, const char *a, const char *b, const char *pin)
+{
+	if (a && !(task->netns[0] = strdup(a)))
+		return -ENOMEM;
+	if (b && (!a || strcmp(a, b) != 0) && !(task->netns[1] = strdup(b)))
+		return -ENOMEM;
+	return pin && !(task->pin = strdup(pin)) ? -ENOMEM : 0;
+}
+
+static int put_places(struct kernel_task *task, const struct object *obj)
+{
+	char name[256];
+
+	switch (obj->kind->id) {
+	case KIND_POD:
+		return copy_places(task, pod_netns_name(obj->pod, name), NULL, obj->pod->netns);
+	case KIND_NETNS:
+		return copy_places(task, obj->meta->name, NULL, obj->netns->path);
+	case KIND_VETH:
+		return copy_places(task, obj->veth->ends[0].netns, obj->veth->ends[1].netns, NULL);
+	case KIND_BRIDGE:
+		return copy_places(task, obj->bridge->netns, NULL, NULL);
+	case KIND_ROUTE:
+		task->home = !obj->route->netns;
+		return copy_places(task, obj->route->netns, NULL, NULL);
+	case KIND_NAMESPACE:
+	case KIND_NODE:
+	case KIND_EVENT:
+	case KIND_NETWORK:
+	case KIND_COUNT:
+		return 0;
+	}
+	return 0;
+}
+
+static bool nothing_in_kernel(const struct object *obj)
+{
+	return obj->kind->id == KIND_POD && obj->pod->host_network;
+}
+
+static void fill_input(struct reconcile *rec, struct lookup *l, struct compile_input *in)
+{
+	*in = (struct compile_input){
+		.conf = rec->node,
+		.mtu = rec->conf.mtu ? rec->conf.mtu : rec->facts.mtu,
+		.network = find_network,
+		.blocks = find_blocks,
+		.arg = l,
+	};
+}
+
+static int ensure_task(struct reconcile *rec, struct scope *scope, struct kernel_task *task,
+		       struct podnet_error *err)
+{
+	struct lookup here = { .state = rec->conf.state };
+	struct lookup before = { .state = rec->conf.state, .going = true };
+	struct compile_input in, was;
+	int r;
+
+	fill_input(rec, &here, &in);
+	if (scope->node)
+		return compile_all_networks(rec, &in, task, err);
+	r = compile_object(&in, scope->now, &task->set, err);
+	if (r < 0)
+		return r;
+	if (scope->npast) {
+		fill_input(rec, &before, &was);
+		compile_object(&was, scope->past[scope->npast - 1], &task->was, NULL);
+	}
+	return put_places(task, scope->now);
+}
+
+static int absent_task(struct reconcile *rec, struct scope *scope, struct kernel_task *task,
+		       struct podnet_error *err)
+{
+	const struct object *last = scope->past[scope->npast - 1];
+	struct lookup l = { .state = rec->conf.state, .going = true };
+	struct compile_input in;
+	int r;
+
+	fill_input(rec, &l, &in);
+	r = compile_object(&in, last, &task->set, err);
+	return r < 0 ? r : put_places(task, last);
+}
+
+int want_task(struct reconcile *rec, struct scope *scope, struct kernel_task **ret,
+	      struct podnet_error *err)
+{
+	bool gone = !scope->node && !scope->now;
+	_cleanup_(kernel_task_freep) struct kernel_task *task = NULL;
+	int r;
+
+	*ret = NULL;
+	if (gone ? !scope->npast || nothing_in_kernel(scope->past[scope->npast - 1])
+		 : !scope->node && nothing_in_kernel(scope->now))
+		return 0;
+	task = kernel_task_new(gone ? KERNEL_ABSENT : KERNEL_ENSURE, scope->uid);
+	if (!task)
+		return -ENOMEM;
+	r = gone ? absent_task(rec, scope, task, err) : ensure_task(rec, scope, task, err);
+	if (r < 0)
+		return r;
+	task->urgent = scope->urgent;
+	task->drift = scope->drift;
+	task->fresh = !gone && !scope->node && !scope->tried && !scope->first && !scope->npast;
+	*ret = take_ptr(task);
+	return 0;
+}
