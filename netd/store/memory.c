@@ -190,6 +190,8 @@ static void trim(struct memory *m)
 {
 	size_t n = m->n_events > m->keep + m->keep / 8 ? m->n_events - m->keep : 0;
 
+	if (!n)
+		return;
 	for (size_t i = 0; i < n; i++) {
 		m->trimmed = m->events[i].rev;
 		bytes_unref(m->events[i].bytes);

@@ -14,8 +14,8 @@
 
 /*
  * object is a rowid table: an index b-tree would push every object of more than 1 KiB to overflow
- * pages of its own.  event is append-only.  mark says how far the events came at what time, so
- * that trimming need not look at them.  gap holds ranges of revisions that may have been lost
+ * pages of its own.  event is append-only.  mark says how far the events came at what time, and
+ * how many they were since the mark before, so that trimming need not look at them.  gap holds ranges of revisions that may have been lost
  * in a crash: who has seen one of them has to list again.
  */
 static const char *const steps[] = {
@@ -27,7 +27,8 @@ static const char *const steps[] = {
 	"CREATE TABLE claim (kind TEXT NOT NULL, key TEXT NOT NULL, owner TEXT NOT NULL,"
 	"  free_after INTEGER NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID;"
 	"CREATE INDEX claim_free ON claim (free_after) WHERE owner = '';"
-	"CREATE TABLE mark (rev INTEGER PRIMARY KEY, time INTEGER NOT NULL);"
+	"CREATE TABLE mark (rev INTEGER PRIMARY KEY, time INTEGER NOT NULL,"
+	"  events INTEGER NOT NULL);"
 	"CREATE TABLE gap (low INTEGER PRIMARY KEY, high INTEGER NOT NULL);"
 	"CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
 };

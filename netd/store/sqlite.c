@@ -203,7 +203,7 @@ static int on_commit(void *arg, sqlite3 *conn, const char *name, int pages)
 {
 	(void)conn;
 	(void)name;
-	((struct sqlite *)arg)->wal_pages = pages;
+	__atomic_store_n(&((struct sqlite *)arg)->wal_pages, pages, __ATOMIC_RELAXED);
 	return SQLITE_OK;
 }
 

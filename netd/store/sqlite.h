@@ -39,9 +39,9 @@ struct sqlite {
 	unsigned since_mark;
 	int64_t mark_s;             /* time of the last mark */
 	uint64_t last;              /* last revision written in this transaction */
-	int64_t oldest_s;           /* of the first one */
-	unsigned marks, marks_wanted;
-	int wal_pages;
+	int64_t oldest_s;           /* and of the first */
+	int64_t events;             /* up to the last mark */
+	int wal_pages;              /* atomic: store_meta_put() commits too */
 };
 
 /* sqlite_db.c */

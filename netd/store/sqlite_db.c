@@ -32,10 +32,11 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_META_PUT] = "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)",
 	[SQL_META_GET] = "SELECT value FROM meta WHERE key = ?1",
 	[SQL_META_DEL] = "DELETE FROM meta WHERE key = ?1",
-	[SQL_MARK] = "INSERT INTO mark (rev, time) VALUES (?1, ?2)",
-	/* what is older than the ?1 newest marks, or than ?2 */
-	[SQL_OLD_MARK] = "SELECT max(rev) FROM mark WHERE time < ?2 OR "
-			 "rev <= (SELECT rev FROM mark ORDER BY rev DESC LIMIT 1 OFFSET ?1)",
+	[SQL_MARK] = "INSERT INTO mark (rev, time, events) VALUES (?1, ?2, ?3)",
+	/* what ?1 events are newer than, or what is older than ?2 */
+	[SQL_OLD_MARK] = "SELECT max(rev) FROM (SELECT rev, time, sum(events) OVER (ORDER BY rev DESC "
+			 "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS newer FROM mark) "
+			 "WHERE newer >= ?1 OR time < ?2",
 	[SQL_TRIM] = "DELETE FROM event WHERE rev <= ?1",
 	[SQL_TRIM_MARKS] = "DELETE FROM mark WHERE rev <= ?1",
 	[SQL_TRIM_GAPS] = "DELETE FROM gap WHERE high <= ?1",

@@ -9,25 +9,24 @@
 #include <netd/base/limits.h>
 #include <netd/store/sqlite.h>
 
-#define MARKS           100         /* per LIMIT_HISTORY_EVENTS */
+#define MARKS           100         /* in the events that are kept */
 #define MARK_SECONDS    300
 #define WAL_WANTED      1000        /* pages of 4 KiB */
 #define WAL_LIMIT       8000
 
 int sqlite_count_marks(struct sqlite *s)
 {
-	int64_t n = 0, last = 0, oldest = 0;
-	int r = db_number(&s->writer, "SELECT count(*) FROM mark", &n);
+	int64_t events = 0, last = 0, oldest = 0;
+	int r = db_number(&s->writer, "SELECT sum(events) FROM mark", &events);
 
 	if (r == 0)
 		r = db_number(&s->writer, "SELECT max(time) FROM mark", &last);
 	if (r == 0)
 		r = db_number(&s->writer, "SELECT min(time) FROM mark", &oldest);
-	s->marks = (unsigned)n;
+	s->events = events;
 	s->mark_s = last ? last : now_realtime_s();
-	s->oldest_s = n ? oldest : INT64_MAX;
-	s->marks_wanted = s->keep < MARKS ? s->keep : MARKS;
-	s->step = s->keep / s->marks_wanted;
+	s->oldest_s = oldest ? oldest : INT64_MAX;
+	s->step = s->keep / MARKS ? s->keep / MARKS : 1;
 	return r;
 }
 
@@ -43,12 +42,13 @@ int sqlite_mark(struct sqlite *s)
 	stmt = db_stmt(&s->writer, SQL_MARK);
 	sqlite3_bind_int64(stmt, 1, (int64_t)s->last);
 	sqlite3_bind_int64(stmt, 2, now);
+	sqlite3_bind_int64(stmt, 3, s->since_mark);
 	r = db_run(&s->writer, stmt);
 	if (r < 0)
 		return r;
+	s->events += s->since_mark;
 	s->since_mark = 0;
 	s->mark_s = now;
-	s->marks++;
 	if (s->oldest_s > now)
 		s->oldest_s = now;
 	return 0;
@@ -67,7 +67,7 @@ static int64_t trim_to(struct sqlite *s)
 	sqlite3_stmt *stmt = db_stmt(&s->writer, SQL_OLD_MARK);
 	int64_t rev = 0;
 
-	sqlite3_bind_int64(stmt, 1, s->marks_wanted);
+	sqlite3_bind_int64(stmt, 1, s->keep);
 	sqlite3_bind_int64(stmt, 2, now_realtime_s() - LIMIT_HISTORY_SECONDS);
 	if (stmt && sqlite3_step(stmt) == SQLITE_ROW)
 		rev = sqlite3_column_int64(stmt, 0);
@@ -109,19 +109,27 @@ static bool trim(struct sqlite *s)
 	return done;
 }
 
-static bool checkpoint(struct sqlite *s)
+static bool log_long(const struct sqlite *s, bool must)
 {
-	int left = 0, done = 0;
-
-	if (sqlite3_wal_checkpoint_v2(s->writer.conn, NULL, SQLITE_CHECKPOINT_PASSIVE, &left,
-				      &done) == SQLITE_OK && left == done)
-		s->wal_pages = 0;
-	return s->wal_pages == 0;
+	return __atomic_load_n(&s->wal_pages, __ATOMIC_RELAXED) > (must ? WAL_LIMIT : WAL_WANTED);
 }
 
-static bool marks_old(const struct sqlite *s)
+static bool checkpoint(struct sqlite *s)
 {
-	return s->marks > s->marks_wanted + 1 ||
+	int all = 0, done = 0;
+
+	if (sqlite3_wal_checkpoint_v2(s->writer.conn, NULL, SQLITE_CHECKPOINT_PASSIVE, &all,
+				      &done) != SQLITE_OK || all != done)
+		return false;
+	__atomic_store_n(&s->wal_pages, 0, __ATOMIC_RELAXED);
+	return true;
+}
+
+static bool history_long(const struct sqlite *s, bool must)
+{
+	if (must)
+		return s->events > (int64_t)s->keep + s->keep / 5 + LIMIT_BATCH_WRITES;
+	return s->events > (int64_t)s->keep + 2 * s->step ||
 	       s->oldest_s < now_realtime_s() - LIMIT_HISTORY_SECONDS;
 }
 
@@ -129,7 +137,7 @@ bool sqlite_untidy(const struct backend *b)
 {
 	const struct sqlite *s = (const struct sqlite *)b;
 
-	return s->wal_pages > WAL_WANTED || marks_old(s);
+	return log_long(s, false) || history_long(s, false);
 }
 
 bool sqlite_tidy(struct backend *b, bool must)
@@ -138,10 +146,10 @@ bool sqlite_tidy(struct backend *b, bool must)
 	bool did = false;
 
 	pthread_mutex_lock(&s->lock);
-	if (s->wal_pages > (must ? WAL_LIMIT : WAL_WANTED))
+	if (log_long(s, must))
 		did = checkpoint(s);
 	pthread_mutex_unlock(&s->lock);
-	if (!did && (must ? s->marks > s->marks_wanted + s->marks_wanted / 10 + 1 : marks_old(s)))
+	if (!did && history_long(s, must))
 		did = trim(s);
 	return did;
 }
