@@ -14,7 +14,7 @@ struct podnet {
 	struct nl rt;               /* NETLINK_ROUTE, in the context's namespace */
 	struct nl nft;              /* NETLINK_NETFILTER; opened at first use, fd -1 before */
 	int netns_fd;               /* the context's namespace */
-	uint64_t netns_dev, netns_ino;      /* fstat(2) of it: the device is that of all namespaces */
+	uint64_t netns_dev, netns_ino;      /* of it; all namespaces are on one device */
 	char owner[16];
 	char *netns_dir, *run_dir;
 	uint8_t protocol;

@@ -28,7 +28,7 @@ extern "C" {
 
 /** A namespace to make.  Zero-initialise. */
 struct podnet_netns {
-	const char *name;           /* under netns_dir: 1..255 bytes, no '/', not "pid:.." or "fd:.." */
+	const char *name;           /* 1..255 bytes, no '/', not "pid:.." or "fd:.." */
 	const char *scope;          /* whose it is: recorded with it, 0..63 bytes; see plan.h */
 };
 

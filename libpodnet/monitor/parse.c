@@ -48,7 +48,9 @@ static uint32_t get_u32(const struct attrs *tb, int type, uint32_t otherwise)
 {
 	const struct nlattr *a = tb->v[type];
 
-	return a && mnl_attr_get_payload_len(a) >= sizeof(uint32_t) ? mnl_attr_get_u32(a) : otherwise;
+	if (!a || mnl_attr_get_payload_len(a) < sizeof(uint32_t))
+		return otherwise;
+	return mnl_attr_get_u32(a);
 }
 
 static uint8_t get_u8(const struct attrs *tb, int type)

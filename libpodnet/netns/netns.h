@@ -18,7 +18,7 @@
 
 #define PN_SCOPE_MAX 63
 
-/** pn_netns_name_check() - 0 or -EINVAL: 1..255 bytes, no '/', not "." or "..", not "pid:", "fd:" */
+/** pn_netns_name_check() - 0 or -EINVAL: 1..255 bytes, no '/', no ".", "..", "pid:*", "fd:*" */
 int pn_netns_name_check(const char *name);
 /** pn_netns_scope_check() - 0 or -EINVAL: NULL or 0..63 bytes, no ':' or blank */
 int pn_netns_scope_check(const char *scope);

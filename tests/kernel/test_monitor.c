@@ -101,7 +101,7 @@ static const struct event_case {
 	{ "link set a1 up",                         PODNET_EVENT_LINK,  false, NULL },
 	{ "addr add 10.0.0.1/24 dev a0",            PODNET_EVENT_ADDR,  false, "10.0.0.1/24" },
 	{ "addr add fd00::1/64 dev a0 nodad",       PODNET_EVENT_ADDR,  false, "fd00::1/64" },
-	{ "route add 10.9.0.0/16 via 10.0.0.2 proto 142", PODNET_EVENT_ROUTE, false, "10.9.0.0/16" },
+	{ "route add 10.9.0.0/16 via 10.0.0.2",     PODNET_EVENT_ROUTE, false, "10.9.0.0/16" },
 	{ "route add default via 10.0.0.2",         PODNET_EVENT_ROUTE, false, "0.0.0.0/0" },
 	{ "route add fd09::/16 via fd00::2",        PODNET_EVENT_ROUTE, false, "fd09::/16" },
 	{ "rule add fwmark 1 lookup 100",           PODNET_EVENT_RULE,  false, NULL },
@@ -167,8 +167,8 @@ static void members(void **state)
 	assert_string_equal(f->h.alias[i], "podnet:x:y");
 	assert_int_equal(ev->mtu, 1400);
 	assert_int_equal(ev->master, if_nametoindex("br0"));
-	assert_int_equal(test_run("sh", "-c", "ip link set a0 up && ip route add 10.9.0.0/16 dev a0 "
-				  "proto 142 table 1000", NULL), 0);
+	assert_int_equal(test_run("sh", "-c", "ip link set a0 up && "
+				  "ip route add 10.9.0.0/16 dev a0 proto 142 table 1000", NULL), 0);
 	listen_now(f->mon, &f->h);
 	i = find(&f->h, PODNET_EVENT_ROUTE, false);
 	while (i >= 0 && (size_t)i < f->h.n && f->h.v[i].table != 1000)
