@@ -96,6 +96,8 @@ struct podnet_plan {
 	struct podnet_pool *pool;
 	uint32_t flags, mode;
 	struct pn_objs want, have;
+	struct pn_objs gone;            /* what an earlier version declared and this one does not */
+	struct podnet_set *merged;      /* owned: `set`, when it was made of two versions */
 	struct pn_ops ops;
 	struct { struct pn_dev *v; size_t n, cap; } devs;
 	struct pn_space *spaces;        /* one per ref of the set */
@@ -155,6 +157,9 @@ int pn_sysctl_apply(struct podnet *ctx, struct podnet_plan *plan, const struct p
 /* plan.c */
 int pn_plan_make(struct podnet *ctx, const struct podnet_set *set, uint32_t flags, uint32_t mode,
 		 struct podnet_plan **ret, struct podnet_error *err);
+/** pn_plan_make_with() - of two versions; @merged and @gone are taken over, also on failure */
+int pn_plan_make_with(struct podnet *ctx, struct podnet_set *merged, struct pn_objs *gone,
+		      struct podnet_plan **ret, struct podnet_error *err);
 /** pn_plan_new() - without observing; pn_plan_make() and the lists start with it */
 int pn_plan_new(struct podnet *ctx, const struct podnet_set *set, uint32_t flags, uint32_t mode,
 		struct podnet_plan **ret, struct podnet_error *err);

@@ -74,6 +74,29 @@ static int compare(struct podnet_plan *plan, struct podnet_error *err)
 	return (int)plan->ops.n;
 }
 
+/*
+ * Observe, where what an earlier version declared is looked for as well.  What of it is found and
+ * carries the owner's mark is then ours to take away.
+ */
+static int observe(struct podnet *ctx, struct podnet_plan *plan, struct podnet_error *err)
+{
+	size_t kept = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < plan->gone.n && r >= 0; i++)
+		r = pn_objs_insert(&plan->want, &plan->gone.v[i]);
+	r = r < 0 ? pn_err(err, r, "plan_make", NULL, NULL) : pn_observe(ctx, plan, err);
+	for (size_t i = 0; i < plan->want.n && plan->gone.n; i++)
+		if (!pn_objs_find(&plan->gone, &plan->want.v[i]))
+			plan->want.v[kept++] = plan->want.v[i];
+	if (plan->gone.n)
+		plan->want.n = kept;
+	for (size_t i = 0; i < plan->have.n && plan->gone.n; i++)
+		if (pn_objs_find(&plan->gone, &plan->have.v[i]))
+			plan->have.v[i].is |= PN_COVERED;
+	return r;
+}
+
 int pn_plan_again(struct podnet *ctx, struct podnet_plan *plan, struct podnet_error *err)
 {
 	int r;
@@ -82,7 +105,7 @@ int pn_plan_again(struct podnet *ctx, struct podnet_plan *plan, struct podnet_er
 	plan->flags = PN_PLAN_BROAD;
 	for (size_t i = 0; i < plan->nspaces; i++)
 		plan->spaces[i].there = plan->spaces[i].own;
-	r = pn_observe(ctx, plan, err);
+	r = observe(ctx, plan, err);
 	return r < 0 ? r : compare(plan, err);
 }
 
@@ -130,6 +153,30 @@ int pn_plan_make(struct podnet *ctx, const struct podnet_set *set, uint32_t flag
 	return r;
 }
 
+int pn_plan_make_with(struct podnet *ctx, struct podnet_set *merged, struct pn_objs *gone,
+		      struct podnet_plan **ret, struct podnet_error *err)
+{
+	struct podnet_plan *plan;
+	int r = pn_plan_new(ctx, merged, 0, 0, &plan, err);
+
+	if (r < 0) {
+		podnet_set_free(merged);
+		free(gone->v);
+		return r;
+	}
+	plan->merged = merged;
+	plan->gone = *gone;
+	r = observe(ctx, plan, err);
+	if (r >= 0)
+		r = compare(plan, err);
+	if (r < 0) {
+		podnet_plan_free(plan);
+		return r;
+	}
+	*ret = plan;
+	return r;
+}
+
 int podnet_plan_make(struct podnet *ctx, const struct podnet_set *want, uint32_t flags,
 		     struct podnet_plan **ret, struct podnet_error *err)
 {
@@ -157,6 +204,8 @@ void podnet_plan_free(struct podnet_plan *plan)
 			close(plan->spaces[i].fd);
 	}
 	free(plan->spaces);
+	podnet_set_free(plan->merged);
+	free(plan->gone.v);
 	free(plan->want.v);
 	free(plan->have.v);
 	free(plan->ops.v);

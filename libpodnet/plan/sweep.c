@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * sweep.c - take away what carries this owner's mark
+ *
+ * Room: namespaces by their records, links by their alias, in one group; the rest is gathered by
+ * the lists into a set, and that set is made absent.  May include: plan/inner.h, link, ip, netns,
+ * nl, base, include/podnet.
+ */
+#include "inner.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#define POOL_SCOPE "pool"
+
+DEFINE_CLEANUP(struct podnet_set, podnet_set_free)
+DEFINE_CLEANUP(struct podnet_plan, podnet_plan_free)
+#define _cleanup_set_ _cleanup_(podnet_set_freep)
+#define _cleanup_plan_ _cleanup_(podnet_plan_freep)
+
+struct sweep {
+	struct podnet *ctx;
+	bool (*keep)(const char *scope, void *arg);
+	void (*line)(const char *text, void *arg);
+	void *arg;
+	struct podnet_set *set;
+	struct podnet_error *err;
+	struct { char (*v)[PODNET_NETNS_NAME_MAX + 1]; size_t n, cap; } names;
+	struct { uint32_t *v; size_t n, cap; } links;
+	int changes;
+};
+
+static bool kept(const struct sweep *s, const char *scope)
+{
+	return s->keep && s->keep(scope, s->arg);
+}
+
+static void tell(struct sweep *s, const char *what, const char *name)
+{
+	char text[PN_LINE_SIZE];
+
+	s->changes++;
+	snprintf(text, sizeof(text), "%s %s", what, name);
+	if (s->line)
+		s->line(text, s->arg);
+}
+
+static int each_netns(const struct podnet_netns_info *info, void *arg)
+{
+	struct sweep *s = arg;
+
+	if (!info->ours || kept(s, info->scope))
+		return 0;
+	if (pn_grow(&s->names) < 0)
+		return -ENOMEM;
+	snprintf(s->names.v[s->names.n++], sizeof(*s->names.v), "%s", info->name);
+	return 0;
+}
+
+static int sweep_netns(struct sweep *s)
+{
+	int r = podnet_netns_list(s->ctx, each_netns, s, s->err);
+
+	for (size_t i = 0; i < s->names.n && r >= 0; i++) {
+		r = podnet_netns_absent(s->ctx, s->names.v[i], s->err);
+		if (r >= 0)
+			tell(s, "netns del", s->names.v[i]);
+	}
+	return r < 0 ? r : 0;
+}
+
+/* A pool vanishes with the process that held it, and may be this very process's. */
+static int each_link(const struct podnet_link_info *info, void *arg)
+{
+	struct sweep *s = arg;
+	const char *scope = info->ours ? strrchr(info->alias, ':') : NULL;
+
+	if (!scope || !strcmp(scope + 1, POOL_SCOPE) || kept(s, scope + 1))
+		return 0;
+	if (pn_grow(&s->links) < 0)
+		return -ENOMEM;
+	s->links.v[s->links.n++] = info->index;
+	tell(s, "link del", info->link.name);
+	return 0;
+}
+
+static int doom(struct sweep *s, size_t from, size_t to)
+{
+	struct nl_batch *b = &s->ctx->batch;
+
+	for (size_t i = from; i < to; i++) {
+		struct pn_put p = { .b = b, .index = s->links.v[i], .group = PN_DOOMED_GROUP };
+
+		pn_put_link_mark(&p, NULL, p.group);
+	}
+	return nl_batch_send(&s->ctx->rt, b, NULL, s->err);
+}
+
+static bool gone_already(const struct nl_op *op, int rc)
+{
+	(void)op;
+	return rc == -ENODEV;
+}
+
+static int sweep_links(struct sweep *s)
+{
+	int r = podnet_link_list(s->ctx, NULL, each_link, s, s->err);
+
+	s->ctx->batch.tolerate = gone_already;
+	for (size_t i = 0; i < s->links.n && r == 0; i += NL_BATCH_MAX / 2)
+		r = doom(s, i, i + NL_BATCH_MAX / 2 < s->links.n ? i + NL_BATCH_MAX / 2 : s->links.n);
+	s->ctx->batch.tolerate = NULL;
+	return r < 0 ? r : podnet_doomed_reap(s->ctx, s->err);
+}
+
+static int each_route(const struct podnet_route_info *info, void *arg)
+{
+	struct sweep *s = arg;
+
+	return info->ours ? podnet_set_route(s->set, &info->route, s->err) : 0;
+}
+
+static int each_rule(const struct podnet_rule_info *info, void *arg)
+{
+	struct sweep *s = arg;
+
+	return info->ours ? podnet_set_rule(s->set, &info->rule, s->err) : 0;
+}
+
+static int each_addr(const struct podnet_addr_info *info, void *arg)
+{
+	struct sweep *s = arg;
+
+	return info->ours ? podnet_set_addr(s->set, &info->addr, s->err) : 0;
+}
+
+static int each_neigh(const struct podnet_neigh_info *info, void *arg)
+{
+	struct sweep *s = arg;
+
+	return info->ours ? podnet_set_neigh(s->set, &info->neigh, s->err) : 0;
+}
+
+static int each_limit(const struct podnet_limit_info *info, void *arg)
+{
+	struct sweep *s = arg;
+
+	return info->ours ? podnet_set_limit(s->set, &info->limit, s->err) : 0;
+}
+
+/* A record is named "OWNER.INODE.ipv4,ip_forward"; those of this namespace are put back. */
+static int each_record(struct sweep *s, const char *name, const char *mine)
+{
+	struct podnet_sysctl spec = { .value = "" };
+	char key[96];
+
+	if (strncmp(name, mine, strlen(mine)) != 0)
+		return 0;
+	snprintf(key, sizeof(key), "%s", name + strlen(mine));
+	for (char *c = key; *c; c++)
+		if (*c == ',')
+			*c = '/';
+	spec.key = key;
+	spec.value = "0";
+	return podnet_set_sysctl(s->set, &spec, s->err);
+}
+
+static int gather_sysctls(struct sweep *s)
+{
+	char path[512], mine[64];
+	struct dirent *entry;
+	struct stat st;
+	DIR *dir;
+	int r = 0;
+
+	if (fstat(s->ctx->netns_fd, &st) < 0)
+		return pn_err(s->err, -errno, "sweep", NULL, NULL);
+	snprintf(path, sizeof(path), "%s/sysctl", s->ctx->run_dir);
+	snprintf(mine, sizeof(mine), "%s.%llu.", s->ctx->owner, (unsigned long long)st.st_ino);
+	dir = opendir(path);
+	while (dir && r == 0 && (entry = readdir(dir)))
+		r = each_record(s, entry->d_name, mine);
+	if (dir)
+		closedir(dir);
+	return r;
+}
+
+static int each_line(const char *text, void *arg)
+{
+	struct sweep *s = arg;
+
+	if (s->line)
+		s->line(text, s->arg);
+	return 0;
+}
+
+static int sweep_rest(struct sweep *s)
+{
+	_cleanup_plan_ struct podnet_plan *plan = NULL;
+	int r = gather_sysctls(s);
+
+	if (r == 0)
+		r = podnet_route_list(s->ctx, NULL, each_route, s, s->err);
+	if (r == 0)
+		r = podnet_rule_list(s->ctx, NULL, each_rule, s, s->err);
+	if (r == 0)
+		r = podnet_addr_list(s->ctx, NULL, NULL, each_addr, s, s->err);
+	if (r == 0)
+		r = podnet_neigh_list(s->ctx, NULL, each_neigh, s, s->err);
+	if (r == 0)
+		r = podnet_limit_list(s->ctx, NULL, each_limit, s, s->err);
+	if (r == 0)
+		r = pn_plan_make(s->ctx, s->set, 0, PN_DIFF_ABSENT | PN_DIFF_ANY_SCOPE | PN_DIFF_NAMED,
+				 &plan, s->err);
+	if (r <= 0)
+		return r;
+	podnet_plan_each(plan, each_line, s);
+	r = podnet_plan_commit(s->ctx, plan, s->err);
+	if (r > 0)
+		s->changes += r;
+	return r < 0 ? r : 0;
+}
+
+int podnet_sweep(struct podnet *ctx, bool (*keep)(const char *scope, void *arg),
+		 void (*line)(const char *text, void *arg), void *arg, struct podnet_error *err)
+{
+	_cleanup_set_ struct podnet_set *set = NULL;
+	struct sweep s = { .ctx = ctx, .keep = keep, .line = line, .arg = arg, .err = err };
+	int r = podnet_set_new(&set, "sweep", err);
+
+	if (r < 0)
+		return r;
+	s.set = set;
+	r = sweep_netns(&s);
+	if (r == 0)
+		r = sweep_links(&s);
+	if (r >= 0 && !keep)
+		r = sweep_rest(&s);
+	free(s.names.v);
+	free(s.links.v);
+	return r < 0 ? r : s.changes;
+}
