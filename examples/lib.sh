@@ -72,7 +72,7 @@ start_netd() {
 
 # api METHOD PATH [BODY] - one call; the answer on stdout, failing on a refusal
 api() {
-	curl -sS --fail-with-body --unix-socket "$SOCKET" -X "$1" ${3:+--data-binary "$3"} "http://podnet$2"
+	curl -sS --fail-with-body --unix-socket "$SOCKET" -X "$1" ${3:+--json "$3"} "http://podnet$2"
 }
 
 # post PATH BODY - show a wish and make it
