@@ -206,6 +206,24 @@ static void starts_in_the_past(void **state)
 	}
 }
 
+/*
+ * Right after the start the ring is empty: an older cursor reads history to where the hub began,
+ * but not what is committed and still to be published.
+ */
+static void empty_ring(void **state)
+{
+	struct world *w = *state;
+	struct reader r = { .kind = w->all[0].kind };
+
+	w->committed = 3;
+	subscribe(w, &r, 990);
+	assert_false(step(w, &r));
+	assert_int_equal(w->reads, 1);
+	publish(w, 3);
+	assert_true(step(w, &r));
+	hub_unsubscribe(r.sub);
+}
+
 static void trimmed_history_is_stale(void **state)
 {
 	struct world *w = *state;
@@ -304,8 +322,8 @@ static void lent_events_stay(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ROW(interleavings), ROW(starts_in_the_past), ROW(trimmed_history_is_stale),
-		ROW(silence_is_not_lag), ROW(wakes_once), ROW(unsubscribe_inside_wake),
+		ROW(interleavings), ROW(starts_in_the_past), ROW(empty_ring),
+		ROW(trimmed_history_is_stale), ROW(silence_is_not_lag), ROW(wakes_once), ROW(unsubscribe_inside_wake),
 		ROW(lent_events_stay),
 	};
 

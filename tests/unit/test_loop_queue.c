@@ -83,21 +83,24 @@ static void on_ready(void *arg, uint32_t events)
 	note(t, 'r');
 	loop_unwatch(take_ptr(t->watch[0]));
 	loop_unwatch(take_ptr(t->watch[1]));
-	loop_stop(t->loop);
 }
 
 static void removal_inside_callback(void **state)
 {
 	struct trace t = { 0 };
 	int fd[2] = { eventfd(1, EFD_CLOEXEC), eventfd(1, EFD_CLOEXEC) };
+	struct loop_timer *end;
 
 	(void)state;
 	assert_int_equal(loop_new(&t.loop), 0);
+	assert_int_equal(loop_timer_new(t.loop, on_end, &t, &end), 0);
+	loop_timer_set(end, 5);
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(loop_watch_fd(t.loop, fd[i], EPOLLIN, on_ready, &t, &t.watch[i]),
 				 0);
 	assert_int_equal(loop_run(t.loop), 0);
-	assert_string_equal(t.text, "r");
+	assert_string_equal(t.text, "re");
+	loop_timer_free(end);
 	close(fd[0]);
 	close(fd[1]);
 	loop_free(t.loop);

@@ -6,9 +6,11 @@
 
 #include <errno.h>
 #include <netd/store/store.h>
+#include <sched.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -494,6 +496,57 @@ static void no_room(void **state)
 	expect_objects(w, "pods/default/a=again@2\n");
 }
 
+/* A mount of our own over the row's directory; skipped without the rights to have one. */
+static void mount_small(struct world *w)
+{
+	if ((unshare(CLONE_NEWNS) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0) ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("small", w->dir, "tmpfs", 0, "size=256k") < 0)
+		skip();
+}
+
+static void full_disk(void **state)
+{
+	struct world *w = *state;
+	int n = 0, rc = 0;
+	struct store_batch *b;
+	char *large = calloc(1, 8001);
+
+	memset(large, 'x', 8000);
+	store_close(take_ptr(w->store));
+	mount_small(w);
+	open_store(w);
+	for (; rc == 0 && n < 100; n++) {
+		b = batch(w);
+		put(w, b, "a", large, NULL);
+		rc = run(w, b);
+	}
+	free(large);
+	assert_int_equal(rc, -ENOSPC);
+	assert_int_equal(mount(NULL, w->dir, NULL, MS_REMOUNT, "size=8m"), 0);
+	b = batch(w);
+	put(w, b, "b", "fits", NULL);
+	assert_int_equal(run(w, b), 0);
+	store_close(take_ptr(w->store));
+	assert_int_equal(store_check(w->path, w->error), 0);
+	umount2(w->dir, MNT_DETACH);
+}
+
+static void read_only_disk(void **state)
+{
+	struct world *w = *state;
+	struct store_config conf = { .path = w->path, .loop = w->loop, .now_ms = NOW_MS };
+
+	store_close(take_ptr(w->store));
+	mount_small(w);
+	open_store(w);
+	store_close(take_ptr(w->store));
+	assert_int_equal(mount(NULL, w->dir, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
+	assert_int_equal(store_open(&conf, &w->store, w->error), -EROFS);
+	assert_true(w->error[0]);
+	umount2(w->dir, MNT_DETACH);
+}
+
 #define BOTH(fn) \
 	{ #fn " (file)", fn, begin_file, end, NULL }, { #fn " (memory)", fn, begin_memory, end, NULL }
 
@@ -505,6 +558,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(kill_keeps_revision, begin_file, end),
 		cmocka_unit_test_setup_teardown(refused_files, begin_file, end),
 		cmocka_unit_test_setup_teardown(no_room, begin_file, end),
+		cmocka_unit_test_setup_teardown(full_disk, begin_file, end),
+		cmocka_unit_test_setup_teardown(read_only_disk, begin_file, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
