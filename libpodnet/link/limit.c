@@ -180,6 +180,9 @@ static struct nlmsghdr *request(void *buf, uint16_t type, uint32_t index, uint32
 	struct tcmsg *tcm;
 
 	nlh->nlmsg_type = type;
+	/* without it the kernel tells the answer to whoever monitors qdiscs, and not to who asked */
+	if (type == RTM_GETQDISC)
+		nlh->nlmsg_flags = NLM_F_ECHO;
 	tcm = mnl_nlmsg_put_extra_header(nlh, sizeof(*tcm));
 	tcm->tcm_ifindex = (int)index;
 	tcm->tcm_parent = parent;

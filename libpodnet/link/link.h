@@ -14,6 +14,7 @@ struct pn_link_seen {
 	struct pn_obj obj;              /* link: the kernel's name; dev.master and dev.peer empty */
 	uint32_t master, peer, group;
 	bool running;
+	bool bucket;                    /* its root qdisc is a tbf, whoever's */
 	char kind[16];
 	char alias[256];
 };

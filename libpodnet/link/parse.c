@@ -141,6 +141,10 @@ static void parse_attr(const struct nlattr *attr, struct pn_link_seen *s)
 	case IFLA_LINK:
 		s->peer = u32_of(attr);
 		return;
+	case IFLA_QDISC:
+		s->bucket = mnl_attr_get_payload_len(attr) >= 4 &&
+			    !memcmp(mnl_attr_get_payload(attr), "tbf", 4);
+		return;
 	case IFLA_GROUP:
 		s->group = u32_of(attr);
 		return;

@@ -65,6 +65,7 @@ enum pn_diff_mode {
 struct pn_dev {
 	uint16_t ns;
 	bool covered;                   /* what is ours on it and not declared goes */
+	bool bucket;                    /* there is a tbf at its root */
 	bool born;                      /* made by this commit: its carrier must settle */
 	uint8_t type;
 	uint32_t index;                 /* 0: looked for, not there */
@@ -159,7 +160,7 @@ int pn_plan_make(struct podnet *ctx, const struct podnet_set *set, uint32_t flag
 		 struct podnet_plan **ret, struct podnet_error *err);
 /** pn_plan_make_with() - of two versions; @merged and @gone are taken over, also on failure */
 int pn_plan_make_with(struct podnet *ctx, struct podnet_set *merged, struct pn_objs *gone,
-		      struct podnet_plan **ret, struct podnet_error *err);
+		      uint32_t mode, struct podnet_plan **ret, struct podnet_error *err);
 /** pn_plan_new() - without observing; pn_plan_make() and the lists start with it */
 int pn_plan_new(struct podnet *ctx, const struct podnet_set *set, uint32_t flags, uint32_t mode,
 		struct podnet_plan **ret, struct podnet_error *err);

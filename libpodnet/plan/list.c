@@ -343,12 +343,13 @@ static int keep_bucket(const struct nlmsghdr *nlh, void *arg)
 	return 0;
 }
 
-static bool bucket_of(const struct listing *l, uint32_t index, struct found *f)
+static bool bucket_of(const struct listing *l, const struct pn_link_seen *seen, struct found *f)
 {
 	uint8_t buf[256] __attribute__((aligned(8)));
 
 	memset(f, 0, sizeof(*f));
-	nl_get(l->nl, pn_limit_request(buf, index), keep_bucket, f, NULL);
+	if (seen->bucket)
+		nl_get(l->nl, pn_limit_request(buf, seen->obj.index), keep_bucket, f, NULL);
 	return f->state;
 }
 
@@ -364,7 +365,7 @@ static int tell_limits(const struct listing *l, const struct pn_link_seen *seen,
 
 	if (seen->obj.u.dev.type == PN_IFB)
 		return 0;
-	if (bucket_of(l, seen->obj.index, &f)) {
+	if (bucket_of(l, seen, &f)) {
 		info.limit.rate = f.obj.u.limit.rate;
 		info.limit.burst = f.obj.u.limit.burst;
 		r = each(&info, arg);
@@ -372,7 +373,7 @@ static int tell_limits(const struct listing *l, const struct pn_link_seen *seen,
 	pn_limit_ifb(seen->obj.link, ifb);
 	for (size_t i = 0; i < l->links.n && r == 0; i++) {
 		if (strcmp(l->links.v[i].obj.link, ifb) ||
-		    !bucket_of(l, l->links.v[i].obj.index, &f))
+		    !bucket_of(l, &l->links.v[i], &f))
 			continue;
 		info.limit.incoming = true;
 		info.limit.rate = f.obj.u.limit.rate;

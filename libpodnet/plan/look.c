@@ -357,7 +357,8 @@ static int look_limits(struct look *l, const struct pn_dev *dev)
 	if (!dev->index || dev->type == PN_IFB)
 		return 0;
 	memcpy(key.link, dev->name, sizeof(key.link));
-	if (dev->covered || pn_objs_find(&l->plan->want, &key))
+	/* the kernel tells everybody who monitors qdiscs what we ask for: ask only where it matters */
+	if ((dev->bucket && dev->covered) || pn_objs_find(&l->plan->want, &key))
 		r = look_outgoing(l, dev);
 	key.u.limit.incoming = 1;
 	pn_limit_ifb(dev->name, name);

@@ -51,6 +51,7 @@ static int note_link(struct podnet_plan *plan, uint16_t ns, const char *name,
 		dev->index = obj->index;
 		dev->peer = seen->peer;
 		dev->type = obj->u.dev.type;
+		dev->bucket = seen->bucket;
 		memcpy(dev->mac, obj->u.dev.mac, sizeof(dev->mac));
 		dev->covered = plan->spaces[ns].ours || is_marked(plan, seen);
 		if (is_marked(plan, seen))
