@@ -228,14 +228,14 @@ static void stop(struct netd *netd)
 {
 	if (netd->http)
 		http_close(netd->http);
-	rest_free(netd->rest);
 	if (netd->state)
 		state_close(netd->state);
+	store_close(netd->store);       /* calls back for what it commits: all are still there */
 	if (netd->reconcile)
 		reconcile_stop(netd->reconcile);
 	if (netd->control)
 		control_stop(netd->control);
-	store_close(netd->store);
+	rest_free(netd->rest);
 	if (netd->state)
 		state_free(netd->state);
 	loop_unwatch(netd->signals);

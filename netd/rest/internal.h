@@ -52,6 +52,8 @@ struct kind_hooks {
 	int (*validate)(struct call *c, const struct doc *doc, const struct object *old);
 	/* create, after everything else: claims and first status */
 	int (*admit)(struct call *c, struct txn *txn, struct doc *doc);
+	/* a write of the status subresource: what of it stays the server's */
+	int (*keep_status)(struct doc *doc, const struct object *old);
 	/* before a deletion; also of a forced one */
 	int (*deletable)(struct call *c, const struct object *obj);
 	/* instead of removing at once: change @doc and return 1; 0: remove.  @grace_s -1: none given */

@@ -221,6 +221,73 @@ static int retire(struct call *c, struct doc *doc, const struct object *obj, int
 	return r < 0 ? r : 1;
 }
 
+/* Index of a condition in @doc, or the length of the list. */
+static size_t find_condition(const struct doc *doc, const char *type)
+{
+	size_t n = doc_len(doc, "status.conditions"), i;
+	char path[48];
+
+	for (i = 0; i < n; i++) {
+		const char *t;
+
+		snprintf(path, sizeof(path), "status.conditions[%zu].type", i);
+		t = doc_str(doc, path);
+		if (t && strcmp(t, type) == 0)
+			break;
+	}
+	return i;
+}
+
+/* The conditions that the body leaves out stay: a merge patch of one would drop the others. */
+static int keep_conditions(struct doc *doc, const struct doc *was, const struct pod *pod)
+{
+	char from[32], to[32];
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < pod->nconditions; i++) {
+		size_t n = doc_len(doc, "status.conditions");
+
+		if (find_condition(doc, pod->conditions[i].type) < n)
+			continue;
+		snprintf(from, sizeof(from), "status.conditions[%zu]", i);
+		snprintf(to, sizeof(to), "status.conditions[%zu]", n);
+		r = doc_set_copy(doc, to, was, from);
+	}
+	return r;
+}
+
+static const char *ready_status(const struct doc *doc)
+{
+	char path[48];
+	const char *status;
+
+	snprintf(path, sizeof(path), "status.conditions[%zu].status", find_condition(doc, "Ready"));
+	status = doc_str(doc, path);
+	return status ? status : "";
+}
+
+/*
+ * The addresses are the server's, for claims hang on them.  Whoever sets Ready has it: from then on
+ * the server leaves that condition alone.
+ */
+static int keep_status(struct doc *doc, const struct object *old)
+{
+	static const char *const kept[] = {
+		"status.networks", "status.podIP", "status.podIPs", "status.bootID",
+		"status.readyByUser",
+	};
+	_cleanup_(doc_freep) struct doc *was = object_doc(old);
+	bool taken = was && *ready_status(doc) &&
+		     strcmp(ready_status(doc), ready_status(was)) != 0;
+	int r = was ? 0 : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(kept); i++)
+		r = doc_set_copy(doc, kept[i], was, kept[i]);
+	if (r == 0)
+		r = keep_conditions(doc, was, old->pod);
+	return r == 0 && taken ? doc_set_bool(doc, "status.readyByUser", true) : r;
+}
+
 static void accepted(struct call *c)
 {
 	if (c->rest->reconcile)
@@ -230,6 +297,7 @@ static void accepted(struct call *c)
 const struct kind_hooks pod_hooks = {
 	.prepare = prepare,
 	.admit = admit,
+	.keep_status = keep_status,
 	.retire = retire,
 	.accepted = accepted,
 };

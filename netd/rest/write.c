@@ -267,18 +267,16 @@ static int update(struct call *c, struct doc *doc, struct object *old)
 /* Only status is taken from @body. */
 static int update_status(struct call *c, const struct doc *body, struct object *old)
 {
-	_cleanup_(doc_freep) struct doc *doc = object_doc(old), *was = object_doc(old);
-	int r = doc && was ? 0 : -ENOMEM;
+	const struct kind_hooks *h = hooks_of(c->kind);
+	_cleanup_(doc_freep) struct doc *doc = object_doc(old);
+	int r = doc ? doc_set_copy(doc, "status", body, "status") : -ENOMEM;
 
 	if (r < 0)
 		return refuse_memory(c);
-	doc_remove(doc, "status");
-	if (doc_has(body, "status"))
-		r = doc_set_copy(doc, "status", body, "status");
-	if (r < 0)
-		return refuse_memory(c);
-	kind_check(c->kind, doc, was, &c->refusal.causes);
+	kind_check_status(c->kind, doc, &c->refusal.causes);
 	r = refuse_causes(c);
+	if (r == 0 && h->keep_status && h->keep_status(doc, old) < 0)
+		return refuse_memory(c);
 	return r < 0 ? r : write_version(c, doc, old);
 }
 

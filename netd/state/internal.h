@@ -48,7 +48,8 @@ struct state {
 };
 
 /** object_new() - decode; takes no reference of @bytes but its own */
-int object_new(const struct kind *kind, struct bytes *bytes, uint64_t rev, struct object **ret);
+int object_new(const struct kind *kind, const struct doc *doc, struct bytes *bytes, uint64_t rev,
+	       struct object **ret);
 const struct kind *object_kind_of(const char *bytes, size_t len);
 
 /** cache_find() - index of the slot, or where it belongs; *@found says which */

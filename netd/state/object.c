@@ -7,11 +7,13 @@
 #include "internal.h"
 #include <errno.h>
 
-int object_new(const struct kind *kind, struct bytes *bytes, uint64_t rev, struct object **ret)
+/* @doc says what @bytes say; NULL: they are parsed. */
+int object_new(const struct kind *kind, const struct doc *doc, struct bytes *bytes, uint64_t rev,
+	       struct object **ret)
 {
 	struct object *obj = calloc(1, sizeof(*obj));
-	void *model;
-	int r;
+	void *model = NULL;
+	int r = 0;
 
 	if (!obj)
 		return -ENOMEM;
@@ -19,10 +21,13 @@ int object_new(const struct kind *kind, struct bytes *bytes, uint64_t rev, struc
 	obj->kind = kind;
 	obj->rev = rev;
 	obj->bytes = bytes_ref(bytes);
-	r = kind_decode(kind, bytes->data, bytes->len, &obj->arena, &model);
-	if (r < 0) {
+	if (doc)
+		model = kind->decode(doc, &obj->arena);
+	else
+		r = kind_decode(kind, bytes->data, bytes->len, &obj->arena, &model);
+	if (r < 0 || !model) {
 		object_unref(obj);
-		return r;
+		return r < 0 ? r : -ENOMEM;
 	}
 	obj->model = model;
 	*ret = obj;

@@ -245,7 +245,7 @@ static int load_object(void *arg, const char *kind, const char *ns, const char *
 		return 0;
 	}
 	bytes = bytes_new(text, len);
-	r = bytes ? object_new(k, bytes, rev, &obj) : -ENOMEM;
+	r = bytes ? object_new(k, NULL, bytes, rev, &obj) : -ENOMEM;
 	if (r < 0) {
 		snprintf(l->error, 160, "%s %s/%s does not decode: %s", kind, ns, name,
 			 strerror(-r));

@@ -55,8 +55,8 @@ int state_new(struct loop *loop, struct store *store, const struct node_config *
 	      struct state **ret, char error[160]);         /* loads everything */
 void state_free(struct state *state);
 /**
- * state_close() - before store_close() and before the observers go: nobody is told of what commits
- * from now on, and a transaction submitted from now on fails at once with -ESHUTDOWN
+ * state_close() - before store_close(), and before the observers go: nobody is told of what commits
+ * from now on, and no transaction is begun (-ESHUTDOWN)
  */
 void state_close(struct state *state);
 int state_observe(struct state *state, const struct state_observer *observer);  /* kept, at most 4 */
@@ -90,7 +90,7 @@ struct object *state_by_uid(const struct state *state, const char *uid);
  * comment says.
  */
 struct txn;
-int txn_new(struct state *state, struct txn **ret);
+int txn_new(struct state *state, struct txn **ret);         /* also -ESHUTDOWN */
 void txn_drop(struct txn *txn);                             /* takes claims in ipam back */
 DEFINE_CLEANUP(struct txn, txn_drop)
 

@@ -11,10 +11,10 @@
 
 int txn_new(struct state *state, struct txn **ret)
 {
-	struct txn *txn = calloc(1, sizeof(*txn));
+	struct txn *txn = state->closed ? NULL : calloc(1, sizeof(*txn));
 
 	if (!txn)
-		return -ENOMEM;
+		return state->closed ? -ESHUTDOWN : -ENOMEM;
 	txn->state = state;
 	*ret = txn;
 	return 0;
@@ -164,7 +164,7 @@ static int encode(struct txn *txn, const struct kind *kind, struct doc *doc, str
 	if (r < 0)
 		return r;
 	bytes = doc_bytes(doc);
-	return bytes ? object_new(kind, bytes, rev, ret) : -ENOMEM;
+	return bytes ? object_new(kind, doc, bytes, rev, ret) : -ENOMEM;
 }
 
 DEFINE_CLEANUP(struct object, object_unref)
