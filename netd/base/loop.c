@@ -96,8 +96,8 @@ void loop_free(struct loop *loop)
 	free(loop);
 }
 
-int loop_watch_fd(struct loop *loop, int fd, uint32_t events, void (*fn)(void *arg, uint32_t events),
-		  void *arg, struct loop_watch **ret)
+int loop_watch_fd(struct loop *loop, int fd, uint32_t events,
+		  void (*fn)(void *arg, uint32_t events), void *arg, struct loop_watch **ret)
 {
 	struct loop_watch *w = calloc(1, sizeof(*w));
 	struct epoll_event ev = { .events = events, .data.ptr = w };

@@ -5,13 +5,11 @@
  * Room: libmicrohttpd calls request_answer() once when the header is there, once per piece of the
  * body, and once at the end; after a resume it calls again, and there the answer is queued.
  * While suspended a connection is in nobody's epoll set, so who wants to know that the client is
- * gone watches the descriptor for a hang-up meanwhile.  May include: netd/base, netd/metrics,
- * libmicrohttpd.
+ * gone watches the descriptor for a hang-up meanwhile.  May include: netd/base, libmicrohttpd.
  */
 #include <errno.h>
 #include <netd/base/limits.h>
 #include <netd/http/server.h>
-#include <netd/metrics/metrics.h>
 #include <sys/socket.h>
 
 #define DROP_BYTES  (16 * LIMIT_BODY_BYTES)     /* who sends more is cut off without an answer */
@@ -356,10 +354,6 @@ void request_finish(struct request *req, unsigned code, struct MHD_Response *res
 	req->response = response;
 	req->code = code;
 	req->state = REQUEST_ANSWERED;
-	metric_add(METRIC_HTTP_REQUESTS, 1);
-	if (code >= 400)
-		metric_add(METRIC_HTTP_ERRORS, 1);
-	metric_time(METRIC_TIME_REQUEST, now_monotonic_us() - req->started_us);
 	if (waiting)
 		request_resume(req);
 }
