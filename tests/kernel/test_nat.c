@@ -190,7 +190,7 @@ static void *commit_all_the_time(void *arg)
 		const struct podnet_prefix p = { AF_INET, 24, { 192, 168, i } };
 
 		c->rc = podnet_nat_ensure(c->ctx, &(struct podnet_nat){ &p, 1, NULL, 0 }, NULL);
-		/* -EAGAIN: it is crowded out by the row, which commits without a pause */
+		/* -EAGAIN: it was crowded out by the row, which commits more often */
 		c->commits += c->rc > 0;
 		usleep(1000);
 	}
@@ -212,6 +212,7 @@ static void among_committers(void **state)
 
 		assert_int_not_equal(test_ok(podnet_nat_ensure(ctx, &(struct podnet_nat){
 			&p, 1, &p, 1 }, &err), &err), 0);
+		usleep(500);    /* or the other one would never get in */
 	}
 	c.stop = true;
 	pthread_join(thread, NULL);
