@@ -68,12 +68,24 @@ PODNET_API int podnet_set_limit(struct podnet_set *set, const struct podnet_limi
 PODNET_API int podnet_set_sysctl(struct podnet_set *set, const struct podnet_sysctl *spec,
 				 struct podnet_error *err);
 
+/**
+ * podnet_set_print() - what is declared, one line an object, as the plan that makes it prints it
+ *
+ * Pure, no kernel.  Return: lines.
+ */
+PODNET_API int podnet_set_print(const struct podnet_set *set, FILE *out);
+
 enum podnet_plan_flags {
 	/*
 	 * Nothing of the set exists yet, as far as the caller knows: plan without observing.
 	 * When the kernel says otherwise (-EEXIST), commit observes and plans again by itself.
 	 */
 	PODNET_PLAN_FRESH = 1 << 0,
+	/*
+	 * Delete nothing that neither the set nor its earlier version names.  For sets that share
+	 * namespaces and links: an address or a route that lies there may be another set's.
+	 */
+	PODNET_PLAN_NAMED = 1 << 1,
 };
 
 /**

@@ -195,7 +195,7 @@ static int both(struct walk *w, const struct pn_obj *want, const struct pn_obj *
 	int r;
 
 	if (want->kind == PN_NETNS)
-		return 0;
+		return foreign(have) ? refuse(w, have, -EEXIST) : 0;
 	if (have->is & PN_DOOMED)
 		changed = recreate = true;
 	if (want->kind == PN_SYSCTL || any)
@@ -237,7 +237,7 @@ static int have_only(struct walk *w, const struct pn_obj *have)
 {
 	const uint8_t enough = PN_OURS | PN_COVERED;
 
-	if (w->mode & PN_DIFF_NAMED)
+	if ((w->mode & PN_DIFF_NAMED) && !(have->is & PN_WAS))
 		return 0;
 	return (have->is & enough) == enough && !(have->is & PN_DOOMED) ? del(w, have) : 0;
 }

@@ -93,7 +93,7 @@ static int observe(struct podnet *ctx, struct podnet_plan *plan, struct podnet_e
 		plan->want.n = kept;
 	for (size_t i = 0; i < plan->have.n && plan->gone.n; i++)
 		if (pn_objs_find(&plan->gone, &plan->have.v[i]))
-			plan->have.v[i].is |= PN_COVERED;
+			plan->have.v[i].is |= PN_COVERED | PN_WAS;
 	return r;
 }
 
@@ -154,10 +154,10 @@ int pn_plan_make(struct podnet *ctx, const struct podnet_set *set, uint32_t flag
 }
 
 int pn_plan_make_with(struct podnet *ctx, struct podnet_set *merged, struct pn_objs *gone,
-		      struct podnet_plan **ret, struct podnet_error *err)
+		      uint32_t mode, struct podnet_plan **ret, struct podnet_error *err)
 {
 	struct podnet_plan *plan;
-	int r = pn_plan_new(ctx, merged, 0, 0, &plan, err);
+	int r = pn_plan_new(ctx, merged, 0, mode, &plan, err);
 
 	if (r < 0) {
 		podnet_set_free(merged);
@@ -180,7 +180,8 @@ int pn_plan_make_with(struct podnet *ctx, struct podnet_set *merged, struct pn_o
 int podnet_plan_make(struct podnet *ctx, const struct podnet_set *want, uint32_t flags,
 		     struct podnet_plan **ret, struct podnet_error *err)
 {
-	return pn_plan_make(ctx, want, flags, 0, ret, err);
+	return pn_plan_make(ctx, want, flags, flags & PODNET_PLAN_NAMED ? PN_DIFF_NAMED : 0, ret,
+			    err);
 }
 
 int podnet_plan_absent(struct podnet *ctx, const struct podnet_set *set, uint32_t flags,

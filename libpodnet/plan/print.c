@@ -55,6 +55,29 @@ void pn_name_object(const struct podnet_set *set, const struct pn_obj *obj, char
 	snprintf(buf, size, "%s%s%.40s%s%s", kind->name, *ns ? " " : "", ns, *rest ? " " : "", rest);
 }
 
+int podnet_set_print(const struct podnet_set *set, FILE *out)
+{
+	char line[PN_LINE_SIZE];
+	int n = 0;
+
+	for (size_t i = 0; i < set->objs.n; i++) {
+		struct pn_op op = { .obj = set->objs.v[i], .verb = PN_ADD };
+
+		if (op.obj.is & PN_HIDDEN)
+			continue;
+		/* of these, only values are ever wished */
+		if (op.obj.kind == PN_SYSCTL ||
+		    (op.obj.kind == PN_LINK && op.obj.u.dev.type == PN_ANY)) {
+			op.verb = PN_SET;
+			op.changed = ~0u;
+		}
+		pn_line(set, &op, line, sizeof(line));
+		fprintf(out, "%s\n", line);
+		n++;
+	}
+	return n;
+}
+
 int podnet_plan_each(const struct podnet_plan *plan, int (*each)(const char *line, void *arg),
 		     void *arg)
 {

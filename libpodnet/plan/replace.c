@@ -73,7 +73,8 @@ int podnet_plan_replace(struct podnet *ctx, const struct podnet_set *want,
 		return podnet_plan_make(ctx, want, flags, ret, err);
 	r = merge(want, was, &merged, &gone, err);
 	if (r == 0)
-		return pn_plan_make_with(ctx, merged, &gone, ret, err);
+		return pn_plan_make_with(ctx, merged, &gone,
+					 flags & PODNET_PLAN_NAMED ? PN_DIFF_NAMED : 0, ret, err);
 	free(gone.v);
 	return r;
 }

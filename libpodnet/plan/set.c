@@ -381,6 +381,7 @@ int podnet_set_limit(struct podnet_set *set, const struct podnet_limit *spec,
 	pn_limit_ifb(spec->link, name);
 	ifb.name = name;
 	r = begin_link(set, &obj, &ifb, PN_IFB, "limit_check", err);
+	obj.is = PN_HIDDEN;
 	return r < 0 ? r : add(set, &obj, "limit_check", err);
 }
 

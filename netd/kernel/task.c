@@ -121,7 +121,8 @@ static int commit(struct kernel *k, struct kernel_task *task, struct podnet_plan
 
 static int ensure(struct kernel *k, struct kernel_task *task)
 {
-	uint32_t flags = task->fresh ? PODNET_PLAN_FRESH : 0;
+	/* scopes share namespaces and links: a Route lies on the link of a Veth */
+	uint32_t flags = PODNET_PLAN_NAMED | (task->fresh ? PODNET_PLAN_FRESH : 0);
 	struct podnet_plan *plan = NULL;
 	int r = pin(k, task);
 
