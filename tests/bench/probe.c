@@ -24,7 +24,8 @@ struct probe {
 	struct mnl_socket *rt, *nf;
 	unsigned seq;
 	int netns;                  /* while it is being opened */
-	char buf[32768];
+	char buf[1024];             /* the question */
+	char answer[65536];
 };
 
 static struct mnl_socket *open_socket(int bus)
@@ -83,24 +84,58 @@ static void *start(struct probe *p, struct nlmsghdr **nlh, int type, int flags, 
 	return mnl_nlmsg_put_extra_header(*nlh, len);
 }
 
-/* Send what was built in p->buf and hand each answer to @each.  Return: false on a refusal. */
-static bool ask(struct probe *p, struct mnl_socket *s, mnl_cb_t each, void *arg)
+/* One try.  Return: 0, or the kernel's refusal, or -EINTR when a dump was interrupted by a change. */
+static int ask_once(struct probe *p, struct mnl_socket *s, mnl_cb_t each, void *arg)
 {
 	unsigned port = mnl_socket_get_portid(s);
-	struct nlmsghdr *nlh = (void *)p->buf;
-	bool dump = nlh->nlmsg_flags & NLM_F_DUMP;
+	bool dump = ((struct nlmsghdr *)p->buf)->nlmsg_flags & NLM_F_DUMP;
+	bool torn = false;
 	int r = MNL_CB_OK;
 
-	if (mnl_socket_sendto(s, nlh, nlh->nlmsg_len) < 0)
-		return false;
+	if (mnl_socket_sendto(s, p->buf, ((struct nlmsghdr *)p->buf)->nlmsg_len) < 0)
+		die("probe: send: %s", strerror(errno));
 	do {
-		ssize_t n = mnl_socket_recvfrom(s, p->buf, sizeof(p->buf));
+		ssize_t n = mnl_socket_recvfrom(s, p->answer, sizeof(p->answer));
+		struct nlmsghdr *nlh = (void *)p->answer;
+		int left = (int)n;
 
 		if (n < 0)
-			return false;
-		r = mnl_cb_run(p->buf, (size_t)n, p->seq, port, each, arg);
+			die("probe: receive: %s", strerror(errno));
+		/* libmnl stops in the middle of a torn dump; read it to its end, or the next
+		 * question would get the rest of this answer */
+		for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+			torn |= !!(nlh->nlmsg_flags & NLM_F_DUMP_INTR);
+			nlh->nlmsg_flags &= (uint16_t)~NLM_F_DUMP_INTR;
+		}
+		r = mnl_cb_run(p->answer, (size_t)n, p->seq, port, each, arg);
+		if (r < 0)
+			return -errno;
 	} while (dump && r > MNL_CB_STOP);
-	return r >= 0;
+	return torn ? -EINTR : 0;
+}
+
+/*
+ * Send what was built in p->buf and hand each answer to @each; @arg (of @size) starts afresh with
+ * every try.  Return: false when the kernel says that there is no such thing.  Anything else is
+ * fatal: a question that was not answered must not pass for "gone".
+ */
+static bool ask(struct probe *p, struct mnl_socket *s, mnl_cb_t each, void *arg, size_t size)
+{
+	char first[64];
+	int r = -EINTR, i;
+
+	if (size > sizeof(first))
+		die("probe: an answer of %zu bytes", size);
+	memcpy(first, arg, size);
+	for (i = 0; i < 1000 && r == -EINTR; i++) {
+		memcpy(arg, first, size);
+		r = ask_once(p, s, each, arg);
+	}
+	if (r == 0)
+		return true;
+	if (r == -ENODEV || r == -ENOENT || r == -ENETUNREACH || r == -EHOSTUNREACH || r == -ESRCH)
+		return false;
+	die("probe: %s", strerror(-r));
 }
 
 static int parse_link(const struct nlmsghdr *nlh, void *arg)
@@ -129,7 +164,7 @@ struct probe_link probe_link(struct probe *p, const char *name)
 
 	start(p, &nlh, RTM_GETLINK, 0, sizeof(struct ifinfomsg));
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
-	ask(p, p->rt, parse_link, &l);
+	ask(p, p->rt, parse_link, &l, sizeof(l));
 	return l;
 }
 
@@ -140,7 +175,7 @@ struct probe_link probe_link_index(struct probe *p, unsigned index)
 	struct ifinfomsg *ifi = start(p, &nlh, RTM_GETLINK, 0, sizeof(*ifi));
 
 	ifi->ifi_index = (int)index;
-	ask(p, p->rt, parse_link, &l);
+	ask(p, p->rt, parse_link, &l, sizeof(l));
 	return l;
 }
 
@@ -174,7 +209,7 @@ static struct hop lookup(struct probe *p, struct in_addr ip)
 	rtm->rtm_dst_len = 32;
 	rtm->rtm_flags = RTM_F_FIB_MATCH;
 	mnl_attr_put(nlh, RTA_DST, sizeof(ip), &ip);
-	ask(p, p->rt, parse_hop, &hop);
+	ask(p, p->rt, parse_hop, &hop, sizeof(hop));
 	return hop;
 }
 
@@ -219,7 +254,7 @@ bool probe_has_addr(struct probe *p, unsigned index, struct in_addr ip)
 	struct ifaddrmsg *ifa = start(p, &nlh, RTM_GETADDR, NLM_F_DUMP, sizeof(*ifa));
 
 	ifa->ifa_family = AF_INET;
-	return ask(p, p->rt, match_addr, &s) && s.found;
+	return ask(p, p->rt, match_addr, &s, sizeof(s)) && s.found;
 }
 
 static int seen(const struct nlmsghdr *nlh, void *arg)
@@ -238,7 +273,7 @@ bool probe_nft_table(struct probe *p, const char *name)
 
 	nfg->nfgen_family = 1;      /* NFPROTO_INET */
 	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, name);
-	return ask(p, p->nf, seen, &there) && there;
+	return ask(p, p->nf, seen, &there, sizeof(there)) && there;
 }
 
 static int count_link(const struct nlmsghdr *nlh, void *arg)
@@ -282,12 +317,12 @@ struct probe_count probe_count(struct probe *p, uint8_t protocol)
 
 	start(p, &nlh, RTM_GETLINK, NLM_F_DUMP, sizeof(struct ifinfomsg));
 	mnl_attr_put_u32(nlh, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-	ask(p, p->rt, count_link, &c);
+	ask(p, p->rt, count_link, &c, sizeof(c));
 	for (i = 0; i < sizeof(families); i++) {
 		struct rtmsg *rtm = start(p, &nlh, RTM_GETROUTE, NLM_F_DUMP, sizeof(*rtm));
 
 		rtm->rtm_family = families[i];
-		ask(p, p->rt, count_route, &routes);
+		ask(p, p->rt, count_route, &routes, sizeof(routes));
 	}
 	c.routes = routes.n;
 	return c;

@@ -142,11 +142,11 @@ static unsigned pins(const struct run *r)
 	return n;
 }
 
-/* Addresses that still have an owner.  A released claim has a time until which it cools down. */
+/* Addresses that have an owner: a released one has none and cools down.  Blocks are the node's. */
 static unsigned long claims(const struct run *r)
 {
-	static const char sql[] = "SELECT count(*) FROM claim WHERE kind LIKE 'ip%' "
-				  "AND owner_uid <> '' AND coalesce(free_after, 0) = 0";
+	static const char sql[] = "SELECT count(*) FROM claim WHERE kind <> 'block' "
+				  "AND owner <> ''";
 	sqlite3_stmt *stmt = NULL;
 	unsigned long n = ~0ul;
 	sqlite3 *db;
@@ -160,6 +160,17 @@ static unsigned long claims(const struct run *r)
 	sqlite3_finalize(stmt);
 	sqlite3_close(db);
 	return n;
+}
+
+/* What is looked for at the end is there now, so that not finding it then means something. */
+static void check_full(struct run *r, struct probe *p, struct probe_count before)
+{
+	struct probe_count now = probe_count(p, PROTOCOL);
+
+	expect(r, now.links == before.links + r->n, "links with all pods there", now.links);
+	expect(r, now.routes >= before.routes + r->n, "routes with all pods there", now.routes);
+	expect(r, pins(r) == r->n, "namespaces with all pods there", pins(r));
+	expect(r, claims(r) >= r->n, "claims with all pods there", claims(r));
 }
 
 /* The kernel destroys namespaces in the background, and their links with them. */
@@ -264,11 +275,13 @@ static int run(const struct bench *b)
 	if (!p)
 		die("scale: no socket in netd's namespace");
 	before = probe_count(p, PROTOCOL);
+	expect(&r, before.links >= 3, "links at the start: lo and the uplink's two", before.links);
 	tell_memory(&r, rest, 4, "< 4 MiB");
 	l.socket = r.d.socket;
 	watch_open(&r.watch, r.d.socket, PODS "?watch=1");
 	create(&r, &l);
 	check_distinct(&r);
+	check_full(&r, p, before);
 	tell_memory(&r, full, 24, "< 24 MiB");
 	list(&r);
 	tell_memory(&r, (const char *const[]){ "USS of netd at 3,000 pods, after lists",
