@@ -327,7 +327,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ROW(interleavings), ROW(starts_in_the_past), ROW(empty_ring),
-		ROW(trimmed_history_is_stale), ROW(silence_is_not_lag), ROW(wakes_once), ROW(unsubscribe_inside_wake),
+		ROW(trimmed_history_is_stale), ROW(silence_is_not_lag), ROW(wakes_once),
+		ROW(unsubscribe_inside_wake),
 		ROW(lent_events_stay),
 	};
 
