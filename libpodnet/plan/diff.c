@@ -254,13 +254,14 @@ static int run(struct walk *w)
 
 		i += cmp <= 0;
 		j += cmp >= 0;
+		/* what goes along with its holder is as good as not there */
 		if (cmp >= 0 && goes_along(w, have))
-			cmp = cmp == 0 ? -1 : 2;
-		if (cmp == 0)
+			have = NULL;
+		if (cmp > 0)
+			r = have ? have_only(w, have) : 0;
+		else if (cmp == 0 && have)
 			r = match(w, want, have);
-		else if (cmp == 1)
-			r = have_only(w, have);
-		else if (cmp < 0 && !(w->mode & PN_DIFF_ABSENT))
+		else if (!(w->mode & PN_DIFF_ABSENT))
 			r = want_only(w, want);
 	}
 	return r;

@@ -94,6 +94,10 @@ static const struct row {
 	{ "undeclared and ours: goes, users first", PAIR, PAIR | ADDR | DEFAULT | HOST_ROUTE, AS_IS, 0,
 	  0, "route del 10.0.0.2/32 dev pn0\nroute del blue default dev eth0\n"
 	  "route del blue 169.254.1.1/32 dev eth0\naddr del blue eth0 10.0.0.2/32\n" },
+	{ "undeclared between declared ones", PAIR | ADDR | NEIGH, PAIR | ADDR | NEIGH | HOST_ROUTE,
+	  AS_IS, 0, 0, "route del 10.0.0.2/32 dev pn0\n" },
+	{ "undeclared after a greater key", PAIR | DEFAULT, PAIR | DEFAULT | HOST_ROUTE | LIMIT, AS_IS,
+	  0, 0, "limit del pn0\nroute del 10.0.0.2/32 dev pn0\n" },
 	{ "undeclared, ours, on a link of others: stays", 0, ADDR | HOST_ROUTE, NOT_COVERED, 0, 0, "" },
 	{ "undeclared, in a set of one: stays", 0, ADDR | HOST_ROUTE, AS_IS, PN_DIFF_NAMED, 0, "" },
 	{ "undeclared and foreign: stays", 0, ADDR, FOREIGN_ADDR, 0, 0, "" },
