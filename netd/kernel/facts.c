@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #define MAX_LINKS 256           /* foreign links that are looked at */
+#define DEFAULT_MTU 1500         /* what a drifted link is put back to, where no uplink says more */
 
 struct underlay_link {
 	char name[PODNET_IFNAME_SIZE];
@@ -133,6 +134,6 @@ int kernel_facts_read(struct podnet *ctx, struct kernel_facts *ret, struct podne
 		ret->addresses[i] = u->addrs[i].addr;
 	ret->naddresses = u->naddrs;
 	uplink = find(u, u->uplink);
-	ret->mtu = uplink ? uplink->mtu : 0;
+	ret->mtu = uplink ? uplink->mtu : DEFAULT_MTU;
 	return 0;
 }

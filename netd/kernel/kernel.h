@@ -56,7 +56,7 @@ void kernel_task_free(struct kernel_task *task);
 struct kernel_facts {
 	struct podnet_prefix addresses[KERNEL_MAX_ADDRESSES];   /* global, best first: default route's */
 	size_t naddresses;
-	uint32_t mtu;               /* of the default route's link; 0: none */
+	uint32_t mtu;               /* of the default route's link; 1500 (Ethernet) without one */
 };
 
 struct kernel_config {
