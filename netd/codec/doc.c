@@ -1,36 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * doc.c - JSON text to document and back
+ * doc.c - documents: made from text, copied, compared
  *
- * Room (codec): parsing with its limits, copies, equality.  Members keep the order in which the
- * user gave them.  Depth is judged before jansson recurses into the text.
+ * Room (codec).  Members keep the order in which the user gave them.
  * May include: netd/base, jansson.
  */
 #include <errno.h>
-#include <netd/base/limits.h>
 #include <netd/codec/json.h>
 #include <stdio.h>
-
-/* One pass over the bytes; what stands in strings does not count. */
-static bool too_deep(const char *text, size_t len)
-{
-	bool quoted = false;
-	unsigned depth = 0;
-
-	for (size_t i = 0; i < len; i++) {
-		char c = text[i];
-
-		if (quoted && c == '\\')
-			i++;
-		else if (c == '"')
-			quoted = !quoted;
-		else if (!quoted && (c == '{' || c == '[') && ++depth > LIMIT_JSON_DEPTH)
-			return true;
-		else if (!quoted && (c == '}' || c == ']') && depth)
-			depth--;
-	}
-	return false;
-}
 
 void json_strip_nulls(json_t *v)
 {
@@ -52,37 +29,34 @@ void json_strip_nulls(json_t *v)
 	}
 }
 
-/* jansson is silent when an allocation failed */
-static int parse_failed(const json_error_t *err, char why[160])
+/* takes @copy, which may be NULL */
+static int keep(json_t *into, const char *key, json_t *copy)
 {
-	if (!err->text[0] || json_error_code(err) == json_error_out_of_memory) {
-		snprintf(why, 160, "out of memory");
-		return -ENOMEM;
-	}
-	snprintf(why, 160, "not valid JSON: line %d, column %d: %.100s", err->line, err->column,
-		 err->text);
-	return -EINVAL;
+	return key ? json_object_set_new_nocheck(into, key, copy) :
+		     json_array_append_new(into, copy);
 }
 
-static int parse(const char *text, size_t len, json_t **ret, char why[160])
+/* json_deep_copy() leaves out, silently, what it has no memory for. */
+json_t *json_clone(const json_t *v)
 {
-	json_error_t err = { 0 };
-	json_t *root;
+	json_t *from = (json_t *)(uintptr_t)v, *copy, *child;
+	const char *key;
+	int r = 0;
+	size_t i;
 
-	if (too_deep(text, len)) {
-		snprintf(why, 160, "JSON nested deeper than %d levels", LIMIT_JSON_DEPTH);
-		return -EINVAL;
-	}
-	root = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &err);
-	if (!root)
-		return parse_failed(&err, why);
-	if (!json_is_object(root)) {
-		json_decref(root);
-		snprintf(why, 160, "the body must be a JSON object");
-		return -EINVAL;
-	}
-	*ret = root;
-	return 0;
+	if (!json_is_object(v) && !json_is_array(v))
+		return json_incref(from);
+	copy = json_is_object(v) ? json_object() : json_array();
+	if (!copy)
+		return NULL;
+	json_object_foreach(from, key, child)
+		r |= keep(copy, key, json_clone(child));
+	json_array_foreach(from, i, child)
+		r |= keep(copy, NULL, json_clone(child));
+	if (r == 0)
+		return copy;
+	json_decref(copy);
+	return NULL;
 }
 
 static struct doc *wrap(json_t *root)
@@ -101,10 +75,15 @@ int doc_parse_patch(const char *text, size_t len, struct doc **ret, char why[160
 {
 	struct doc *doc;
 	json_t *root;
-	int r = parse(text, len, &root, why);
+	int r = json_parse(text, len, &root, why);
 
 	if (r < 0)
 		return r;
+	if (!json_is_object(root)) {
+		json_decref(root);
+		snprintf(why, 160, "the body must be a JSON object");
+		return -EINVAL;
+	}
 	doc = wrap(root);
 	if (!doc) {
 		snprintf(why, 160, "out of memory");
@@ -134,7 +113,7 @@ struct doc *doc_new(void)
 
 struct doc *doc_copy(const struct doc *doc)
 {
-	return wrap(json_deep_copy(doc->root));
+	return wrap(json_clone(doc->root));
 }
 
 void doc_free(struct doc *doc)
@@ -148,20 +127,4 @@ void doc_free(struct doc *doc)
 bool doc_equal(const struct doc *a, const struct doc *b)
 {
 	return json_equal(a->root, b->root) == 1;
-}
-
-json_t *json_text(const char *s)
-{
-	_cleanup_free_ char *plain = NULL;
-	json_t *v = json_string(s);
-
-	if (v)
-		return v;
-	plain = strdup(s);
-	if (!plain)
-		return NULL;
-	for (char *p = plain; *p; p++)
-		if (*p & 0x80)
-			*p = '?';
-	return json_string(plain);
 }

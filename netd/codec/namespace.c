@@ -46,7 +46,7 @@ int namespace_defaults(struct doc *doc)
 	int r = name_label(doc);
 
 	if (r == 0 && !doc_has(doc, "spec.finalizers"))
-		r = doc_set_json(doc, "spec.finalizers", "[\"kubernetes\"]");
+		r = doc_set_str(doc, "spec.finalizers[0]", "kubernetes");
 	if (r == 0 || r == -EINVAL)
 		r = default_str(doc, "status.phase", "Active");
 	return r;

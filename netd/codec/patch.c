@@ -12,7 +12,7 @@ static int merge(json_t *target, const json_t *patch);
 /* What replaces as a whole is taken without its nulls: null means absent everywhere. */
 static int replace(json_t *target, const char *key, const json_t *value)
 {
-	json_t *copy = json_deep_copy(value);
+	json_t *copy = json_clone(value);
 
 	if (!copy)
 		return -ENOMEM;

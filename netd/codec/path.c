@@ -209,11 +209,12 @@ int doc_set_object(struct doc *doc, const char *path)
 
 int doc_set_json(struct doc *doc, const char *path, const char *json)
 {
-	json_error_t err = { 0 };
-	json_t *value = json_loads(json, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &err);
+	char why[160];
+	json_t *value;
+	int r = json_parse(json, strlen(json), &value, why);
 
-	if (!value)
-		return err.text[0] ? -EINVAL : -ENOMEM;
+	if (r < 0)
+		return r;
 	return doc_put(doc, path, value);
 }
 
@@ -222,7 +223,7 @@ int doc_set_copy(struct doc *doc, const char *path, const struct doc *from, cons
 	const json_t *value = doc_at(from, from_path);
 
 	if (value)
-		return doc_put(doc, path, json_deep_copy(value));
+		return doc_put(doc, path, json_clone(value));
 	doc_remove(doc, path);
 	return 0;
 }

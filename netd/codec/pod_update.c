@@ -90,7 +90,7 @@ static void check_spec(const struct doc *doc, const struct doc *old, struct caus
 
 	if (!now || !before || !json_is_object(now) || json_equal(now, before))
 		return;
-	spec = json_deep_copy(now);
+	spec = json_clone(now);
 	if (!spec || take_images(spec, before, "containers") < 0 ||
 	    take_images(spec, before, "initContainers") < 0 ||
 	    take_tolerations(spec, before) < 0 || take_node_name(spec, before) < 0 ||
