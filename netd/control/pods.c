@@ -99,7 +99,7 @@ static int reset(struct txn *txn, struct object *pod)
 		doc_remove(doc, gone[i]);
 	r = doc_set_str(doc, "status.phase", "Pending");
 	if (r == 0)
-		r = doc_set_condition(doc, "status.conditions", "PodScheduled", "True", "", "", now);
+		r = doc_set_condition(doc, "status.conditions", "PodScheduled", "True", NULL, NULL, now);
 	return r < 0 ? r : txn_put(txn, pod->kind, doc, pod, &obj);
 }
 

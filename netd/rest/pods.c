@@ -178,7 +178,7 @@ static int first_status(struct doc *doc)
 	if (r == 0)
 		r = doc_set_str(doc, "status.qosClass", "BestEffort");
 	if (r == 0)
-		r = doc_set_condition(doc, "status.conditions", "PodScheduled", "True", "", "", now);
+		r = doc_set_condition(doc, "status.conditions", "PodScheduled", "True", NULL, NULL, now);
 	return r < 0 ? r : 0;
 }
 

@@ -45,13 +45,9 @@ struct slot *cache_slot(const struct cache *c, const char *ns, const char *name)
 	return found ? &c->slots[i] : NULL;
 }
 
-/* The new slot is empty: the caller fills it before anything is looked up. */
-int cache_insert(struct cache *c, const char *ns, const char *name, struct slot **ret)
+static int insert(struct cache *c, size_t i)
 {
-	bool found;
-	size_t i = cache_find(c, ns, name, &found);
-
-	if (!found && c->n == c->cap) {
+	if (c->n == c->cap) {
 		size_t cap = c->cap + c->cap / 2 + 8;
 		struct slot *slots = realloc(c->slots, cap * sizeof(*slots));
 
@@ -60,29 +56,41 @@ int cache_insert(struct cache *c, const char *ns, const char *name, struct slot 
 		c->slots = slots;
 		c->cap = cap;
 	}
-	if (!found) {
-		memmove(&c->slots[i + 1], &c->slots[i], (c->n - i) * sizeof(*c->slots));
-		c->slots[i] = (struct slot){ 0 };
-		c->n++;
-	}
-	*ret = &c->slots[i];
+	memmove(&c->slots[i + 1], &c->slots[i], (c->n - i) * sizeof(*c->slots));
+	c->slots[i] = (struct slot){ 0 };
+	c->n++;
 	return 0;
 }
 
-void cache_drop_empty(struct cache *c, size_t i)
+static int set(struct cache *c, const struct meta *key, bool commit, struct object *obj)
 {
-	if (c->slots[i].committed || c->slots[i].accepted)
-		return;
-	c->n--;
-	memmove(&c->slots[i], &c->slots[i + 1], (c->n - i) * sizeof(*c->slots));
+	struct object **where, *was;
+	bool found;
+	size_t i = cache_find(c, key->ns, key->name, &found);
+
+	if (!found && !obj)
+		return 0;
+	if (!found && insert(c, i) < 0)
+		return -ENOMEM;
+	where = commit ? &c->slots[i].committed : &c->slots[i].accepted;
+	was = *where;
+	*where = object_ref(obj);
+	if (!c->slots[i].committed && !c->slots[i].accepted) {
+		c->n--;
+		memmove(&c->slots[i], &c->slots[i + 1], (c->n - i) * sizeof(*c->slots));
+	}
+	object_unref(was);      /* may be what @key lives in */
+	return 0;
 }
 
-void cache_set(struct object **where, struct object *obj)
+int cache_accept(struct cache *c, const struct meta *key, struct object *obj)
 {
-	struct object *was = *where;
+	return set(c, key, false, obj);
+}
 
-	*where = object_ref(obj);
-	object_unref(was);
+int cache_commit(struct cache *c, const struct meta *key, struct object *obj)
+{
+	return set(c, key, true, obj);
 }
 
 int tombstone_add(struct state *state, struct object *last)

@@ -22,7 +22,7 @@ static const char *claim_key(struct txn *txn, const char *network, const struct 
 	return arena_printf(&txn->batch.arena, "%s/%s", network, text);
 }
 
-/* Enters one claim: what fails behind it takes it back with the transaction. */
+/* Enters one claim.  The effect comes last: while it is not there, the caller takes back. */
 static int add_claim(struct txn *txn, bool block, const char *network,
 		     const struct podnet_prefix *p, const char *owner)
 {
@@ -39,34 +39,32 @@ static int add_claim(struct txn *txn, bool block, const char *network,
 		.name = claim_key(txn, network, p, block),
 		.owner = arena_strdup(arena, owner),
 	};
-	int r = effect.network && op.name && op.owner ? txn_effect(txn, &effect) : -ENOMEM;
+	int r = effect.network && op.name && op.owner ? txn_op(txn, &op) : -ENOMEM;
 
-	if (r < 0) {
-		if (block)
-			ipam_give_block(txn->state->ipam, network, p);
-		else
-			ipam_give(txn->state->ipam, network, p, 0);
-		return r;
-	}
-	return txn_op(txn, &op);
+	return r < 0 ? r : txn_effect(txn, &effect);
 }
 
+/* The block first: what is taken back goes in the other order, and a block must be empty then. */
 int txn_claim_ip(struct txn *txn, const struct network *network, int family,
 		 const struct podnet_prefix *want, const char *owner, struct podnet_prefix *ret)
 {
 	struct podnet_prefix ip = { 0 }, block = { 0 };
+	struct ipam *ipam = txn->state->ipam;
 	const char *name = network->meta.name;
 	int r, q;
 
-	r = ipam_take(txn->state->ipam, network, family, want, owner, now_realtime_s(), &ip, &block);
+	r = ipam_take(ipam, network, family, want, owner, now_realtime_s(), &ip, &block);
 	if (r < 0)
 		return r;
-	r = add_claim(txn, false, name, &ip, owner);
 	q = block.family ? add_claim(txn, true, name, &block, txn->state->node_uid) : 0;
-	if (r < 0 || q < 0)
-		return r < 0 ? r : q;
-	*ret = ip;
-	return 0;
+	r = q < 0 ? q : add_claim(txn, false, name, &ip, owner);
+	if (r < 0)
+		ipam_give(ipam, name, &ip, 0);
+	if (q < 0)
+		ipam_give_block(ipam, name, &block);
+	if (r == 0)
+		*ret = ip;
+	return r;
 }
 
 /* A block is claimed with its first address; here the address is given back at once. */
@@ -89,8 +87,12 @@ int txn_claim_block(struct txn *txn, const struct network *network, int family,
 	if (r < 0)
 		return r;
 	ipam_give(txn->state->ipam, name, &ip, 0);
-	r = block.family ? add_claim(txn, true, name, &block, txn->state->node_uid) : -ENOSPC;
-	if (r == 0)
+	if (!block.family)
+		return -ENOSPC;
+	r = add_claim(txn, true, name, &block, txn->state->node_uid);
+	if (r < 0)
+		ipam_give_block(txn->state->ipam, name, &block);
+	else
 		*ret = block;
 	return r;
 }

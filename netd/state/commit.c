@@ -44,16 +44,11 @@ static void index_uid(struct state *state, const struct txn_write *w)
 static void commit_write(struct state *state, struct txn_write *w)
 {
 	const struct object *any = w->now ? w->now : w->last;
-	struct cache *c = &state->caches[w->kind->id];
-	bool found;
-	size_t i = cache_find(c, any->meta->ns, any->meta->name, &found);
 
-	if (!found)     /* taken back before, yet committed */
-		return;
-	cache_set(&c->slots[i].committed, w->now);
+	if (cache_commit(&state->caches[w->kind->id], any->meta, w->now) < 0)
+		log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=cache");
 	index_uid(state, w);
 	publish(state, w);
-	cache_drop_empty(c, i);
 	for (size_t k = 0; k < state->nobservers; k++)
 		state->observers[k].changed(state->observers[k].arg, w->before, w->now);
 }
@@ -115,14 +110,9 @@ static void revert_effect(struct state *state, const struct txn_effect *e)
 static void revert_write(struct state *state, const struct txn_write *w)
 {
 	const struct object *any = w->now ? w->now : w->last;
-	struct cache *c = &state->caches[w->kind->id];
-	bool found;
-	size_t i = cache_find(c, any->meta->ns, any->meta->name, &found);
 
-	if (!found)
-		return;
-	cache_set(&c->slots[i].accepted, w->before);
-	cache_drop_empty(c, i);
+	if (cache_accept(&state->caches[w->kind->id], any->meta, w->before) < 0)
+		log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=cache");
 }
 
 /* The newest first: each puts back what it was built upon, down to the committed version. */

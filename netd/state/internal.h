@@ -11,7 +11,7 @@
 
 #define TEARDOWN_KIND "~teardown"       /* of tombstones in the store; no API kind can be called so */
 
-/** The versions of one object.  It stays while either is there; equal pointers: nothing under way. */
+/** The versions of one object.  It is there while either is; equal pointers: nothing under way. */
 struct slot {
 	struct object *committed, *accepted;
 };
@@ -55,10 +55,12 @@ const struct kind *object_kind_of(const char *bytes, size_t len);
 /** cache_find() - index of the slot, or where it belongs; *@found says which */
 size_t cache_find(const struct cache *c, const char *ns, const char *name, bool *found);
 struct slot *cache_slot(const struct cache *c, const char *ns, const char *name);
-int cache_insert(struct cache *c, const char *ns, const char *name, struct slot **ret);
-/** cache_drop_empty() - remove the slot at @i if it has no version left */
-void cache_drop_empty(struct cache *c, size_t i);
-void cache_set(struct object **where, struct object *obj);     /* counts both */
+/**
+ * cache_accept(), cache_commit() - set one version of the object called so; NULL: it is gone.  A
+ * slot without any version goes, also between a creation and a deletion that are both under way.
+ */
+int cache_accept(struct cache *c, const struct meta *key, struct object *obj);
+int cache_commit(struct cache *c, const struct meta *key, struct object *obj);
 
 int tombstone_add(struct state *state, struct object *last);
 void tombstone_remove(struct state *state, const char *uid, uint64_t rev);

@@ -165,17 +165,19 @@ static int each_slot(const struct state *state, const struct kind *kind, const c
 {
 	const struct cache *c = &state->caches[kind->id];
 	bool found;
+	size_t i = ns ? cache_find(c, ns, "", &found) : 0, n;
 	int r = 0;
 
-	for (size_t i = ns ? cache_find(c, ns, "", &found) : 0; r == 0 && i < c->n; i++) {
+	while (r == 0 && i < c->n) {
 		const struct slot *s = &c->slots[i];
 		struct object *obj = accepted ? s->accepted : s->committed;
 		const struct object *any = obj ? obj : accepted ? s->committed : s->accepted;
 
 		if (ns && strcmp(any->meta->ns, ns) != 0)
 			break;
-		if (obj)
-			r = each(arg, obj);
+		n = c->n;
+		r = obj ? each(arg, obj) : 0;
+		i += c->n >= n;         /* else @each has deleted one that had not committed */
 	}
 	return r;
 }
@@ -219,13 +221,10 @@ struct loading {
 
 static int keep_object(struct state *state, struct object *obj)
 {
-	struct slot *slot;
-	int r = cache_insert(&state->caches[obj->kind->id], obj->meta->ns, obj->meta->name, &slot);
+	struct cache *c = &state->caches[obj->kind->id];
 
-	if (r < 0)
-		return r;
-	cache_set(&slot->committed, obj);
-	cache_set(&slot->accepted, obj);
+	if (cache_commit(c, obj->meta, obj) < 0 || cache_accept(c, obj->meta, obj) < 0)
+		return -ENOMEM;
 	return map_put(&state->by_uid, obj->meta->uid, obj);
 }
 

@@ -90,20 +90,17 @@ static int add_write(struct txn *txn, const struct kind *kind, struct object *be
 		     struct object *now, struct object *last)
 {
 	struct object *any = now ? now : last;
-	struct slot *slot;
 	void *list = txn->writes;
 	int r = reserve(&list, txn->nwrites, &txn->writes_cap, sizeof(*txn->writes));
 
 	txn->writes = list;
 	if (r == 0)
-		r = cache_insert(&txn->state->caches[kind->id], any->meta->ns, any->meta->name,
-				 &slot);
+		r = cache_accept(&txn->state->caches[kind->id], any->meta, now);
 	if (r < 0)
 		return r;
 	txn->writes[txn->nwrites++] = (struct txn_write){
 		kind, object_ref(before), object_ref(now), object_ref(last)
 	};
-	cache_set(&slot->accepted, now);
 	return 0;
 }
 

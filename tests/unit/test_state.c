@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * test_state.c - committed and accepted versions, transactions that fail, tombstones, loading
+ */
+#include "lib/testlib.h"
+
+#include <errno.h>
+#include <netd/state/state.h>
+#include <netd/store/store.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define POD    "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"%s\"," \
+	       "\"namespace\":\"default\",\"uid\":\"uid-%s\"},\"spec\":{\"containers\":[]," \
+	       "\"nodeName\":\"n\"%s}}"
+#define NET    "{\"apiVersion\":\"podnet.dev/v1\",\"kind\":\"Network\",\"metadata\":{\"name\":" \
+	       "\"net\",\"uid\":\"uid-net\"},\"spec\":{\"type\":\"routed\",\"cidrs\":" \
+	       "[\"10.9.0.0/24\"],\"blockSizes\":[26]}}"
+
+struct world {
+	struct loop *loop;
+	struct store *store;
+	struct state *state;
+	struct node_config conf;
+	char dir[64], path[96], error[160];
+	char seen[512];             /* what the observer was told */
+	unsigned waiting;
+	int rc[8];
+	unsigned answers;
+	uint64_t last_rev;
+};
+
+static void on_change(void *arg, const struct object *old, const struct object *now)
+{
+	struct world *w = arg;
+	const struct object *any = now ? now : old;
+	size_t len = strlen(w->seen);
+
+	snprintf(w->seen + len, sizeof(w->seen) - len, "%c%s ", !now ? '-' : old ? '~' : '+',
+		 any->meta->name);
+	if (now)
+		assert_true(now->rev > w->last_rev);
+	if (now)
+		w->last_rev = now->rev;
+	assert_true(hub_revision(state_hub(w->state)) >= any->rev);
+}
+
+static void open_world(struct world *w)
+{
+	struct store_config conf = { .path = w->path, .loop = w->loop, .now_ms = 1700000000000 };
+	struct state_observer observer = { on_change, w };
+
+	assert_int_equal(store_open(&conf, &w->store, w->error), 0);
+	assert_int_equal(state_new(w->loop, w->store, &w->conf, &w->state, w->error), 0);
+	assert_int_equal(state_set_node(w->state, "uid-node"), 0);
+	assert_int_equal(state_observe(w->state, &observer), 0);
+	w->last_rev = state_revision(w->state);
+}
+
+static void close_world(struct world *w)
+{
+	state_close(w->state);
+	store_close(w->store);
+	state_free(w->state);
+}
+
+static int begin(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	w->conf = (struct node_config){ .node_name = "n" };
+	snprintf(w->dir, sizeof(w->dir), "/tmp/podnet-state-XXXXXX");
+	if (!mkdtemp(w->dir) || loop_new(&w->loop) < 0)
+		return -1;
+	snprintf(w->path, sizeof(w->path), "%s/netd.db", w->dir);
+	*state = w;
+	open_world(w);
+	return 0;
+}
+
+static int end(void **state)
+{
+	static const char *const files[] = { "netd.db", "netd.db-wal", "netd.db-shm" };
+	struct world *w = *state;
+	char path[128];
+
+	close_world(w);
+	loop_free(w->loop);
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		snprintf(path, sizeof(path), "%s/%s", w->dir, files[i]);
+		unlink(path);
+	}
+	rmdir(w->dir);
+	free(w);
+	return 0;
+}
+
+static void answered(void *arg, int rc, const char *error)
+{
+	struct world *w = arg;
+
+	(void)error;
+	w->rc[w->answers++ % ARRAY_SIZE(w->rc)] = rc;
+	if (--w->waiting == 0)
+		loop_stop(w->loop);
+}
+
+static void submit(struct world *w, struct txn *txn)
+{
+	w->waiting++;
+	txn_submit(txn, false, answered, w);
+}
+
+static void settle(struct world *w)
+{
+	if (w->waiting)
+		assert_int_equal(loop_run(w->loop), 0);
+}
+
+static struct txn *begin_txn(struct world *w)
+{
+	struct txn *txn;
+
+	assert_int_equal(txn_new(w->state, &txn), 0);
+	return txn;
+}
+
+static struct doc *parse(const char *text)
+{
+	struct doc *doc;
+	char why[160];
+
+	assert_int_equal(doc_parse(text, strlen(text), &doc, why), 0);
+	return doc;
+}
+
+static struct object *put(struct txn *txn, enum kind_id kind, const char *text, struct object *old)
+{
+	_cleanup_(doc_freep) struct doc *doc = parse(text);
+	struct object *obj;
+
+	assert_int_equal(txn_put(txn, &kinds[kind], doc, old, &obj), 0);
+	return obj;
+}
+
+static struct object *put_pod(struct txn *txn, const char *name, const char *more,
+			      struct object *old)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), POD, name, name, more);
+	return put(txn, KIND_POD, text, old);
+}
+
+static struct object *committed(struct world *w, const char *name)
+{
+	return state_get(w->state, &kinds[KIND_POD], "default", name);
+}
+
+static struct object *accepted(struct world *w, const char *name)
+{
+	return state_accepted(w->state, &kinds[KIND_POD], "default", name);
+}
+
+static int count(void *arg, struct object *obj)
+{
+	(void)obj;
+	++*(unsigned *)arg;
+	return 0;
+}
+
+static unsigned tombstones(struct world *w)
+{
+	unsigned n = 0;
+
+	state_each_tombstone(w->state, count, &n);
+	return n;
+}
+
+static void readers_see_commits(void **state)
+{
+	struct world *w = *state;
+	struct txn *txn = begin_txn(w);
+
+	put_pod(txn, "a", "", NULL);
+	submit(w, txn);
+	assert_null(committed(w, "a"));
+	assert_non_null(accepted(w, "a"));
+	txn = begin_txn(w);
+	put_pod(txn, "a", ",\"x\":1", accepted(w, "a"));
+	put_pod(txn, "b", "", NULL);
+	submit(w, txn);
+	settle(w);
+	assert_string_equal(w->seen, "+a ~a +b ");
+	assert_ptr_equal(committed(w, "a"), accepted(w, "a"));
+	assert_ptr_equal(state_by_uid(w->state, "uid-a"), committed(w, "a"));
+	assert_int_equal(committed(w, "a")->meta->generation, 2);
+	assert_int_equal(state_revision(w->state), committed(w, "b")->rev);
+	assert_int_equal(tombstones(w), 1);     /* the first spec of a may be in the kernel */
+}
+
+static void same_again_writes_nothing(void **state)
+{
+	struct world *w = *state;
+	struct txn *txn = begin_txn(w);
+	uint64_t rev;
+
+	put_pod(txn, "a", "", NULL);
+	submit(w, txn);
+	settle(w);
+	rev = committed(w, "a")->rev;
+	txn = begin_txn(w);
+	{
+		_cleanup_(doc_freep) struct doc *doc = object_doc(committed(w, "a"));
+		struct object *obj;
+
+		doc_set_str(doc, "metadata.resourceVersion", "7");
+		assert_int_equal(txn_put(txn, &kinds[KIND_POD], doc, committed(w, "a"), &obj), 0);
+		assert_ptr_equal(obj, committed(w, "a"));
+	}
+	w->waiting++;
+	txn_submit(txn, false, answered, w);
+	assert_int_equal(w->waiting, 0);        /* answered at once */
+	assert_int_equal(committed(w, "a")->rev, rev);
+	assert_string_equal(w->seen, "+a ");
+}
+
+static void dropped_leaves_nothing(void **state)
+{
+	struct world *w = *state;
+	struct txn *txn = begin_txn(w);
+	struct podnet_prefix ip;
+	struct object *net = put(txn, KIND_NETWORK, NET, NULL);
+
+	assert_int_equal(txn_claim_ip(txn, net->network, AF_INET, NULL, "uid-a", &ip), 0);
+	put_pod(txn, "a", "", NULL);
+	assert_int_equal(ipam_used(state_ipam(w->state), "net"), 1);
+	txn_drop(txn);
+	assert_null(accepted(w, "a"));
+	assert_int_equal(ipam_used(state_ipam(w->state), "net"), 0);
+	assert_int_equal(state_count(w->state, &kinds[KIND_POD]), 0);
+}
+
+static void foreign_done(struct store_batch *batch)
+{
+	struct world *w = batch->arg;
+
+	assert_int_equal(batch->rc, 0);
+	arena_fini(&batch->arena);
+	w->waiting--;
+	loop_stop(w->loop);
+}
+
+/* A claim that the store has and ipam does not know: the transaction that wants it fails. */
+static void failure_falls_back(void **state)
+{
+	struct world *w = *state;
+	struct store_op op = { .type = STORE_CLAIM, .kind = "ip", .ns = "", .name = "net/10.9.0.9",
+			       .owner = "somebody" };
+	struct store_batch foreign = { .ops = &op, .n = 1, .done = foreign_done, .arg = w };
+	struct txn *txn = begin_txn(w);
+	struct podnet_prefix want, ip;
+	struct object *before;
+
+	put(txn, KIND_NETWORK, NET, NULL);
+	put_pod(txn, "a", "", NULL);
+	submit(w, txn);
+	settle(w);
+	w->waiting++;
+	store_submit(w->store, &foreign);
+	settle(w);
+	before = committed(w, "a");
+	w->seen[0] = '\0';
+	w->answers = 0;
+
+	podnet_prefix_parse("10.9.0.9", &want);
+	txn = begin_txn(w);
+	assert_int_equal(txn_claim_ip(txn, state_get(w->state, &kinds[KIND_NETWORK], "", "net")
+				      ->network, AF_INET, &want, "uid-b", &ip), 0);
+	put_pod(txn, "b", "", NULL);
+	submit(w, txn);
+	txn = begin_txn(w);
+	put_pod(txn, "a", ",\"x\":1", before);
+	submit(w, txn);
+	txn = begin_txn(w);
+	assert_int_equal(txn_delete(txn, accepted(w, "b"), NULL), 0);
+	submit(w, txn);
+	assert_null(accepted(w, "b"));
+	settle(w);
+
+	assert_int_equal(w->answers, 3);
+	for (unsigned i = 0; i < 3; i++)
+		assert_true(w->rc[i] < 0);
+	assert_string_equal(w->seen, "");
+	assert_ptr_equal(accepted(w, "a"), before);
+	assert_null(accepted(w, "b"));
+	assert_int_equal(ipam_used(state_ipam(w->state), "net"), 0);
+	assert_int_equal(tombstones(w), 0);
+
+	txn = begin_txn(w);             /* and it goes on */
+	put_pod(txn, "b", "", NULL);
+	submit(w, txn);
+	settle(w);
+	assert_int_equal(w->rc[3], 0);
+	assert_string_equal(w->seen, "+b ");
+}
+
+static void tombstones_until_torn_down(void **state)
+{
+	struct world *w = *state;
+	struct txn *txn = begin_txn(w);
+	uint64_t rev;
+
+	put_pod(txn, "a", "", NULL);
+	submit(w, txn);
+	settle(w);
+	txn = begin_txn(w);
+	put_pod(txn, "a", ",\"x\":1", accepted(w, "a"));
+	submit(w, txn);
+	settle(w);
+	rev = committed(w, "a")->rev;
+	txn = begin_txn(w);
+	assert_int_equal(txn_delete(txn, accepted(w, "a"), NULL), 0);
+	submit(w, txn);
+	settle(w);
+	assert_int_equal(tombstones(w), 2);
+	assert_null(committed(w, "a"));
+	close_world(w);
+	open_world(w);
+	assert_int_equal(tombstones(w), 2);     /* also after a restart */
+	txn = begin_txn(w);
+	assert_int_equal(txn_teardown_done(txn, "uid-a", rev - 1), 0);
+	assert_int_equal(txn_teardown_done(txn, "uid-other", rev), 0);
+	submit(w, txn);
+	settle(w);
+	assert_int_equal(tombstones(w), 1);
+	txn = begin_txn(w);
+	assert_int_equal(txn_teardown_done(txn, "uid-a", rev), 0);
+	submit(w, txn);
+	settle(w);
+	assert_int_equal(tombstones(w), 0);
+}
+
+static void loads_what_was_there(void **state)
+{
+	struct world *w = *state;
+	struct txn *txn = begin_txn(w);
+	struct object *net = put(txn, KIND_NETWORK, NET, NULL);
+	struct podnet_prefix ip, block, again;
+	const struct podnet_prefix *blocks;
+	_cleanup_(bytes_unrefp) struct bytes *bytes = NULL;
+	uint64_t rev;
+
+	put(txn, KIND_NODE, "{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"n\","
+	    "\"uid\":\"uid-node\"}}", NULL);
+	assert_int_equal(txn_claim_block(txn, net->network, AF_INET, &block), 0);
+	assert_int_equal(txn_claim_block(txn, net->network, AF_INET, &again), 0);
+	assert_memory_equal(&block, &again, sizeof(block));
+	assert_int_equal(txn_claim_ip(txn, net->network, AF_INET, NULL, "uid-a", &ip), 0);
+	put_pod(txn, "a", "", NULL);
+	submit(w, txn);
+	settle(w);
+	bytes = bytes_ref(committed(w, "a")->bytes);
+	rev = state_revision(w->state);
+	close_world(w);
+	open_world(w);
+	assert_string_equal(committed(w, "a")->bytes->data, bytes->data);
+	assert_true(state_revision(w->state) >= rev);
+	assert_int_equal(ipam_used(state_ipam(w->state), "net"), 1);
+	assert_int_equal(ipam_blocks(state_ipam(w->state), "net", &blocks), 1);
+	assert_memory_equal(&blocks[0], &block, sizeof(block));
+	txn = begin_txn(w);
+	net = state_accepted(w->state, &kinds[KIND_NETWORK], "", "net");
+	assert_int_equal(txn_claim_ip(txn, net->network, AF_INET, &ip, "uid-b", &again),
+			 -EADDRINUSE);
+	assert_int_equal(txn_claim_ip(txn, net->network, AF_INET, NULL, "uid-b", &again), 0);
+	assert_memory_not_equal(&ip, &again, sizeof(ip));
+	txn_drop(txn);
+}
+
+static void each_in_order(void **state)
+{
+	static const char *const names[] = { "m", "a", "z", "b" };
+	struct world *w = *state;
+	struct txn *txn = begin_txn(w);
+	unsigned n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		put_pod(txn, names[i], "", NULL);
+	submit(w, txn);
+	settle(w);
+	state_each(w->state, &kinds[KIND_POD], "default", count, &n);
+	assert_int_equal(n, 4);
+	n = 0;
+	state_each(w->state, &kinds[KIND_POD], "defaul", count, &n);
+	state_each(w->state, &kinds[KIND_POD], "default2", count, &n);
+	assert_int_equal(n, 0);
+	assert_non_null(committed(w, "z"));
+}
+
+static void closed_begins_nothing(void **state)
+{
+	struct world *w = *state;
+	struct txn *txn;
+
+	state_close(w->state);
+	assert_int_equal(txn_new(w->state, &txn), -ESHUTDOWN);
+}
+
+#define ROW(f) cmocka_unit_test_setup_teardown(f, begin, end)
+int main(void)
+{
+	const struct CMUnitTest rows[] = {
+		ROW(readers_see_commits), ROW(same_again_writes_nothing),
+		ROW(dropped_leaves_nothing), ROW(failure_falls_back),
+		ROW(tombstones_until_torn_down), ROW(loads_what_was_there), ROW(each_in_order),
+		ROW(closed_begins_nothing),
+	};
+
+	return cmocka_run_group_tests(rows, NULL, NULL);
+}
