@@ -59,7 +59,13 @@ struct podnet_rule_info {
 	bool        ours;
 };
 
-/** A permanent neighbour entry.  Key: namespace, link, address. */
+/**
+ * A permanent neighbour entry.  Key: namespace, link, address.
+ *
+ * An all-zero @mac means that of the link's veth peer, when the pair is declared in the same set:
+ * so a routed pod and its node know each other, also when the pair comes from a pool.  Anywhere
+ * else it is -EINVAL, with @err->field "mac", at the commit.
+ */
 struct podnet_neigh {
 	const char *netns;
 	const char *link;

@@ -370,6 +370,20 @@ static int add_netns(struct run *run, const struct pn_op *op)
 	return 0;
 }
 
+/* our own hold on it must go as well, or the kernel would wait for the plan to be freed */
+static int drop_netns(struct run *run, const struct pn_op *op)
+{
+	struct pn_space *space = &run->plan->spaces[op->obj.ns];
+	int r = pn_netns_unpin(run->ctx, run->plan->set->refs.v[op->obj.ns].name, run->err);
+
+	nl_close(&space->nl);
+	if (space->fd >= 0)
+		close(space->fd);
+	space->fd = -1;
+	space->there = space->ours = false;
+	return r;
+}
+
 /* not by netlink, so at once */
 static int step_aside(struct run *run, const struct pn_op *op)
 {
@@ -382,7 +396,7 @@ static int step_aside(struct run *run, const struct pn_op *op)
 	else if (op->verb == PN_ADD)
 		r = add_netns(run, op);
 	else
-		r = pn_netns_unpin(run->ctx, run->plan->set->refs.v[op->obj.ns].name, run->err);
+		r = drop_netns(run, op);
 	if (r < 0) {
 		char line[PN_LINE_SIZE];
 

@@ -142,10 +142,15 @@ static int look_through(struct podnet *ctx, struct podnet_plan *plan, const stru
 {
 	struct pn_space *there = &plan->spaces[want->u.dev.peer_ns];
 	struct pn_link_seen in, out;
-	int r;
+	int r = 0;
 
 	if (!there->there || pn_objs_link(&plan->have, want->ns, want->link))
 		return 0;
+	if (there->fd < 0 && !there->own)
+		r = pn_netns_resolve(ctx, plan->set->refs.v[want->u.dev.peer_ns].name, &there->fd,
+				     NULL);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
 	r = ask_link(ctx, plan, want->u.dev.peer_ns, 0, want->u.dev.peer, &in);
 	if (r <= 0 || in.obj.u.dev.type != PN_VETH || !in.peer)
 		return r;
@@ -286,6 +291,11 @@ static int observe_space(struct podnet *ctx, struct podnet_plan *plan, uint16_t 
 		r = pn_objs_insert(&plan->have, &obj);
 		if (r < 0)
 			return pn_err(err, r, "observe_netns", NULL, NULL);
+	}
+	/* one that goes is not looked into, and must not be held */
+	if ((plan->mode & PN_DIFF_ABSENT) && space->ours) {
+		space->there = true;
+		return 0;
 	}
 	if (space->fd < 0) {
 		r = pn_netns_resolve(ctx, ref->name, &space->fd, err);

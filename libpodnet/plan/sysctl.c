@@ -124,6 +124,8 @@ int pn_observe_sysctls(struct podnet *ctx, struct podnet_plan *plan, struct podn
 	for (size_t i = 0; i < plan->nspaces && r == 0; i++) {
 		struct job j = { .ctx = ctx, .plan = plan, .ns = (uint16_t)i };
 
+		if ((plan->mode & PN_DIFF_ABSENT) && plan->spaces[i].ours)
+			continue;
 		if (plan->spaces[i].there && any_sysctl(plan, j.ns))
 			r = pn_in_netns(fd_of(ctx, &plan->spaces[i]), read_all, &j);
 	}
@@ -165,8 +167,8 @@ int pn_sysctl_apply(struct podnet *ctx, struct podnet_plan *plan, const struct p
 		if (r < 0)
 			return pn_err(err, r, "sysctl_record", NULL, NULL);
 		j.value = text;
-	} else if (access(path, F_OK) < 0 || space->next_index) {
-		/* first the record, then the change; of a namespace just made an old one is stale */
+	} else if (!space->ours && access(path, F_OK) < 0) {
+		/* first the record, then the change; a namespace of this scope goes as a whole */
 		j.old = text;
 		j.size = sizeof(text);
 		r = pn_in_netns(fd_of(ctx, space), change, &j);

@@ -16,7 +16,8 @@
 #include <tests/lib/testlib.h>
 
 #define ENDS (PODNET_LINK_UP | PODNET_LINK_NO_ADDRGEN)
-#define NODE_UP "ip link set lo up; ip addr add 10.255.0.1/32 dev lo; ip addr add fdff::1/128 dev lo"
+#define NODE_UP "ip link set lo up; ip addr add 10.255.0.1/32 dev lo;" \
+	"ip addr add fdff::1/128 dev lo"
 
 static struct podnet_prefix prefix(const char *text)
 {
