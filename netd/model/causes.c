@@ -20,6 +20,8 @@ static const struct {
 	[CAUSE_TOO_MANY] = { "FieldValueTooMany", "Too many" },
 	[CAUSE_TYPE] = { "FieldValueTypeInvalid", "Invalid value" },
 	[CAUSE_UNKNOWN] = { "FieldValueUnknown", "unknown field" },
+	[CAUSE_NAMESPACE_TERMINATING] = { "NamespaceTerminating", NULL },
+	[CAUSE_REVISION_TOO_LARGE] = { "ResourceVersionTooLarge", NULL },
 };
 
 const char *cause_reason_name(enum cause_reason reason)
@@ -61,6 +63,8 @@ static char *compose(struct causes *c, enum cause_reason reason, const char *fie
 	const char *start = reasons[reason].start, *colon = why[0] ? ": " : "";
 	char quoted[VALUE_MAX + 16] = "";
 
+	if (!start)
+		return arena_strdup(&c->arena, why);
 	if (reason == CAUSE_UNKNOWN)
 		return arena_printf(&c->arena, "%s \"%s\"", start, field);
 	if (reason == CAUSE_TOO_MANY && value)

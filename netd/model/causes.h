@@ -16,6 +16,9 @@ enum cause_reason {
 	CAUSE_TOO_MANY,             /* FieldValueTooMany */
 	CAUSE_TYPE,                 /* wrong JSON type: 400 on POST and PUT, 422 on PATCH */
 	CAUSE_UNKNOWN,              /* unknown field of one of our kinds: 400 */
+	/* these two are of no field; their message is what @fmt says */
+	CAUSE_NAMESPACE_TERMINATING,
+	CAUSE_REVISION_TOO_LARGE,   /* ResourceVersionTooLarge */
 };
 
 struct cause {

@@ -51,6 +51,8 @@ static int check_revision(struct call *c)
 			      "resourceVersionMatch: Forbidden: needs resourceVersion");
 	if (asked > now) {
 		c->refusal.retry_after_s = 1;
+		causes_add(&c->refusal.causes, CAUSE_REVISION_TOO_LARGE, "", NULL,
+			   "Too large resource version");
 		return refuse(c, 504, "Timeout", "Too large resource version: %" PRIu64
 			      ", current: %" PRIu64, asked, now);
 	}

@@ -72,6 +72,9 @@ static int check_namespace(struct call *c)
 		return refuse_other(c, 404, "NotFound", kind, c->ns);
 	if (!ns->namespace->terminating)
 		return 0;
+	causes_add(&c->refusal.causes, CAUSE_NAMESPACE_TERMINATING, "metadata.namespace", NULL,
+		   "namespace %s is being terminated", c->ns);
+	c->refusal.kind = c->kind;
 	return refuse(c, 403, "Forbidden", "%s is forbidden: unable to create new content in "
 		      "namespace %s because it is being terminated", c->kind->store_name, c->ns);
 }

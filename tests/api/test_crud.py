@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""test_crud.py - create, get, list, replace, delete over every kind, and what survives a restart
+
+Room: HTTP only; the kernel is looked at by tests/e2e.
+"""
+from node import PODS, V1, Client, Node, Refused, main, pod
+
+node = Node().start()
+c = node.client
+
+SAMPLES = {
+    "/api/v1/namespaces": {"metadata": {"name": "crud"}},
+    "/api/v1/namespaces/default/pods": pod("crud"),
+    "/api/v1/namespaces/default/events": {
+        "metadata": {"name": "crud"}, "reason": "Tried", "message": "by a test", "type": "Normal",
+        "involvedObject": {"kind": "Pod", "namespace": "default", "name": "crud"}},
+    V1 + "/networks": {"metadata": {"name": "crud"}, "spec": {"cidrs": ["10.77.0.0/16"]}},
+    V1 + "/networknamespaces": {"metadata": {"name": "crud"}, "spec": {}},
+    V1 + "/veths": {"metadata": {"name": "crud"},
+                    "spec": {"ends": [{"name": "crud0"}, {"name": "crud1"}]}},
+    V1 + "/bridges": {"metadata": {"name": "crudbr"}, "spec": {}},
+    V1 + "/routes": {"metadata": {"name": "crud"},
+                     "spec": {"destination": "10.78.0.0/24", "type": "blackhole"}},
+}
+
+
+def refused(code, reason, function, *args):
+    try:
+        answer = function(*args)
+    except Refused as r:
+        assert (r.code, r.status["reason"]) == (code, reason), r
+        assert r.status["kind"] == "Status" and r.status["code"] == code, r
+        return r.status
+    raise AssertionError("not refused: %s" % answer)
+
+
+def every_kind():
+    for url, body in SAMPLES.items():
+        item = url + "/" + body["metadata"]["name"]
+        made = c.post(url, body)
+        assert made["metadata"]["uid"] and made["metadata"]["resourceVersion"], made
+        assert made["kind"] and made["apiVersion"], made
+        refused(409, "AlreadyExists", c.post, url, body)
+        got = c.get(item)
+        assert got["metadata"]["uid"] == made["metadata"]["uid"], (url, got)
+        listed = c.get(url)
+        assert listed["kind"] == made["kind"] + "List", listed
+        assert any(i["metadata"]["name"] == body["metadata"]["name"] for i in listed["items"]), url
+        assert all(int(i["metadata"]["resourceVersion"]) <=
+                   int(listed["metadata"]["resourceVersion"]) for i in listed["items"]), listed
+        got = c.get(item)
+        got["metadata"].setdefault("labels", {})["tried"] = "yes"
+        got["metadata"].pop("resourceVersion")
+        put = c.put(item, got)
+        assert put["metadata"]["labels"]["tried"] == "yes", put
+        assert put["metadata"]["generation" if "generation" in put["metadata"] else "uid"] == \
+            made["metadata"]["generation" if "generation" in made["metadata"] else "uid"], put
+        assert put["metadata"]["creationTimestamp"] == made["metadata"]["creationTimestamp"]
+        gone = c.delete(item)
+        assert gone["kind"] in ("Status", "Pod", "Namespace"), gone
+        if gone["kind"] == "Status":
+            assert gone["status"] == "Success" and gone["details"]["uid"] == made["metadata"]["uid"]
+        if gone["kind"] != "Namespace":
+            refused(404, "NotFound", c.get, item)
+            refused(404, "NotFound", c.delete, item)
+
+
+def server_members():
+    made = c.post(PODS, {"metadata": {
+        "name": "server", "uid": "mine", "creationTimestamp": "2001-01-01T00:00:00Z",
+        "deletionTimestamp": "2001-01-01T00:00:00Z", "selfLink": "/x",
+        "managedFields": [{"manager": "x"}]},
+        "spec": {"containers": [], "unknown": {"kept": [1, 2]}},
+        "status": {"phase": "Failed", "podIP": "1.2.3.4"}})
+    meta = made["metadata"]
+    assert meta["uid"] != "mine" and not meta["creationTimestamp"].startswith("2001"), meta
+    assert not {"deletionTimestamp", "selfLink", "managedFields"} & set(meta), meta
+    assert meta["generation"] == 1, meta
+    assert made["spec"]["unknown"] == {"kept": [1, 2]}, made
+    assert made["status"]["phase"] == "Pending" and made["status"]["podIP"] != "1.2.3.4", made
+    node.await_running("server")
+    old = c.get(PODS + "/server")
+    new = dict(old, status={"phase": "Failed"})
+    answer = c.put(PODS + "/server", new)
+    assert answer["status"] == old["status"], "PUT must not change status"
+    assert answer["metadata"]["resourceVersion"] == old["metadata"]["resourceVersion"], \
+        "nothing changed, so the version stays"
+    c.delete(PODS + "/server")
+
+
+def generate_name():
+    names = {c.post(PODS, {"metadata": {"generateName": "gen-"}, "spec": {}})["metadata"]["name"]
+             for _ in range(5)}
+    assert len(names) == 5 and all(len(n) == 9 and n.startswith("gen-") for n in names), names
+    for name in names:
+        c.delete(PODS + "/" + name)
+
+
+def locking():
+    made = c.post(PODS, pod("lock"))
+    node.await_running("lock")
+    stale = dict(made, metadata=dict(made["metadata"], labels={"a": "b"}))
+    refused(409, "Conflict", c.put, PODS + "/lock", stale)
+    refused(409, "Conflict", c.patch, PODS + "/lock",
+            {"metadata": {"resourceVersion": made["metadata"]["resourceVersion"],
+                          "labels": {"a": "b"}}})
+    other = dict(made, metadata={"name": "lock", "uid": "another"})
+    refused(409, "Conflict", c.put, PODS + "/lock", other)
+    for conditions in ({"uid": "another"}, {"resourceVersion": "1"}):
+        refused(409, "Conflict", c.delete, PODS + "/lock", {"preconditions": conditions})
+    now = c.get(PODS + "/lock")["metadata"]
+    c.delete(PODS + "/lock", {"preconditions": {"uid": now["uid"],
+                                                "resourceVersion": now["resourceVersion"]}})
+
+
+def finalizers():
+    c.post(PODS, {"metadata": {"name": "fin", "finalizers": ["a.b/c"]}, "spec": {}})
+    gone = c.delete(PODS + "/fin")
+    assert gone["metadata"]["deletionTimestamp"], gone
+    assert c.get(PODS + "/fin")["metadata"]["deletionGracePeriodSeconds"] == 0
+    c.delete(PODS + "/fin")
+    watch = node.watch(PODS + "?fieldSelector=metadata.name=fin")
+    c.patch(PODS + "/fin", {"metadata": {"finalizers": None}})
+    watch.until(lambda e: e["type"] == "DELETED")
+    watch.close()
+    refused(404, "NotFound", c.get, PODS + "/fin")
+
+
+def grace():
+    c.post(PODS, pod("grace", terminationGracePeriodSeconds=1))
+    watch = node.watch(PODS + "?fieldSelector=metadata.name=grace")
+    answer = c.delete(PODS + "/grace")
+    assert answer["metadata"]["deletionGracePeriodSeconds"] == 1, answer
+    watch.until(lambda e: e["type"] == "DELETED")
+    c.post(PODS, pod("grace", terminationGracePeriodSeconds=600))
+    c.delete(PODS + "/grace")
+    assert c.get(PODS + "/grace")["metadata"]["deletionTimestamp"]
+    c.delete(PODS + "/grace?gracePeriodSeconds=0")
+    refused(404, "NotFound", c.get, PODS + "/grace")
+    watch.close()
+
+
+def dry_run():
+    before = c.get(PODS)["metadata"]["resourceVersion"]
+    made = c.post(PODS + "?dryRun=All", pod("dry"))
+    assert made["metadata"]["uid"] and "resourceVersion" not in made["metadata"], made
+    refused(404, "NotFound", c.get, PODS + "/dry")
+    assert c.get(PODS)["metadata"]["resourceVersion"] == before
+    real = c.post(PODS, pod("dry"))
+    c.call("PATCH", PODS + "/dry?dryRun=All", {"metadata": {"labels": {"a": "b"}}},
+           {"Content-Type": "application/merge-patch+json"})
+    c.delete(PODS + "/dry", {"dryRun": ["All"]})
+    assert "labels" not in c.get(PODS + "/dry")["metadata"]
+    assert c.get(PODS + "/dry")["metadata"]["uid"] == real["metadata"]["uid"]
+    refused(422, "Invalid", c.post, PODS + "?dryRun=Some", pod("dry2"))
+    c.delete(PODS + "/dry")
+
+
+def addresses():
+    net = V1 + "/networks"
+    c.post(net, {"metadata": {"name": "addr"}, "spec": {"cidrs": ["10.99.0.0/24"],
+                                                        "blockSizes": [24]}})
+    refused(422, "Invalid", c.post, net, {"metadata": {"name": "over"},
+                                          "spec": {"cidrs": ["10.99.0.128/25"]}})
+    ask = {"podnet.dev/networks": "default,addr", "podnet.dev/ips": "addr=10.99.0.77"}
+    made = c.post(PODS, pod("addr", ask))
+    assert made["status"]["networks"][1]["ips"] == ["10.99.0.77"], made
+    assert made["status"]["podIP"] == made["status"]["networks"][0]["ips"][0], made
+    refused(422, "Invalid", c.post, PODS, pod("addr2", ask))
+    why = refused(403, "Forbidden", c.delete, net + "/addr")
+    assert "default/addr" in why["message"], why
+    refused(422, "Invalid", c.post, PODS, pod("addr3", {"podnet.dev/networks": "nowhere"}))
+    refused(422, "Invalid", c.post, PODS, pod("addr3", {"podnet.dev/ips": "1.2.3.4"}))
+    c.delete(PODS + "/addr")
+    again = refused(422, "Invalid", c.post, PODS, pod("addr4", ask))
+    assert "podnet.dev/ips" in again["details"]["causes"][0]["field"], again
+    c.delete(net + "/addr")
+    refused(403, "Forbidden", c.delete, net + "/default")
+
+
+def restart():
+    made = [c.post(PODS, pod("stay%d" % i)) for i in range(3)]
+    for pod_ in made:
+        node.await_running(pod_["metadata"]["name"])
+    before = {i["metadata"]["name"]: i for i in c.get(PODS)["items"]}
+    version = c.get(PODS)["metadata"]["resourceVersion"]
+    uid = c.get("/api/v1/nodes/node1")["metadata"]["uid"]
+    node.stop()
+    node.start()
+    fresh = Client(node.socket)
+    after = {i["metadata"]["name"]: i for i in fresh.get(PODS)["items"]}
+    assert after == before, "objects must be as they were"
+    assert int(fresh.get(PODS)["metadata"]["resourceVersion"]) >= int(version)
+    assert fresh.get("/api/v1/nodes/node1")["metadata"]["uid"] == uid
+    for name in before:
+        fresh.delete(PODS + "/" + name)
+    fresh.close()
+
+
+main([every_kind, server_members, generate_name, locking, finalizers, grace, dry_run, addresses,
+      restart])

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * test_conf.c - flags and file by rows: what is read, and the words when it cannot be
+ */
+#include "lib/testlib.h"
+
+#include <netd/conf.c>
+#include <stdio.h>
+#include <unistd.h>
+
+#define MAX_ARGS 6
+
+static const struct conf_case {
+	const char *says, *file, *args[MAX_ARGS], *error;      /* error: a piece of it, or NULL */
+	uint32_t pool, mtu;
+} cases[] = {
+	{ "defaults", "", { NULL }, NULL, 16, 0 },
+	{ "a flag", "", { "--pool", "3" }, NULL, 3, 0 },
+	{ "a flag with =", "", { "--pool=3" }, NULL, 3, 0 },
+	{ "the file", "# hello\n\npool = 5\nmtu=1400 \n", { NULL }, NULL, 5, 1400 },
+	{ "flags win", "pool = 5\nmtu = 1400\n", { "--pool=7" }, NULL, 7, 1400 },
+	{ "unknown flag", "", { "--pol=3" }, "--pol", 0, 0 },
+	{ "with a suggestion", "", { "--pol=3" }, "pool", 0, 0 },
+	{ "unknown in the file", "mtu = 1400\nstate-dri = /x\n", { NULL }, "state-dir", 0, 0 },
+	{ "where in the file", "mtu = 1400\nstate-dri = /x\n", { NULL }, ":2", 0, 0 },
+	{ "no value", "", { "--pool" }, "--pool", 0, 0 },
+	{ "not a number", "", { "--pool=many" }, "command line: pool:", 0, 0 },
+	{ "too large", "", { "--pool=100000" }, "command line: pool:", 0, 0 },
+	{ "not a path", "", { "--state-dir=here" }, "command line: state-dir:", 0, 0 },
+	{ "host bits", "", { "--cluster-cidr=10.1.2.3/8" }, "command line: cluster-cidr:", 0, 0 },
+	{ "two of a family", "", { "--cluster-cidr=10.0.0.0/8,11.0.0.0/8" }, "command line: cluster-cidr:", 0, 0 },
+	{ "no CIDR", "", { "--cluster-cidr=10.0.0.0" }, "command line: cluster-cidr:", 0, 0 },
+	{ "not an address", "", { "--node-ip=10.0.0.0/8" }, "command line: node-ip:", 0, 0 },
+	{ "no such level", "", { "--log-level=loud" }, "command line: log-level:", 0, 0 },
+	{ "no flag at all", "", { "pool" }, "pool", 0, 0 },
+};
+
+static void read_one(void **state)
+{
+	const struct conf_case *c = *state;
+	char path[] = "/tmp/podnet-conf-XXXXXX", why[256] = "";
+	char *argv[MAX_ARGS + 4] = { (char *)"netd", (char *)"--config", path };
+	struct conf conf = { 0 };
+	int argc = 3, fd = mkstemp(path), r;
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, c->file, strlen(c->file)), (ssize_t)strlen(c->file));
+	close(fd);
+	for (const char *const *arg = c->args; *arg; arg++)
+		argv[argc++] = (char *)(uintptr_t)*arg;
+	r = conf_read(&conf, argc, argv, why);
+	unlink(path);
+	if (c->error) {
+		assert_int_equal(r, -EINVAL);
+		if (!strstr(why, c->error))
+			fail_msg("\"%s\" is not in: %s", c->error, why);
+		assert_null(strchr(why, '\n'));
+	} else {
+		if (r < 0)
+			fail_msg("%s", why);
+		assert_int_equal(conf.pool, c->pool);
+		assert_int_equal(conf.mtu, c->mtu);
+	}
+	conf_fini(&conf);
+}
+
+static void families(void **state)
+{
+	char *argv[] = { (char *)"netd", (char *)"--config=/dev/null",
+			 (char *)"--cluster-cidr=fd00::/48,10.1.0.0/16", (char *)"--node-ip=10.0.0.1",
+			 (char *)"--block-size=24,72", (char *)"--run-dir=/tmp/x", NULL };
+	struct conf conf = { 0 };
+	char why[256] = "";
+
+	(void)state;
+	if (conf_read(&conf, 6, argv, why) < 0)
+		fail_msg("%s", why);
+	assert_int_equal(conf.cluster_cidrs[0].family, AF_INET);
+	assert_int_equal(conf.cluster_cidrs[1].family, AF_INET6);
+	assert_int_equal(conf.nnode_ips, 1);
+	assert_int_equal(conf.block_len[0], 24);
+	assert_int_equal(conf.block_len[1], 72);
+	assert_string_equal(conf.socket, "/tmp/x/netd.sock");
+	conf_fini(&conf);
+}
+
+int main(void)
+{
+	struct CMUnitTest tests[ARRAY_SIZE(cases) + 1];
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		tests[i] = (struct CMUnitTest){ cases[i].says, read_one, NULL, NULL,
+						(void *)(uintptr_t)&cases[i] };
+	tests[ARRAY_SIZE(cases)] = (struct CMUnitTest)cmocka_unit_test(families);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
