@@ -90,7 +90,8 @@ static bool is_zero(const uint8_t mac[6])
 void pn_put_link_common(const struct pn_put *p, const struct pn_obj *obj)
 {
 	nl_put_str(p->b, IFLA_IFNAME, obj->link, "name");
-	if (obj->u.dev.mtu)
+	/* a bridge follows its ports' MTU unless it was told its own after it was made */
+	if (obj->u.dev.mtu && obj->u.dev.type != PN_BRIDGE)
 		nl_put_u32(p->b, IFLA_MTU, obj->u.dev.mtu, "mtu");
 	if (!is_zero(obj->u.dev.mac))
 		nl_put(p->b, IFLA_ADDRESS, obj->u.dev.mac, 6, "mac");
@@ -220,6 +221,8 @@ static void link_put(const struct pn_put *p, enum pn_verb verb, const struct pn_
 	case PN_ADD:
 		put_creation(p, obj);
 		only.changed = 1u << A_FLAGS;
+		if (obj->u.dev.type == PN_BRIDGE)
+			only.changed |= 1u << A_MTU;
 		put_values(&only, obj);
 		put_flags(&only, obj);
 		return;

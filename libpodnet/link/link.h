@@ -31,6 +31,13 @@ int pn_link_parse(const struct nlmsghdr *nlh, struct pn_link_seen *ret);
 /** pn_link_request() - RTM_GETLINK by @index, or by @name where @index is 0 */
 struct nlmsghdr *pn_link_request(void *buf, uint32_t index, const char *name);
 
+/** pn_nsid_request() - RTM_GETNSID: the id that the namespace of @fd has as seen from here */
+struct nlmsghdr *pn_nsid_request(void *buf, int fd);
+/** pn_nsid_parse() - the id, or -1 when it has none */
+int32_t pn_nsid_parse(const struct nlmsghdr *nlh);
+/** pn_link_request_in() - RTM_GETLINK by @name in the namespace of that id, asked from here */
+struct nlmsghdr *pn_link_request_in(void *buf, int32_t nsid, const char *name);
+
 /** pn_put_link_mark() - only alias and group of a link that exists; NULL and 0 leave it */
 void pn_put_link_mark(const struct pn_put *p, const char *alias, uint32_t group);
 /** pn_put_link_settle() - have the kernel notice the carrier: it does so before it answers */

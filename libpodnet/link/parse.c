@@ -10,6 +10,7 @@
 #include <linux/if.h>
 #include <linux/if_link.h>
 #include <linux/ip.h>
+#include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -26,6 +27,37 @@ struct nlmsghdr *pn_link_request(void *buf, uint32_t index, const char *name)
 		mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
 	mnl_attr_put_u32(nlh, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 	return nlh;
+}
+
+struct nlmsghdr *pn_link_request_in(void *buf, int32_t nsid, const char *name)
+{
+	struct nlmsghdr *nlh = pn_link_request(buf, 0, name);
+
+	mnl_attr_put_u32(nlh, IFLA_TARGET_NETNSID, (uint32_t)nsid);
+	return nlh;
+}
+
+struct nlmsghdr *pn_nsid_request(void *buf, int fd)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+
+	nlh->nlmsg_type = RTM_GETNSID;
+	mnl_nlmsg_put_extra_header(nlh, sizeof(struct rtgenmsg));
+	mnl_attr_put_u32(nlh, NETNSA_FD, (uint32_t)fd);
+	return nlh;
+}
+
+int32_t pn_nsid_parse(const struct nlmsghdr *nlh)
+{
+	const struct nlattr *attr;
+
+	if (nlh->nlmsg_type != RTM_NEWNSID)
+		return NETNSA_NSID_NOT_ASSIGNED;
+	mnl_attr_for_each(attr, nlh, sizeof(struct rtgenmsg)) {
+		if (mnl_attr_get_type(attr) == NETNSA_NSID && mnl_attr_get_payload_len(attr) >= 4)
+			return (int32_t)mnl_attr_get_u32(attr);
+	}
+	return NETNSA_NSID_NOT_ASSIGNED;
 }
 
 static void copy_text(char *to, size_t size, const struct nlattr *attr)

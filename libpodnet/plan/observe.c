@@ -137,27 +137,59 @@ static int look_name(struct podnet *ctx, struct podnet_plan *plan, uint16_t ns, 
 	return r;
 }
 
+static int keep_nsid(const struct nlmsghdr *nlh, void *arg)
+{
+	*(int32_t *)arg = pn_nsid_parse(nlh);
+	return 0;
+}
+
+/*
+ * The end inside of a pair, by its name, without a socket in its namespace: a veth pair across
+ * namespaces has given each an id in the other.  1: there, 0: not.
+ */
+static int ask_inside(struct podnet *ctx, struct podnet_plan *plan, uint16_t ns, const char *name,
+		      struct pn_link_seen *seen)
+{
+	uint8_t buf[256] __attribute__((aligned(8)));
+	struct pn_space *space = &plan->spaces[ns];
+	int32_t nsid = -1;
+	int r = 0;
+
+	if (space->fd < 0 && !space->own)
+		r = pn_netns_resolve(ctx, plan->set->refs.v[ns].name, &space->fd, NULL);
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0 && space->nl.fd < 0 && space->fd >= 0)
+		nl_get(&ctx->rt, pn_nsid_request(buf, space->fd), keep_nsid, &nsid, NULL);
+	if (r < 0 || nsid < 0)
+		return r < 0 ? r : ask_link(ctx, plan, ns, 0, name, seen);
+	r = nl_get(&ctx->rt, pn_link_request_in(buf, nsid, name), keep_seen, seen, NULL);
+	return r == -ENODEV || r == -ENOENT ? 0 : r < 0 ? r : 1;
+}
+
 /* a host end from a pool: the one that the end inside points to, if it carries our mark */
 static int look_through(struct podnet *ctx, struct podnet_plan *plan, const struct pn_obj *want)
 {
-	struct pn_space *there = &plan->spaces[want->u.dev.peer_ns];
+	uint16_t there = want->u.dev.peer_ns;
+	const struct pn_dev *known = pn_dev_find(plan, there, want->u.dev.peer);
 	struct pn_link_seen in, out;
-	int r = 0;
+	int r;
 
-	if (!there->there || pn_objs_link(&plan->have, want->ns, want->link))
+	if (!plan->spaces[there].there || pn_objs_link(&plan->have, want->ns, want->link))
 		return 0;
-	if (there->fd < 0 && !there->own)
-		r = pn_netns_resolve(ctx, plan->set->refs.v[want->u.dev.peer_ns].name, &there->fd,
-				     NULL);
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	r = ask_link(ctx, plan, want->u.dev.peer_ns, 0, want->u.dev.peer, &in);
+	memset(&in, 0, sizeof(in));
+	if (known) {
+		in.obj.index = known->index;
+		in.obj.u.dev.type = known->type;
+		in.peer = known->peer;
+	}
+	r = known ? 1 : ask_inside(ctx, plan, there, want->u.dev.peer, &in);
 	if (r <= 0 || in.obj.u.dev.type != PN_VETH || !in.peer)
-		return r;
+		return r < 0 ? r : 0;
 	r = ask_link(ctx, plan, want->ns, in.peer, NULL, &out);
 	if (r <= 0 || out.obj.u.dev.type != PN_VETH || out.peer != in.obj.index ||
 	    !is_marked(plan, &out))
-		return r;
+		return r < 0 ? r : 0;
 	return note_link(plan, want->ns, want->link, &out);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * test_pool.c - namespaces made ahead: filled, handed out by name and by a plan, gone with their owner
+ * test_pool.c - namespaces made ahead: filled, handed out by name and by a plan, gone with their
+ * owner
  *
  * Room: the public headers, as an embedder; ip(8) is the second opinion.
  */
@@ -14,8 +15,8 @@
 #include <unistd.h>
 
 #define ENDS (PODNET_LINK_UP | PODNET_LINK_NO_ADDRGEN)
-#define LINKS_GO(n) "for i in $(seq 80); do test $(ip link show type veth | grep -c 'pn[a-z2-7]\\{13\\}@')" \
-	" = " n " && exit 0; sleep 0.05; done; exit 1"
+#define LINKS_GO(n) "for i in $(seq 80); do test $(ip link show type veth |" \
+	"grep -c 'pn[a-z2-7]\\{13\\}@') = " n " && exit 0; sleep 0.05; done; exit 1"
 
 static int sh(const char *command)
 {

@@ -120,7 +120,8 @@ static int carry_rest(struct podnet *ctx, const struct row *row, bool ensure,
 	return ensure ? podnet_limit_ensure(ctx, &limit, err) : podnet_limit_absent(ctx, &limit, err);
 }
 
-static int carry_ip(struct podnet *ctx, const struct row *row, bool ensure, struct podnet_error *err)
+static int carry_ip(struct podnet *ctx, const struct row *row, bool ensure,
+		    struct podnet_error *err)
 {
 	struct podnet_prefix p = prefix(row->kind == RULE ? row->a : row->b);
 	const struct podnet_addr addr = { .netns = row->netns, .link = row->a, .prefix = p };
