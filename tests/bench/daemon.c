@@ -104,6 +104,23 @@ static void await_ready(const struct daemon *d, const char *log)
 	}
 }
 
+const char *daemon_alone(const struct bench *b, char *buf, size_t size)
+{
+	static const char script[] =
+		"mkdir -p \"$2\" && cp \"$1\" \"$2/netd\" && ldd \"$1\" | awk '$3 ~ /^\\// {print $3}' |"
+		" grep -Ev '/(libc|libm)\\.so' | xargs -r cp -Lt \"$2\"";
+	char dir[560];
+	const char *argv[] = { "sh", "-c", script, "alone", b->netd, dir, NULL };
+	struct command cmd = { .argv = argv, .netns = -1 };
+
+	snprintf(dir, sizeof(dir), "%s/alone", b->dir);
+	if (command_run(&cmd) != 0)
+		die("copying netd and its libraries failed");
+	setenv("LD_LIBRARY_PATH", dir, 1);
+	snprintf(buf, size, "%s/netd", dir);
+	return buf;
+}
+
 void daemon_start(const struct bench *b, const char *name, const char *netns_dir,
 		  const char *const *flags, struct daemon *ret)
 {

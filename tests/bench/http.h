@@ -79,6 +79,14 @@ struct daemon {
 	char socket[108], netns_dir[128], db[600];
 };
 /**
+ * daemon_alone() - a copy of netd and of its libraries, for measuring memory
+ *
+ * A page of a file is private only while nobody else maps it, so another netd on the machine, and
+ * this benchmark's own SQLite, would make netd look smaller.  The C library, which every process
+ * maps, stays shared.  From now on LD_LIBRARY_PATH names the copies.  Return: the path of netd's.
+ */
+const char *daemon_alone(const struct bench *b, char *buf, size_t size);
+/**
  * daemon_start() - spawn and wait until it is ready
  * @name: of its directories; @netns_dir: NULL: one of its own under /run
  * @flags: further ones, NULL-terminated; may be NULL

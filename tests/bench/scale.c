@@ -261,15 +261,18 @@ static int run(const struct bench *b)
 	struct run r = { .b = b, .n = b->smoke ? 20 : COUNT };
 	struct load l = { .nclients = CLIENTS, .n = r.n, .make = make_pod, .arg = &r,
 			  .method = "POST", .watch = &r.watch, .line = hear };
+	struct bench alone = *b;
 	struct probe_count before;
 	struct probe *p;
+	char path[600];
 
 	r.is_running = calloc(r.n, sizeof(*r.is_running));
 	r.is_deleted = calloc(r.n, sizeof(*r.is_deleted));
 	r.address = calloc(r.n, sizeof(*r.address));
 	if (!r.is_running || !r.is_deleted || !r.address)
 		die("out of memory");
-	daemon_start(b, "scale", NULL, NULL, &r.d);
+	alone.netd = daemon_alone(b, path, sizeof(path));
+	daemon_start(&alone, "scale", NULL, NULL, &r.d);
 	nap_ms(b->smoke ? 50 : 1000);
 	p = probe_open(NULL, r.d.netns);
 	if (!p)
