@@ -44,6 +44,9 @@ int compile_node(const struct compile_input *in, const struct network *const *ne
 		 size_t nnetworks, struct podnet_set **ret, struct podnet_nat *nat,
 		 struct podnet_error *err);
 
+/* metric of the node's unreachable routes: behind the kernel's own prefix routes (0; IPv6: 256) */
+#define COMPILE_NODE_METRIC 8192
+
 /** compile_link_name() - name of the host's end: "pn" and 13 base32 letters of a hash */
 const char *compile_link_name(const char *uid, const char *network, char buf[16]);
 /** compile_bridge_name() - name of a bridge network's bridge on this node */

@@ -6,7 +6,8 @@
  * needs no claim: two of 3,000 pods meet with a chance of 1 in 10^12, and then the second one is
  * told of the conflict.  May include: compile.h, libc.
  */
-#include <netd/compile/compile.h>
+#include "room.h"
+
 #include <stdio.h>
 
 #define NAMED_BYTES 12          /* of a bridge behind "br-": IFNAMSIZ less prefix and NUL */
@@ -49,6 +50,16 @@ const char *compile_link_name(const char *uid, const char *network, char buf[16]
 	buf[1] = 'n';
 	put_base32(hash_two(uid, network), buf + 2, 13);
 	return buf;
+}
+
+void compile_mac(const char *uid, const char *network, uint8_t ret[6])
+{
+	uint64_t h = hash_two(network, uid);
+	unsigned i;
+
+	for (i = 0; i < 6; i++)
+		ret[i] = (uint8_t)(h >> (8 * i));
+	ret[0] = (uint8_t)((ret[0] & 0xfc) | 0x02);     /* local, of one station */
 }
 
 const char *compile_bridge_name(const struct network *net, char buf[16])

@@ -19,8 +19,6 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
-#define UNREACHABLE_METRIC 8192 /* behind the kernel's own prefix routes: 0, and 256 for IPv6 */
-
 static void put_sysctl(struct building *b, const char *key, const char *value)
 {
 	struct podnet_sysctl sysctl = { .key = key, .value = value };
@@ -50,10 +48,13 @@ static void put_bridge(struct building *b, const struct compile_input *in,
 
 		compile_note(b, podnet_set_addr(b->set, &addr, b->err));
 	}
-	if (net->isolation) {
-		snprintf(key, sizeof(key), "ipv4/conf/%s/send_redirects", name);
-		put_sysctl(b, key, "0");
-	}
+	if (!net->isolation)
+		return;
+	snprintf(key, sizeof(key), "ipv4/conf/%s/send_redirects", name);
+	put_sysctl(b, key, "0");
+	/* the answer for another port waits up to 0.8 s by default (arp(7), proxy_delay) */
+	snprintf(key, sizeof(key), "ipv4/neigh/%s/proxy_delay", name);
+	put_sysctl(b, key, "0");
 }
 
 int compile_network(const struct compile_input *in, const struct network *net,
@@ -83,7 +84,7 @@ static void put_blocks(struct building *b, const struct compile_input *in,
 	for (i = 0; i < n; i++) {
 		struct podnet_route route = {
 			.dst = podnet_prefix_mask(&blocks[i]), .type = PODNET_ROUTE_UNREACHABLE,
-			.metric = UNREACHABLE_METRIC,
+			.metric = COMPILE_NODE_METRIC,
 		};
 		struct podnet_addr addr = { .link = "lo", .prefix = compile_first(&blocks[i], 128) };
 

@@ -14,7 +14,9 @@
  * length of their block, and the gateway is the block's first address, which the bridge has.
  * Between isolated ports the bridge answers ARP for all (proxy_arp_pvlan); there is no such thing
  * for IPv6, so there the pod takes only the gateway for a neighbour: a host's length and an onlink
- * route, and the node sends no redirects because the bridge has no link-local address.
+ * route, and the node sends no redirects because the bridge has no link-local address.  Without one
+ * it cannot ask for the neighbour of a packet that it forwards either (RFC 4861, 7.2.2; Linux
+ * net/ipv6/ndisc.c): the bridge has a permanent neighbour for each IPv6 address of a pod.
  *
  * Bandwidth is per link.  What goes into the pod is limited where it leaves the host's end.  What
  * leaves the pod is limited on the end inside, except in a namespace that somebody else made, whose
@@ -32,6 +34,7 @@ struct attach {
 	const struct network *net;
 	const char *netns;              /* reference of the pod's namespace */
 	const char *host;               /* name of the host's end */
+	uint8_t mac[6];                 /* of the end inside; all zero: chosen when it is made */
 	const struct podnet_prefix *blocks;
 	size_t nblocks;
 };
@@ -46,7 +49,7 @@ static void put_pair(struct building *b, const struct compile_input *in, const s
 	} };
 	char bridge[16];
 
-	memcpy(veth.end[1].mac, a->att->mac, sizeof(veth.end[1].mac));
+	memcpy(veth.end[1].mac, a->mac, sizeof(veth.end[1].mac));
 	if (a->net->type == NETWORK_BRIDGE) {
 		veth.end[0].master = compile_bridge_name(a->net, bridge);
 		if (a->net->isolation)
@@ -84,6 +87,18 @@ static const struct podnet_prefix *block_of(const struct attach *a, const struct
 	return NULL;
 }
 
+static void put_bridge_neigh(struct building *b, const struct attach *a,
+			     const struct podnet_prefix *ip)
+{
+	char bridge[16];
+	struct podnet_neigh pod = {
+		.link = compile_bridge_name(a->net, bridge), .addr = compile_host(ip),
+	};
+
+	memcpy(pod.mac, a->mac, sizeof(pod.mac));
+	compile_note(b, podnet_set_neigh(b->set, &pod, b->err));
+}
+
 static void put_bridged(struct building *b, const struct attach *a, const struct podnet_prefix *ip)
 {
 	const struct podnet_prefix *block = block_of(a, ip);
@@ -97,6 +112,8 @@ static void put_bridged(struct building *b, const struct attach *a, const struct
 		addr.no_prefix_route = true;
 	}
 	compile_note(b, podnet_set_addr(b->set, &addr, b->err));
+	if (ip->family == AF_INET6)
+		put_bridge_neigh(b, a, ip);
 }
 
 static struct podnet_prefix gateway_of(const struct attach *a, const struct podnet_prefix *ip)
@@ -169,6 +186,16 @@ static void put_limits(struct building *b, const struct attach *a)
 		compile_note(b, podnet_set_limit(b->set, &out, b->err));
 }
 
+/* What the pod asked for; on a bridge the node must know it beforehand. */
+static void choose_mac(struct attach *a)
+{
+	static const uint8_t none[6];
+
+	memcpy(a->mac, a->att->mac, sizeof(a->mac));
+	if (a->net->type == NETWORK_BRIDGE && memcmp(a->mac, none, sizeof(none)) == 0)
+		compile_mac(a->pod->meta.uid, a->att->network, a->mac);
+}
+
 static void put_attachment(struct building *b, const struct compile_input *in,
 			   const struct pod *pod, const struct pod_network *att, const char *netns)
 {
@@ -184,6 +211,7 @@ static void put_attachment(struct building *b, const struct compile_input *in,
 	}
 	a.host = compile_link_name(pod->meta.uid, att->network, host);
 	a.nblocks = in->blocks(in->arg, att->network, &a.blocks);
+	choose_mac(&a);
 	put_pair(b, in, &a);
 	for (i = 0; i < att->nips; i++) {
 		if (a.net->type == NETWORK_ROUTED)

@@ -37,7 +37,11 @@ struct kernel_task {
 	char *netns[2];
 	bool home;
 	char *pin;                  /* owned: an existing namespace to pin at netns[0], or NULL */
-	/* ENSURE of scope "node" only: the nft table */
+	/*
+	 * ENSURE of scope "node" only: addresses of ours on lo, and unreachable routes of ours with
+	 * this metric, are the node's and go when they are not in the set; and the nft table
+	 */
+	uint32_t node_metric;
 	bool has_nat;
 	struct podnet_nat nat;      /* arrays owned, malloc */
 	char **scopes;              /* SWEEP: sorted, owned */

@@ -119,6 +119,43 @@ static int commit(struct kernel *k, struct kernel_task *task, struct podnet_plan
 	return r;
 }
 
+static int was_addr(const struct podnet_addr_info *info, void *arg)
+{
+	struct kernel_task *task = arg;
+	struct podnet_addr addr = { .link = info->addr.link, .prefix = info->addr.prefix };
+
+	return info->ours ? podnet_set_addr(task->was, &addr, &task->err) : 0;
+}
+
+static int was_route(const struct podnet_route_info *info, void *arg)
+{
+	const struct podnet_route *route = &info->route;
+	struct kernel_task *task = arg;
+
+	if (!info->ours || route->type != PODNET_ROUTE_UNREACHABLE ||
+	    route->metric != task->node_metric)
+		return 0;
+	return podnet_set_route(task->was, &(struct podnet_route){
+		.dst = route->dst, .type = route->type, .table = route->table,
+		.metric = route->metric,
+	}, &task->err);
+}
+
+/* The node has no earlier version in the store; what is the node's shows by its kind. */
+static int find_was(struct kernel *k, struct kernel_task *task)
+{
+	int r;
+
+	if (!task->node_metric || task->was)
+		return 0;
+	r = podnet_set_new(&task->was, task->scope, &task->err);
+	if (r >= 0)
+		r = podnet_addr_list(k->ctx, NULL, "lo", was_addr, task, &task->err);
+	if (r >= 0)
+		r = podnet_route_list(k->ctx, NULL, was_route, task, &task->err);
+	return r < 0 ? r : 0;
+}
+
 static int ensure(struct kernel *k, struct kernel_task *task)
 {
 	/* scopes share namespaces and links: a Route lies on the link of a Veth */
@@ -129,6 +166,9 @@ static int ensure(struct kernel *k, struct kernel_task *task)
 	if (r < 0)
 		return r;
 	task->changes += r;
+	r = find_was(k, task);
+	if (r < 0)
+		return r;
 	if (task->was)
 		r = podnet_plan_replace(k->ctx, task->set, task->was, flags, &plan, &task->err);
 	else

@@ -89,6 +89,7 @@ static int compile_all_networks(struct reconcile *rec, const struct compile_inpu
 	if (r < 0)
 		return r;
 	task->has_nat = true;
+	task->node_metric = COMPILE_NODE_METRIC;
 	rec->blocks = node_count_blocks(rec);
 	return 0;
 }
