@@ -175,12 +175,21 @@ static bool wants_addr_on(const struct look *l, const char *link)
 	return false;
 }
 
+/*
+ * Is what nobody declared of interest?  A dump that the kernel filters still walks the whole table:
+ * with 3,000 pods 0.2 ms for IPv4 and 0.9 for IPv6, where one route by itself takes 0.01.
+ */
+static bool sweeps(const struct podnet_plan *plan, const struct pn_dev *dev)
+{
+	return dev->covered && !(plan->mode & (PN_DIFF_NAMED | PN_DIFF_ABSENT));
+}
+
 /* of one link: its addresses, and its routes of our protocol */
 static int look_link(struct look *l, const struct pn_dev *dev)
 {
 	uint8_t buf[256] __attribute__((aligned(8)));
 	uint32_t index = dev->index;
-	bool covered = dev->covered;
+	bool covered = sweeps(l->plan, dev);
 	int r = 0;
 
 	if (!index)
@@ -358,7 +367,7 @@ static int look_limits(struct look *l, const struct pn_dev *dev)
 		return 0;
 	memcpy(key.link, dev->name, sizeof(key.link));
 	/* the kernel tells everybody who monitors qdiscs what we ask for: ask only where it matters */
-	if ((dev->bucket && dev->covered) || pn_objs_find(&l->plan->want, &key))
+	if ((dev->bucket && sweeps(l->plan, dev)) || pn_objs_find(&l->plan->want, &key))
 		r = look_outgoing(l, dev);
 	key.u.limit.incoming = 1;
 	pn_limit_ifb(dev->name, name);

@@ -211,7 +211,7 @@ static int look_named(struct podnet *ctx, struct podnet_plan *plan)
 			r = look_through(ctx, plan, want);
 		/* a limit that is no longer declared shows by its ifb */
 		pn_limit_ifb(want->link, ifb);
-		if (r == 0)
+		if (r == 0 && !(plan->mode & PN_DIFF_NAMED))
 			r = look_name(ctx, plan, want->ns, ifb);
 	}
 	return r;
