@@ -83,9 +83,13 @@ post() {
 
 # await PATH JQ - follow the object at PATH (collection/name) until the jq filter is true
 await() {
+	rm -f "$PODNET_INSIDE/watch"
+	mkfifo "$PODNET_INSIDE/watch"
 	curl -sN --max-time 10 --unix-socket "$SOCKET" \
-		"http://podnet${1%/*}?watch=1&fieldSelector=metadata.name=${1##*/}" 2>/dev/null |
-		jq --unbuffered -c "select(.object | $2) | 1" | head -n 1 | grep -q 1 ||
+		"http://podnet${1%/*}?watch=1&fieldSelector=metadata.name=${1##*/}" >"$PODNET_INSIDE/watch" &
+	watcher=$!
+	jq --unbuffered -c "select(.object | $2) | 1" <"$PODNET_INSIDE/watch" |
+		{ head -n 1; kill $watcher 2>/dev/null; } | grep -q 1 ||
 		die "$1 did not become $2: $(api GET "$1")"
 }
 
