@@ -97,7 +97,8 @@ static bool expect(struct walk *w, bool fits, const json_t *v, const char *wante
 	char buf[48];
 
 	if (!fits)
-		causes_add(w->causes, CAUSE_TYPE, w->path, value_text(v, buf), "must be %s", wanted);
+		causes_add(w->causes, CAUSE_TYPE, w->path, value_text(v, buf),
+			   "must be %s", wanted);
 	return fits;
 }
 
@@ -121,7 +122,8 @@ const char *field_values(const char *const *values, char *buf, size_t size)
 	size_t len = 0;
 
 	for (size_t i = 0; values[i] && len < size; i++)
-		len += (size_t)snprintf(buf + len, size - len, "%s\"%s\"", i ? ", " : "", values[i]);
+		len += (size_t)snprintf(buf + len, size - len, "%s\"%s\"", i ? ", " : "",
+					values[i]);
 	return buf;
 }
 

@@ -186,8 +186,8 @@ const char *format_quantity(const char *s)
 	uint64_t v;
 
 	if (quantity_parse(s, &v) < 0)
-		return "must be a quantity, a number with a suffix of k, M, G, T, P, E, Ki, Mi, Gi, "
-		       "Ti, Pi, Ei or an exponent";
+		return "must be a quantity, a number with a suffix of k, M, G, T, P, E, Ki, Mi, "
+		       "Gi, Ti, Pi, Ei or an exponent";
 	return NULL;
 }
 

@@ -125,8 +125,8 @@ static void check_type(const struct kind *kind, const struct doc *doc, struct ca
 		causes_add(causes, CAUSE_TYPE, "apiVersion", version,
 			   "does not match the expected API version (%s)", want);
 	if (name && name[0] && strcmp(name, kind->name) != 0)
-		causes_add(causes, CAUSE_TYPE, "kind", name, "does not match the expected kind (%s)",
-			   kind->name);
+		causes_add(causes, CAUSE_TYPE, "kind", name,
+			   "does not match the expected kind (%s)", kind->name);
 }
 
 void kind_check(const struct kind *kind, const struct doc *doc, const struct doc *old,

@@ -26,7 +26,7 @@ struct net {
 	size_t cap;
 	struct ipam_cooling cooling;
 	size_t used;                    /* held and cooling */
-	uint64_t next_block[2];         /* of IPv4, IPv6: where the search for a further one begins */
+	uint64_t next_block[2];         /* of IPv4, IPv6: where to look for a further one */
 };
 
 struct ipam {

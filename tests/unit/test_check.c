@@ -37,7 +37,8 @@ static const struct check_case {
 	{ KIND_POD, "{'metadata':'x'}", "Type metadata Invalid value: \"x\": must be an object|"
 	  "Required metadata.name Required value: name or generateName is required", NULL },
 	{ KIND_POD, "{'metadata':null}", "Required metadata.name Required value", NULL },
-	{ KIND_POD, NAME("Web"), "Invalid metadata.name Invalid value: \"Web\": a lowercase", NULL },
+	{ KIND_POD, NAME("Web"), "Invalid metadata.name Invalid value: \"Web\": a lowercase",
+	  NULL },
 	{ KIND_POD, NAME("a.b-c"), "", NULL },
 	{ KIND_POD, NAME("-a"), "Invalid metadata.name Invalid value: \"-a\"", NULL },
 	{ KIND_POD, NAME("a..b"), "Invalid metadata.name Invalid", NULL },
@@ -63,10 +64,12 @@ static const struct check_case {
 	{ KIND_POD, "{'metadata':{'labels':{'a':''}}}", "", NULL },
 	{ KIND_POD, "{'metadata':{'labels':{'a':1}}}",
 	  "Type metadata.labels[a] Invalid value: \"1\": must be a string", NULL },
-	{ KIND_POD, "{'metadata':{'labels':[]}}", "Type metadata.labels Invalid value: must", NULL },
+	{ KIND_POD, "{'metadata':{'labels':[]}}", "Type metadata.labels Invalid value: must",
+	  NULL },
 	{ KIND_POD, "{'metadata':{'annotations':{'a b':'x'}}}", "Invalid metadata.annotations I",
 	  NULL },
-	{ KIND_POD, "{'metadata':{'finalizers':['a b']}}", "Invalid metadata.finalizers[0] I", NULL },
+	{ KIND_POD, "{'metadata':{'finalizers':['a b']}}", "Invalid metadata.finalizers[0] I",
+	  NULL },
 	{ KIND_POD, "{'metadata':{'finalizers':['x.io/y']}}", "", NULL },
 	{ KIND_POD, "{'metadata':{'ownerReferences':[{'kind':'A','uid':'u'}]}}",
 	  "Required metadata.ownerReferences[0].apiVersion Required|"
@@ -77,7 +80,8 @@ static const struct check_case {
 	{ KIND_POD, "{'spec':{'containers':[]}}", "", NULL },
 	{ KIND_POD, "{'spec':null}", "", NULL },
 	{ KIND_POD, "{'spec':[]}", "Type spec Invalid value: must be an object", NULL },
-	{ KIND_POD, "{'spec':{'containers':{}}}", "Type spec.containers Invalid value: must", NULL },
+	{ KIND_POD, "{'spec':{'containers':{}}}", "Type spec.containers Invalid value: must",
+	  NULL },
 	{ KIND_POD, "{'spec':{'containers':[{}]}}", "Required spec.containers[0].name Required|"
 	  "Required spec.containers[0].image Required", NULL },
 	{ KIND_POD, "{'spec':{'containers':['x']}}", "Type spec.containers[0] Invalid", NULL },
@@ -96,7 +100,8 @@ static const struct check_case {
 	{ KIND_POD, "{'spec':{'containers':[{'name':'a','image':'b','ports':[{'containerPort':1,"
 	  "'protocol':'ICMP','name':'a--b','hostIP':'x'}]}]}}",
 	  "Invalid spec.containers[0].ports[0].name Invalid value: \"a--b\"|"
-	  "NotSupported spec.containers[0].ports[0].protocol Unsupported value: \"ICMP\": supported "
+	  "NotSupported spec.containers[0].ports[0].protocol Unsupported value: \"ICMP\": "
+	  "supported "
 	  "values: \"TCP\", \"UDP\", \"SCTP\"|"
 	  "Invalid spec.containers[0].ports[0].hostIP Invalid value: \"x\": must be a valid IP",
 	  NULL },
@@ -110,7 +115,8 @@ static const struct check_case {
 	  "Invalid spec.containers[0].ports[0].hostPort Invalid value: \"2\": must match", NULL },
 	{ KIND_POD, "{'spec':{'restartPolicy':'Maybe','dnsPolicy':'X','hostname':'a.b',"
 	  "'hostNetwork':'yes','terminationGracePeriodSeconds':-1,'nodeName':'A'}}",
-	  "Invalid spec.nodeName Invalid value: \"A\"|Type spec.hostNetwork Invalid value: \"yes\": "
+	  "Invalid spec.nodeName Invalid value: \"A\"|Type spec.hostNetwork Invalid value: "
+	  "\"yes\": "
 	  "must be true or false|Invalid spec.terminationGracePeriodSeconds Invalid value: \"-1\"|"
 	  "NotSupported spec.restartPolicy Unsupported value: \"Maybe\": supported values: "
 	  "\"Always\", \"OnFailure\", \"Never\"|NotSupported spec.dnsPolicy Unsupported|"
@@ -126,7 +132,8 @@ static const struct check_case {
 	{ KIND_POD, ANNOTATE("podnet.dev/default-route", "x"),
 	  "Invalid " AT_KEY("podnet.dev/default-route") " Invalid value: \"x\": is not one", NULL },
 	{ KIND_POD, ANNOTATE("podnet.dev/ips", "10.244.0.9, fd00::9,default=1.2.3.4"),
-	  "Invalid " AT_KEY("podnet.dev/ips") " Invalid value: \"1.2.3.4\": must be the only", NULL },
+	  "Invalid " AT_KEY("podnet.dev/ips") " Invalid value: \"1.2.3.4\": must be the only",
+	  NULL },
 	{ KIND_POD, ANNOTATE("podnet.dev/ips", "10.244.0.9/24"),
 	  "Invalid " AT_KEY("podnet.dev/ips") " Invalid value: \"10.244.0.9/24\"", NULL },
 	{ KIND_POD, ANNOTATE("podnet.dev/ips", "storage=10.5.0.7"),
@@ -142,26 +149,31 @@ static const struct check_case {
 	{ KIND_POD, ANNOTATE("podnet.dev/netns", "relative"),
 	  "Invalid " AT_KEY("podnet.dev/netns") " Invalid value: \"relative\": must be an", NULL },
 	{ KIND_POD, ANNOTATE("podnet.dev/netns", "pid:12"), "", NULL },
-	{ KIND_POD, ANNOTATE("podnet.dev/netns", "pid:0"), "Invalid " AT_KEY("podnet.dev/netns") " I",
+	{ KIND_POD, ANNOTATE("podnet.dev/netns", "pid:0"),
+	  "Invalid " AT_KEY("podnet.dev/netns") " I",
 	  NULL },
 	{ KIND_POD, ANNOTATE("kubernetes.io/ingress-bandwidth", "10m"),
 	  "Invalid " AT_KEY("kubernetes.io/ingress-bandwidth") " Invalid value: \"10m\"", NULL },
 	{ KIND_POD, ANNOTATE("kubernetes.io/egress-bandwidth", "999"),
-	  "Invalid " AT_KEY("kubernetes.io/egress-bandwidth") " Invalid value: \"999\": resource is "
+	  "Invalid " AT_KEY("kubernetes.io/egress-bandwidth") " Invalid value: \"999\": "
+	  "resource is "
 	  "unreasonable", NULL },
 	{ KIND_POD, ANNOTATE("kubernetes.io/egress-bandwidth", "1001T"),
 	  "Invalid " AT_KEY("kubernetes.io/egress-bandwidth") " I", NULL },
 	{ KIND_POD, "{'metadata':{'annotations':{'podnet.dev/ips':'10.0.0.1'}},"
 	  "'spec':{'hostNetwork':true,'containers':[]}}",
-	  "Forbidden " AT_KEY("podnet.dev/ips") " Forbidden: may not be used when hostNetwork", NULL },
+	  "Forbidden " AT_KEY("podnet.dev/ips") " Forbidden: may not be used when hostNetwork",
+	  NULL },
 	/* pods, updates */
 	{ KIND_POD, "{}", "", "{}" },
-	{ KIND_POD, "{'metadata':{'labels':{'x':'y'},'annotations':{'n':'m'},'finalizers':['a/b']}}",
+	{ KIND_POD, "{'metadata':{'labels':{'x':'y'},'annotations':{'n':'m'},'finalizers':"
+	  "['a/b']}}",
 	  "", "{}" },
 	{ KIND_POD, "{'spec':{'containers':[{'name':'nginx','image':'nginx:1.28','ports':[{'name':"
 	  "'http','containerPort':80}]}]}}", "", "{}" },
 	{ KIND_POD, "{'spec':{'containers':[{'name':'n','image':'nginx:1.27','ports':[{'name':"
-	  "'http','containerPort':80}]}]}}", "Forbidden spec Forbidden: pod updates may not", "{}" },
+	  "'http','containerPort':80}]}]}}", "Forbidden spec Forbidden: pod updates may not",
+	  "{}" },
 	{ KIND_POD, "{'spec':{'containers':[]}}", "Forbidden spec Forbidden", "{}" },
 	{ KIND_POD, "{'spec':{'hostname':'x'}}", "Forbidden spec Forbidden", "{}" },
 	{ KIND_POD, "{'spec':{'nodeName':'n1'}}", "", "{}" },
@@ -178,7 +190,8 @@ static const struct check_case {
 	{ KIND_POD, "{'spec':{'tolerations':[{'key':'b'}]}}", "Forbidden spec Forbidden",
 	  "{'spec':{'tolerations':[{'key':'a'}]}}" },
 	{ KIND_POD, ANNOTATE("podnet.dev/networks", "default"),
-	  "Invalid " AT_KEY("podnet.dev/networks") " Invalid value: \"default\": field is immutable",
+	  "Invalid " AT_KEY("podnet.dev/networks") " Invalid value: \"default\": field is "
+	  "immutable",
 	  "{}" },
 	{ KIND_POD, "{}", "Invalid " AT_KEY("podnet.dev/mac") " Invalid value: field is immutable",
 	  ANNOTATE("podnet.dev/mac", "02:00:00:00:00:01") },
@@ -200,7 +213,8 @@ static const struct check_case {
 	{ KIND_EVENT, "{}", "", NULL },
 	{ KIND_EVENT, "{'type':'Odd','count':-1,'lastTimestamp':'now'}",
 	  "NotSupported type Unsupported value: \"Odd\": supported values: \"Normal\", \"Warning\"|"
-	  "Invalid count Invalid value: \"-1\"|Invalid lastTimestamp Invalid value: \"now\"", NULL },
+	  "Invalid count Invalid value: \"-1\"|Invalid lastTimestamp Invalid value: \"now\"",
+	  NULL },
 	{ KIND_EVENT, "{'involvedObject':{'namespace':'other'}}",
 	  "Invalid involvedObject.namespace Invalid value: \"other\": does not match", NULL },
 	{ KIND_EVENT, "{'involvedObject':{'namespace':null,'kind':'Node'}}", "", NULL },
@@ -216,16 +230,19 @@ static const struct check_case {
 	{ KIND_NETWORK, "{'spec':{'cidrs':['10.5.0.0/16','10.6.0.0/16'],'blockSizes':[24,24]}}",
 	  "Invalid spec.cidrs[1] Invalid value: \"10.6.0.0/16\": must be of the other", NULL },
 	{ KIND_NETWORK, "{'spec':{'cidrs':['10.5.0.0/16','fd00::/48','10.7.0.0/16'],"
-	  "'blockSizes':null}}", "TooMany spec.cidrs Too many: 3: must have at most 2 items", NULL },
+	  "'blockSizes':null}}", "TooMany spec.cidrs Too many: 3: must have at most 2 items",
+	  NULL },
 	{ KIND_NETWORK, "{'spec':{'cidrs':['127.0.0.0/8'],'blockSizes':null}}",
-	  "Invalid spec.cidrs[0] Invalid value: \"127.0.0.0/8\": must not begin with a loop", NULL },
+	  "Invalid spec.cidrs[0] Invalid value: \"127.0.0.0/8\": must not begin with a loop",
+	  NULL },
 	{ KIND_NETWORK, "{'spec':{'cidrs':['10.5.0.0/31'],'blockSizes':null}}",
 	  "Invalid spec.cidrs[0] Invalid value: \"10.5.0.0/31\": is too small|"
 	  "Invalid spec.blockSizes[0] Invalid value: \"31\": must be between 31", NULL },
 	{ KIND_NETWORK, "{'spec':{'blockSizes':[15,127]}}",
 	  "Invalid spec.blockSizes[0] Invalid value: \"15\": must be between 16, the length|"
 	  "Invalid spec.blockSizes[1] Invalid value: \"127\"", NULL },
-	{ KIND_NETWORK, "{'spec':{'mtu':1279}}", "Invalid spec.mtu Invalid value: \"1279\": must be "
+	{ KIND_NETWORK, "{'spec':{'mtu':1279}}", "Invalid spec.mtu Invalid value: \"1279\": "
+	  "must be "
 	  "at least 1280", NULL },
 	{ KIND_NETWORK, "{'spec':{'mtu':575}}", "Invalid spec.mtu Invalid value: \"575\": must be "
 	  "between 576", NULL },
@@ -245,7 +262,8 @@ static const struct check_case {
 	{ KIND_NETNS, "{'spec':{'path':'/run/netns/x','nodeName':'n'}}", "", NULL },
 	{ KIND_VETH, "{}", "", NULL },
 	{ KIND_VETH, "{'spec':{'ends':null}}", "Required spec.ends Required value", NULL },
-	{ KIND_VETH, "{'spec':{'ends':[{'name':'a'}]}}", "Invalid spec.ends Invalid value: must have "
+	{ KIND_VETH, "{'spec':{'ends':[{'name':'a'}]}}", "Invalid spec.ends Invalid value: "
+	  "must have "
 	  "at least 2", NULL },
 	{ KIND_VETH, "{'spec':{'ends':[{'name':'a'},{'name':'b'},{'name':'c'}]}}",
 	  "TooMany spec.ends Too many: 3: must have at most 2", NULL },
@@ -273,7 +291,8 @@ static const struct check_case {
 	  "Type spec.ends[0].addresses[3] Invalid value: \"5\": must be a string|"
 	  "Invalid spec.ends[0].addresses[4] Invalid value: \"224.0.0.1/4\"", NULL },
 	{ KIND_VETH, "{'spec':{'mtu':67}}", "Invalid spec.mtu Invalid value: \"67\"", NULL },
-	{ KIND_VETH, "{'spec':{'mtu':1000}}", "Invalid spec.mtu Invalid value: \"1000\": must be at "
+	{ KIND_VETH, "{'spec':{'mtu':1000}}", "Invalid spec.mtu Invalid value: \"1000\": must "
+	  "be at "
 	  "least 1280|Invalid spec.mtu Invalid value: \"1000\"", NULL },
 	{ KIND_BRIDGE, "{}", "", NULL },
 	{ KIND_BRIDGE, "{'spec':null}", "", NULL },
@@ -286,7 +305,8 @@ static const struct check_case {
 	  "value: \"10.0.0.1/24\": must have zero bits", NULL },
 	{ KIND_ROUTE, "{'spec':{'destination':'::/0'}}", "Invalid spec.gateway Invalid value: "
 	  "\"172.16.0.1\": must be of the family", NULL },
-	{ KIND_ROUTE, "{'spec':{'gateway':null}}", "Required spec.gateway Required value: a unicast",
+	{ KIND_ROUTE, "{'spec':{'gateway':null}}", "Required spec.gateway Required value: a "
+	  "unicast",
 	  NULL },
 	{ KIND_ROUTE, "{'spec':{'gateway':null,'interface':'eth0','source':'fe80::1'}}",
 	  "Invalid spec.source Invalid value: \"fe80::1\": must be of the family", NULL },
@@ -297,7 +317,8 @@ static const struct check_case {
 	{ KIND_ROUTE, "{'spec':{'onLink':true}}", "Required spec.interface Required value: onLink",
 	  NULL },
 	{ KIND_ROUTE, "{'spec':{'table':0,'metric':4294967296,'mtu':65536,'type':'x'}}",
-	  "Invalid spec.table Invalid value: \"0\"|Invalid spec.metric Invalid value: \"4294967296\"|"
+	  "Invalid spec.table Invalid value: \"0\"|Invalid spec.metric Invalid value: "
+	  "\"4294967296\"|"
 	  "Invalid spec.mtu Invalid value: \"65536\"|NotSupported spec.type Unsupported|"
 	  "Forbidden spec.gateway Forbidden: a route", NULL },
 	{ KIND_ROUTE, "{'spec':{'table':4294967295,'metric':4294967295}}", "", NULL },
@@ -305,7 +326,8 @@ static const struct check_case {
 
 /* of the status subresource */
 static const struct check_case statuses[] = {
-	{ KIND_POD, "{'status':{'phase':'Running','conditions':[{'type':'Ready','status':'True'}]}}",
+	{ KIND_POD, "{'status':{'phase':'Running','conditions':[{'type':'Ready','status':"
+	  "'True'}]}}",
 	  "", NULL },
 	{ KIND_POD, "{'spec':7,'metadata':{'name':'A B'}}", "", NULL },
 	{ KIND_POD, "{'status':5}", "Type status Invalid value: \"5\": must be an object", NULL },
@@ -314,7 +336,8 @@ static const struct check_case statuses[] = {
 	  "\"Unknown\"", NULL },
 	{ KIND_POD, "{'status':{'conditions':[{'type':'Ready'},{'status':'Yes','type':'a'},"
 	  "{'type':'Ready','status':'True','reason':1}]}}",
-	  "Required status.conditions[0].status Required|NotSupported status.conditions[1].status U|"
+	  "Required status.conditions[0].status Required|NotSupported status.conditions[1]"
+	  ".status U|"
 	  "Duplicate status.conditions[2].type Duplicate value: \"Ready\"|"
 	  "Type status.conditions[2].reason Invalid value: \"1\"", NULL },
 	{ KIND_POD, "{'status':{'conditions':{}}}", "Type status.conditions Invalid", NULL },
@@ -488,7 +511,8 @@ static void defaulting(void **state)
 		assert_int_equal(kinds[defaults[i].kind].defaults(again), 0);
 		assert_true(doc_equal(doc, again));
 	}
-	net = patched(KIND_NETWORK, "{'spec':{'blockSizes':null,'cidrs':['10.0.0.0/24','fd00::/8']}}");
+	net = patched(KIND_NETWORK, "{'spec':{'blockSizes':null,'cidrs':['10.0.0.0/24','fd00::"
+	  "/8']}}");
 	assert_int_equal(kinds[KIND_NETWORK].defaults(net), 0);
 	assert_int_equal(doc_int(net, "spec.blockSizes[0]", 0), 24);
 	assert_int_equal(doc_int(net, "spec.blockSizes[1]", 0), 64);

@@ -16,7 +16,8 @@
 static const char pod_text[] = "{" META(",\"namespace\":\"ns\",\"labels\":{\"a\":\"b\",\"c\":\"\"},"
 	"\"deletionTimestamp\":\"2006-01-02T15:04:06Z\",\"finalizers\":[\"x/y\"],\"annotations\":{"
 	"\"podnet.dev/networks\":\" default , storage\",\"podnet.dev/default-route\":\"storage\","
-	"\"podnet.dev/ips\":\"10.244.0.9,storage = fd00::7\",\"podnet.dev/mac\":\"02:00:00:00:00:05\","
+	"\"podnet.dev/ips\":\"10.244.0.9,storage = fd00::7\",\"podnet.dev/mac\":\"02:00:00:00:"
+	"00:05\","
 	"\"podnet.dev/netns\":\"\",\"podnet.dev/origin\":\"cni\","
 	"\"kubectl.kubernetes.io/last-applied-configuration\":\"large\","
 	"\"kubernetes.io/ingress-bandwidth\":\"10M\",\"kubernetes.io/egress-bandwidth\":\"1Mi\"}")
@@ -161,8 +162,10 @@ static void core_kinds(void **state)
 
 static void networks(void **state)
 {
-	struct decoded a = decode(KIND_NETWORK, "{" META("") ",\"spec\":{\"type\":\"bridge\",\"cidrs\":"
-				  "[\"10.5.0.0/16\",\"fd00::/48\"],\"blockSizes\":[24,72],\"mtu\":1400,"
+	struct decoded a = decode(KIND_NETWORK, "{" META("") ",\"spec\":{\"type\":\"bridge\","
+				  "\"cidrs\":"
+				  "[\"10.5.0.0/16\",\"fd00::/48\"],\"blockSizes\":[24,72],"
+				  "\"mtu\":1400,"
 				  "\"masquerade\":false,\"isolation\":false}}");
 	struct decoded b = decode(KIND_NETWORK, "{" META("") ",\"spec\":{\"cidrs\":[\"fd00::/48\","
 				  "\"10.5.0.0/24\"]}}");
@@ -190,16 +193,22 @@ static void primitives(void **state)
 {
 	struct decoded a = decode(KIND_NETNS, "{" META("") ",\"spec\":{\"nodeName\":\"x\",\"path\":"
 				  "\"pid:5\"}}");
-	struct decoded b = decode(KIND_VETH, "{" META("") ",\"spec\":{\"mtu\":9000,\"ends\":[{\"name\":"
-				  "\"a\",\"bridge\":\"br0\"},{\"name\":\"b\",\"networkNamespace\":\"con\","
-				  "\"macAddress\":\"02:00:00:00:00:01\",\"addresses\":[\"10.0.0.1/24\","
+	struct decoded b = decode(KIND_VETH, "{" META("") ",\"spec\":{\"mtu\":9000,\"ends\":"
+				  "[{\"name\":"
+				  "\"a\",\"bridge\":\"br0\"},{\"name\":\"b\","
+				  "\"networkNamespace\":\"con\","
+				  "\"macAddress\":\"02:00:00:00:00:01\",\"addresses\":"
+				  "[\"10.0.0.1/24\","
 				  "\"fd00::1/64\"]}]}}");
-	struct decoded c = decode(KIND_BRIDGE, "{" META("") ",\"spec\":{\"addresses\":[\"10.0.0.1/24\"]"
+	struct decoded c = decode(KIND_BRIDGE, "{" META("") ",\"spec\":{\"addresses\":"
+				  "[\"10.0.0.1/24\"]"
 				  "}}");
 	struct decoded d = decode(KIND_ROUTE, "{" META("") ",\"spec\":{\"destination\":\"default\","
-				  "\"gateway\":\"10.0.0.1\",\"table\":4294967295,\"metric\":5,\"onLink\":"
+				  "\"gateway\":\"10.0.0.1\",\"table\":4294967295,\"metric\":5,"
+				  "\"onLink\":"
 				  "true,\"type\":\"blackhole\"}}");
-	struct decoded e = decode(KIND_ROUTE, "{" META("") ",\"spec\":{\"destination\":\"fd00::/8\","
+	struct decoded e = decode(KIND_ROUTE, "{" META("") ",\"spec\":{\"destination\":\"fd00::"
+				  "/8\","
 				  "\"interface\":\"eth0\"}}");
 	const struct veth *veth = b.model;
 	const struct route *route = d.model, *plain = e.model;
@@ -237,7 +246,8 @@ static void misfits(void **state)
 {
 	static const char *const texts[] = {
 		"{}", "{\"metadata\":5,\"spec\":[],\"status\":\"x\"}",
-		"{\"spec\":{\"cidrs\":[5,\"x\"],\"ends\":[1,2,3],\"addresses\":{},\"destination\":{}},"
+		"{\"spec\":{\"cidrs\":[5,\"x\"],\"ends\":[1,2,3],\"addresses\":{},"
+		  "\"destination\":{}},"
 		"\"status\":{\"networks\":[4,{\"ips\":\"x\"}],\"conditions\":{}},\"metadata\":{"
 		"\"labels\":{\"a\":1},\"resourceVersion\":\"x\",\"annotations\":{"
 		"\"podnet.dev/ips\":\",=,x=y\",\"podnet.dev/networks\":\",\"}}}",

@@ -50,20 +50,25 @@ static const struct status_case {
 	  "\"details\":{\"name\":\"x\",\"kind\":\"Pod\",\"causes\":[{\"reason\":"
 	  "\"FieldValueRequired\",\"message\":\"Required value\",\"field\":\"spec.a\"}]},"
 	  "\"code\":422}" },
-	{ { .code = 422, .reason = "Invalid", .kind = &kinds[KIND_NETWORK], .name = "x", .uid = "u" },
+	{ { .code = 422, .reason = "Invalid", .kind = &kinds[KIND_NETWORK], .name = "x",
+	  .uid = "u" },
 	  2, HEAD "\"Network.podnet.dev \\\"x\\\" is invalid: [spec.a: Required value, spec.b[0]: "
 	  "Invalid value: \\\"v\\\\\\\"\\\": no good]\",\"reason\":\"Invalid\",\"details\":{"
 	  "\"name\":\"x\",\"group\":\"podnet.dev\",\"kind\":\"Network\",\"uid\":\"u\",\"causes\":[{"
 	  "\"reason\":\"FieldValueRequired\",\"message\":\"Required value\",\"field\":\"spec.a\"},{"
-	  "\"reason\":\"FieldValueInvalid\",\"message\":\"Invalid value: \\\"v\\\\\\\"\\\": no good\","
+	  "\"reason\":\"FieldValueInvalid\",\"message\":\"Invalid value: \\\"v\\\\\\\"\\\": no "
+	  "good\","
 	  "\"field\":\"spec.b[0]\"}]},\"code\":422}" },
 	{ { .code = 400, .reason = "BadRequest", .kind = &kinds[KIND_NETWORK] }, 3,
 	  HEAD "\"Network in version \\\"v1\\\" cannot be handled as a Network: [spec.a: Required "
-	  "value, spec.b[0]: Invalid value: \\\"v\\\\\\\"\\\": no good, unknown field \\\"spec.c\\\"]\","
+	  "value, spec.b[0]: Invalid value: \\\"v\\\\\\\"\\\": no good, unknown field "
+	  "\\\"spec.c\\\"]\","
 	  "\"reason\":\"BadRequest\",\"details\":{\"group\":\"podnet.dev\",\"kind\":\"networks\","
 	  "\"causes\":[{\"reason\":\"FieldValueRequired\",\"message\":\"Required value\",\"field\":"
-	  "\"spec.a\"},{\"reason\":\"FieldValueInvalid\",\"message\":\"Invalid value: \\\"v\\\\\\\"\\\": "
-	  "no good\",\"field\":\"spec.b[0]\"},{\"reason\":\"FieldValueUnknown\",\"message\":\"unknown "
+	  "\"spec.a\"},{\"reason\":\"FieldValueInvalid\",\"message\":\"Invalid value: "
+	  "\\\"v\\\\\\\"\\\": "
+	  "no good\",\"field\":\"spec.b[0]\"},{\"reason\":\"FieldValueUnknown\",\"message\":"
+	  "\"unknown "
 	  "field \\\"spec.c\\\"\",\"field\":\"spec.c\"}]},\"code\":400}" },
 };
 
@@ -106,8 +111,10 @@ static void success(void **state)
 	assert_string_equal(net->data, "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},"
 			    "\"status\":\"Success\",\"details\":{\"name\":\"n\",\"group\":"
 			    "\"podnet.dev\",\"kind\":\"networks\",\"uid\":\"u\"}}");
-	assert_string_equal(node->data, "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},"
-			    "\"status\":\"Success\",\"details\":{\"name\":\"n\",\"kind\":\"nodes\"}}");
+	assert_string_equal(node->data, "{\"kind\":\"Status\",\"apiVersion\":\"v1\","
+	  "\"metadata\":{},"
+			    "\"status\":\"Success\",\"details\":{\"name\":\"n\",\"kind\":"
+			    "\"nodes\"}}");
 }
 
 /* message of a cause by reason, without the text around */
@@ -121,7 +128,8 @@ static const struct { enum cause_reason reason; const char *value, *why, *want; 
 	  "Unsupported value: \"x\": supported values: \"A\"" },
 	{ CAUSE_FORBIDDEN, NULL, "why", "Forbidden: why" },
 	{ CAUSE_DUPLICATE, "x", "", "Duplicate value: \"x\"" },
-	{ CAUSE_TOO_MANY, "3", "must have at most 2 items", "Too many: 3: must have at most 2 items" },
+	{ CAUSE_TOO_MANY, "3", "must have at most 2 items", "Too many: 3: must have at most 2 "
+	  "items" },
 	{ CAUSE_TYPE, "x", "must be an integer", "Invalid value: \"x\": must be an integer" },
 	{ CAUSE_UNKNOWN, NULL, "", "unknown field \"f\"" },
 };
