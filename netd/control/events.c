@@ -2,9 +2,9 @@
 /*
  * events.c - Events: what was done to an object, and why it failed
  *
- * Room: control.  The name of an Event is made from what it says, so the same thing said again finds
- * the Event there is and counts it up, also after a restart.  They are gathered for 100 ms and
- * written softly, in one transaction; the oldest go when there are too many or when they are old.
+ * Room: control.  The name of an Event is made from what it says, so the same thing said again
+ * finds the Event there is and counts it up, also after a restart.  They are gathered for 100 ms
+ * and written softly, in one transaction; the oldest go when there are too many, and the old ones.
  * May include: state, codec, model, netd/base.
  */
 #include "internal.h"

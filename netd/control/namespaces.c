@@ -3,7 +3,7 @@
  * namespaces.c - a Namespace that is being deleted is emptied, and then goes
  *
  * Room: control.  Nothing new can be made in it (rest refuses), so each round leaves less; a round
- * is one transaction, and its commit starts the next.  Objects with finalizers are marked, and wait.
+ * is one transaction, and its commit starts the next.  Objects with finalizers are marked and wait.
  * May include: state, codec, model, netd/base.
  */
 #include "internal.h"

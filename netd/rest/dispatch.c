@@ -41,6 +41,7 @@ const struct kind_hooks *hooks_of(const struct kind *kind)
 {
 	static const struct kind_hooks *const table[KIND_COUNT] = {
 		[KIND_NAMESPACE] = &namespace_hooks,
+		[KIND_NODE] = &node_hooks,
 		[KIND_POD] = &pod_hooks,
 		[KIND_NETWORK] = &network_hooks,
 		[KIND_NETNS] = &node_local_hooks,

@@ -61,7 +61,8 @@ struct kind_hooks {
 	void (*accepted)(struct call *c);       /* a create was submitted */
 };
 const struct kind_hooks *hooks_of(const struct kind *kind);
-extern const struct kind_hooks pod_hooks, namespace_hooks, network_hooks, node_local_hooks;
+extern const struct kind_hooks pod_hooks, namespace_hooks, node_hooks, network_hooks,
+			       node_local_hooks;
 
 /* refuse.c.  Each returns a negative number, to be returned by the handler. */
 int refuse(struct call *c, unsigned code, const char *reason, const char *fmt, ...)

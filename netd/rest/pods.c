@@ -2,8 +2,8 @@
 /*
  * pods.c - what creating and deleting a Pod does beyond the generic
  *
- * Room: rest.  A pod's addresses are claimed in the transaction that creates it, so status says them
- * from the first version on.  May include: codec, state, model, reconcile.h, netd/base.
+ * Room: rest.  A pod's addresses are claimed in the transaction that creates it, so status says
+ * them from the first version on.  May include: codec, state, model, reconcile.h, netd/base.
  */
 #include "internal.h"
 #include <stdio.h>

@@ -50,7 +50,7 @@ int refuse_memory(struct call *c)
 	return set(c, 500, "InternalError", "out of memory");
 }
 
-/* A body that is of the wrong shape was never an object: 400, but for a patch, whose result it is. */
+/* A body of the wrong shape was never an object: 400, but for a patch, whose result it is. */
 static bool is_malformed(const struct call *c)
 {
 	const struct causes *causes = &c->refusal.causes;

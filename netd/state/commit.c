@@ -150,6 +150,10 @@ static void submitted_done(struct store_batch *batch)
 	struct txn *txn = (struct txn *)batch;
 	struct state *state = txn->state;
 
+	if (batch->commit_us) {         /* told by the first batch of each transaction */
+		metric_add(METRIC_COMMITS, 1);
+		metric_time(METRIC_TIME_COMMIT, batch->commit_us);
+	}
 	if (batch->rc < 0 && !txn->reverted)
 		revert_newest_first(state->first);
 	state->first = txn->next;

@@ -5,9 +5,9 @@
  * Room: state.  Reading, and loading at start.
  *
  * Each object has two versions.  The committed one is what the store has and what readers and
- * watchers see.  The accepted one is what the last transaction made of it, committed or not, and the
- * next write is checked against it; so a hundred patches of one object can be under way in one group
- * commit.  A failed commit takes every accepted version under way back to the committed one.
+ * watchers see.  The accepted one is what the last transaction made of it, committed or not, and
+ * the next write is checked against it; so a hundred patches of one object can be under way in one
+ * group commit.  A failed commit takes every accepted version back to the committed one.
  */
 #include "internal.h"
 #include <errno.h>

@@ -133,7 +133,8 @@ static int stamp(struct doc *doc, uint64_t rev)
 }
 
 /* What the new version differs in, and its generation.  1: nothing but the revision. */
-static int compare(struct doc *doc, const struct object *old, bool *spec_changed, bool *marks_changed)
+static int compare(struct doc *doc, const struct object *old, bool *spec_changed,
+		   bool *marks_changed)
 {
 	_cleanup_(doc_freep) struct doc *was = object_doc(old);
 	int64_t generation;
