@@ -3,6 +3,8 @@
 
 Room: HTTP only; the kernel is looked at by tests/e2e.
 """
+import sqlite3
+
 from node import PODS, V1, Client, Node, Refused, main, pod
 
 node = Node().start()
@@ -197,5 +199,37 @@ def restart():
     fresh.close()
 
 
+def reboot():
+    """Another boot id in the database: as if the kernel had forgotten everything."""
+    client = Client(node.socket)
+    for name, notes in (("made", None), ("brought", {"podnet.dev/origin": "cni"})):
+        client.post(PODS, pod(name, notes))
+        node.await_running(name)
+    before = client.get(PODS + "/made")
+    boot = before["status"]["bootID"].encode()
+    client.close()
+    node.stop()
+    base = sqlite3.connect(node.dir + "/state/netd.db")
+    with base:
+        for row, text in base.execute("SELECT rowid, bytes FROM object").fetchall():
+            text = text if isinstance(text, bytes) else text.encode()
+            if b"bootID" in text:
+                base.execute("UPDATE object SET bytes = ? WHERE rowid = ?",
+                             (text.replace(boot, b"00000000" + boot[8:]), row))
+    base.close()
+    node.start()
+    after = node.await_running("made")
+    assert after["metadata"]["uid"] == before["metadata"]["uid"], after
+    assert after["status"]["podIPs"] == before["status"]["podIPs"], after
+    assert after["status"]["bootID"].encode() == boot, after
+    client = Client(node.socket)
+    refused(404, "NotFound", client.get, PODS + "/brought")
+    watch = node.watch("/api/v1/namespaces/default/events")
+    watch.until(lambda e: e["object"]["reason"] == "Rebooted")
+    watch.close()
+    client.delete(PODS + "/made")
+    client.close()
+
+
 main([every_kind, server_members, generate_name, locking, finalizers, grace, dry_run, addresses,
-      restart])
+      restart, reboot, node.stop])

@@ -144,4 +144,4 @@ def all_causes_at_once():
         (code, fields)
 
 
-main([table, accepted, all_causes_at_once])
+main([table, accepted, all_causes_at_once, node.stop])

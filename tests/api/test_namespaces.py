@@ -78,4 +78,4 @@ def over_a_restart():
                                                  {"metadata": {"finalizers": []}}))
 
 
-main([made, emptied, many, waits_for_finalizers, over_a_restart])
+main([made, emptied, many, waits_for_finalizers, over_a_restart, node.stop])

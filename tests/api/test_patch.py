@@ -97,5 +97,4 @@ def immutable():
     c.delete(PODS + "/i")
 
 
-main([merge, types, parallel, status, immutable])
-node.stop()
+main([merge, types, parallel, status, immutable, node.stop])

@@ -180,4 +180,4 @@ def list_and_watch_meet():
 
 
 main([initial_then_live, resume, errors, timeout, send_initial_events, by_name, one_namespace_only,
-      large_objects, list_and_watch_meet])
+      large_objects, list_and_watch_meet, node.stop])
