@@ -37,7 +37,7 @@ struct podnet_netns_info {
 	const char *name;           /* file name under netns_dir */
 	const char *scope;          /* as recorded, or "" */
 	uint64_t    inode;          /* st_ino of the namespace: its identity while it lives */
-	bool        ours;           /* recorded by this owner, and still the same namespace */
+	bool        ours;           /* recorded by this owner, and still the same namespace, or stale */
 	bool        stale;          /* the name is there but no namespace is mounted on it */
 };
 

@@ -130,7 +130,7 @@ static void info_of(const struct pn_netns_state *state, const char *name, const 
 		.name = name,
 		.scope = scope,
 		.inode = state->inode,
-		.ours = state->ours,
+		.ours = state->ours || state->left,
 		.stale = !state->mounted,
 	};
 }

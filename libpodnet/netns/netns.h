@@ -71,9 +71,10 @@ struct pn_netns_state {
 	bool mounted;               /* ... and a network namespace on it */
 	bool recorded;              /* there is a record of that name, of any owner, valid or not */
 	bool ours;                  /* mounted, and a valid record of this owner says so */
+	bool left;                  /* not mounted, but recorded by this owner: a crash left the name */
 	uint64_t inode;             /* of the namespace, 0 when not mounted */
 	char owner[16];             /* of the record, or "" */
-	char scope[PN_SCOPE_MAX + 1];       /* of the record when it is valid, or "" */
+	char scope[PN_SCOPE_MAX + 1];       /* of the record when it is valid or left, or "" */
 };
 
 /**

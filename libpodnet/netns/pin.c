@@ -210,6 +210,10 @@ int pn_netns_look(struct podnet *ctx, const char *name, struct pn_netns_state *r
 		state.ours = strcmp(rec.owner, ctx->owner) == 0;
 		snprintf(state.scope, sizeof(state.scope), "%s", rec.scope);
 	}
+	if (r > 0 && !state.mounted && strcmp(rec.owner, ctx->owner) == 0) {
+		state.left = true;
+		snprintf(state.scope, sizeof(state.scope), "%s", rec.scope);
+	}
 	*ret = state;
 	return 0;
 }

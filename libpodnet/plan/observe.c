@@ -315,9 +315,13 @@ static int observe_space(struct podnet *ctx, struct podnet_plan *plan, uint16_t 
 		r = pn_netns_look(ctx, ref->name, &state);
 		if (r < 0)
 			return pn_err(err, r, "netns_look", "netns", NULL);
-		/* a name without a namespace, or a record alone: as good as not there */
+		/* a name without a namespace is as good as not there, but goes with its set */
+		obj.is = PN_OURS | PN_COVERED;
+		if (!state.mounted && state.left && (plan->mode & PN_DIFF_ABSENT) &&
+		    !strcmp(state.scope, plan->set->scope))
+			r = pn_objs_insert(&plan->have, &obj);
 		if (!state.mounted)
-			return 0;
+			return r < 0 ? pn_err(err, r, "observe_netns", NULL, NULL) : 0;
 		space->ours = state.ours && !strcmp(state.scope, plan->set->scope);
 		obj.is = space->ours ? PN_OURS | PN_COVERED : 0;
 		r = pn_objs_insert(&plan->have, &obj);
