@@ -78,7 +78,7 @@ int pn_dev_get(struct podnet *ctx, struct podnet_plan *plan, uint16_t ns, const 
 	uint8_t buf[256] __attribute__((aligned(8)));
 	struct pn_dev *dev = pn_dev_find(plan, ns, name);
 	struct pn_link_seen seen;
-	struct nl *nl;
+	struct nl *nl = NULL;
 	int r;
 
 	if (!dev || !dev->index) {

@@ -31,6 +31,12 @@ static const char *scope_of(const char *alias)
 	return strncmp(alias, MARK, n) == 0 ? alias + n : NULL;
 }
 
+/* The prefix is reserved: a link so named and without a mark is one of ours in the making. */
+static bool in_the_making(const struct podnet_event *ev)
+{
+	return strncmp(ev->link, "pn", 2) == 0 && strlen(ev->link) == PODNET_IFNAME_SIZE - 1;
+}
+
 static struct klink seen(const struct podnet_event *ev)
 {
 	return (struct klink){
@@ -63,7 +69,7 @@ static void on_home_link(struct kernel *k, const struct podnet_event *ev)
 		index_mark_name(&k->index, home->scope);
 	if (!ev->ours && !home && scope && (ev->deleted || !now.up))
 		index_mark_name(&k->index, scope);
-	if (!ev->ours && !home && !scope)
+	if (!ev->ours && !home && !scope && !in_the_making(ev))
 		facts_due(k);
 	if (ev->deleted) {
 		index_home_del(&k->index, ev->index);
@@ -119,7 +125,8 @@ static void on_home(struct kernel *k, const struct podnet_event *ev)
 	if (ev->ours)
 		return;
 	home = ev->index ? index_home(&k->index, ev->index) : NULL;
-	if (!home && (ev->type == PODNET_EVENT_ADDR || default_route(ev)))
+	if (!home && ev->protocol != PODNET_ROUTE_PROTOCOL &&
+	    (ev->type == PODNET_EVENT_ADDR || default_route(ev)))
 		facts_due(k);
 	if (home && (of_ours_gone(ev) || in_place_of_ours(ev)))
 		index_mark_name(&k->index, home->scope);
@@ -155,10 +162,12 @@ static void on_inner_link(struct kernel *k, struct kns *ns, const struct podnet_
 {
 	struct klink *link = inner_link(ns, ev->index), now = seen(ev);
 	bool marked = scope_of(ev->alias) != NULL;
+	/* told late, of a link that was made ahead: since then it was handed out */
+	bool ahead = marked && strcmp(scope_of(ev->alias), "pool") == 0;
 
 	if (!link && !marked)
 		return;
-	if (!ev->ours && (ev->deleted || !link || !marked || !same(link, &now)))
+	if (!ev->ours && !ahead && (ev->deleted || !link || !marked || !same(link, &now)))
 		index_mark_space(&k->index, ns);
 	if (ev->deleted) {
 		if (link)

@@ -146,7 +146,8 @@ static int find_was(struct kernel *k, struct kernel_task *task)
 {
 	int r;
 
-	if (!task->node_metric || task->was)
+	/* a repair need not look: the set is what it was, and the tables may be long */
+	if (!task->node_metric || task->was || task->drift)
 		return 0;
 	r = podnet_set_new(&task->was, task->scope, &task->err);
 	if (r >= 0)
