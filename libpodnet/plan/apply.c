@@ -482,8 +482,9 @@ static int carry_out(struct run *run)
 
 int podnet_plan_commit(struct podnet *ctx, struct podnet_plan *plan, struct podnet_error *err)
 {
-	struct podnet_error local = { 0 };
-	struct run run = { .ctx = ctx, .plan = plan, .err = err ? err : &local };
+	/* an attempt may fail and the next one succeed: the caller's is written on failure only */
+	struct podnet_error why = { 0 };
+	struct run run = { .ctx = ctx, .plan = plan, .err = &why };
 	int r = 0;
 
 	for (int i = 0; i < ATTEMPTS && plan->ops.n; i++) {
@@ -491,31 +492,31 @@ int podnet_plan_commit(struct podnet *ctx, struct podnet_plan *plan, struct podn
 		if (r == 0)
 			break;
 		if (r != -EEXIST && r != -EBUSY)
-			return r;
-		r = pn_plan_again(ctx, plan, run.err);
+			break;
+		memset(&why, 0, sizeof(why));
+		r = pn_plan_again(ctx, plan, &why);
 		if (r < 0)
-			return r;
-		r = -EAGAIN;
+			break;
+		r = plan->ops.n ? pn_err(&why, -EAGAIN, "plan_commit", NULL,
+					 "others change the same objects") : 0;
 	}
-	if (r < 0 && plan->ops.n)
-		return pn_err(run.err, r, "plan_commit", NULL, "others change the same objects");
-	memset(run.err, 0, sizeof(*run.err));
-	return run.done;
+	if (r < 0 && err)
+		*err = why;
+	return r < 0 ? r : run.done;
 }
 
 int podnet_doomed_reap(struct podnet *ctx, struct podnet_error *err)
 {
 	struct pn_put p = { .b = &ctx->batch };
+	struct podnet_error why = { 0 };
 	int r;
 
 	drop_batch(&ctx->batch);
 	pn_put_group_del(&p, PN_DOOMED_GROUP);
-	r = nl_batch_send(&ctx->rt, &ctx->batch, NULL, err);
-	if (r == 0)
-		return 1;
-	if (r != -ENODEV)
-		return r;
-	if (err)
-		memset(err, 0, sizeof(*err));
-	return 0;
+	r = nl_batch_send(&ctx->rt, &ctx->batch, NULL, &why);
+	if (r == -ENODEV)
+		return 0;
+	if (r < 0 && err)
+		*err = why;
+	return r < 0 ? r : 1;
 }

@@ -304,6 +304,7 @@ static int observe_space(struct podnet *ctx, struct podnet_plan *plan, uint16_t 
 	const struct pn_ref *ref = &plan->set->refs.v[ns];
 	struct pn_space *space = &plan->spaces[ns];
 	struct pn_obj obj = { .kind = PN_NETNS, .ns = ns };
+	struct podnet_error why = { 0 };
 	struct pn_netns_state state;
 	int r;
 
@@ -334,12 +335,11 @@ static int observe_space(struct podnet *ctx, struct podnet_plan *plan, uint16_t 
 		return 0;
 	}
 	if (space->fd < 0) {
-		r = pn_netns_resolve(ctx, ref->name, &space->fd, err);
-		if (r == -ENOENT && (ref->declared || (plan->mode & PN_DIFF_ABSENT))) {
-			if (err)
-				memset(err, 0, sizeof(*err));
+		r = pn_netns_resolve(ctx, ref->name, &space->fd, &why);
+		if (r == -ENOENT && (ref->declared || (plan->mode & PN_DIFF_ABSENT)))
 			return 0;
-		}
+		if (r < 0 && err)
+			*err = why;
 		if (r < 0)
 			return r;
 	}

@@ -130,6 +130,7 @@ static int open_refs(struct podnet *ctx, struct podnet_plan *plan, struct podnet
 int pn_plan_make(struct podnet *ctx, const struct podnet_set *set, uint32_t flags, uint32_t mode,
 		 struct podnet_plan **ret, struct podnet_error *err)
 {
+	struct podnet_error why = { 0 };
 	struct podnet_plan *plan;
 	bool blind = (flags & PODNET_PLAN_FRESH) && !(mode & PN_DIFF_ABSENT);
 	int r;
@@ -142,11 +143,13 @@ int pn_plan_make(struct podnet *ctx, const struct podnet_set *set, uint32_t flag
 	r = pn_plan_new(ctx, set, flags, mode, &plan, err);
 	if (r < 0)
 		return r;
-	r = blind ? open_refs(ctx, plan, err) : pn_observe(ctx, plan, err);
+	r = blind ? open_refs(ctx, plan, &why) : pn_observe(ctx, plan, &why);
 	if (r >= 0)
-		r = compare(plan, err);
+		r = compare(plan, &why);
 	if (r < 0) {
 		podnet_plan_free(plan);
+		if (err)
+			*err = why;
 		return r;
 	}
 	*ret = plan;
