@@ -36,12 +36,18 @@ find_netd() {
 	cmake --build "$top/build/release" | tail -1
 }
 
-# enter "$@" - run the script again in namespaces of its own, with lo up
+# enter "$@" - run the script again in namespaces of its own: lo up, a /run/netns that hides the host's
 enter() {
 	[ "$(id -u)" = 0 ] || die "needs root, for namespaces"
-	[ -n "${PODNET_INSIDE:-}" ] && return
+	if [ -n "${PODNET_INSIDE:-}" ]; then
+		mount -t tmpfs tmpfs /run/netns
+		mount --make-shared /run/netns
+		ip link set lo up
+		return
+	fi
 	install_packages build show
 	find_netd
+	mkdir -p /run/netns
 	PODNET_INSIDE=$(mktemp -d)
 	export PODNET_INSIDE
 	status=0
@@ -52,10 +58,7 @@ enter() {
 
 # start_netd [flags] - a netd for this namespace; stopped when the script ends
 start_netd() {
-	mkdir -p /run/netns "$PODNET_INSIDE/run" "$PODNET_INSIDE/state"
-	mountpoint -q /run/netns || mount -t tmpfs tmpfs /run/netns
-	mount --make-shared /run/netns
-	ip link set lo up
+	mkdir -p "$PODNET_INSIDE/run" "$PODNET_INSIDE/state"
 	SOCKET=$PODNET_INSIDE/run/netd.sock
 	"$NETD" --config /dev/null --state-dir "$PODNET_INSIDE/state" --run-dir "$PODNET_INSIDE/run" \
 		--node-name "${NODE:-node1}" "$@" 2>"$PODNET_INSIDE/netd.log" &
@@ -117,7 +120,6 @@ ping_from() {   # NAMESPACE|node ADDRESS
 
 # underlay ADDRESS/LEN - give the node an interface to the outside, as the talk's nodes have one
 underlay() {
-	ip link set lo up
 	ip link add underlay type veth peer name wire
 	ip addr add "$1" dev underlay
 	ip link set wire up

@@ -230,9 +230,10 @@ static void learn_pod(struct run *r, struct http *h, unsigned i)
 {
 	struct pod *pod = &r->pod[i];
 	struct http_reply reply;
-	char path[128], text[64];
+	char path[128], text[64], dir[sizeof(r->d.netns_dir)];
 	uint64_t start = now_ns();
 
+	memcpy(dir, r->d.netns_dir, sizeof(dir));
 	snprintf(path, sizeof(path), PODS "/drift-%u", i);
 	do {
 		reply = http_must(h, "GET", path, NULL);
@@ -243,7 +244,7 @@ static void learn_pod(struct run *r, struct http *h, unsigned i)
 		die("drift: pod %u has no address", i);
 	pod->ip.s_addr = inet_addr(text);
 	snprintf(pod->ns, sizeof(pod->ns), "drift-%u.default", i);
-	snprintf(pod->path, sizeof(pod->path), "%s/%s", r->d.netns_dir, pod->ns);
+	snprintf(pod->path, sizeof(pod->path), "%s/drift-%u.default", dir, i);
 	pod->mtu = probe_link_index(r->host, probe_route(r->host, pod->ip)).mtu;
 	if (!pod->mtu)
 		die("drift: pod %u has no link", i);
