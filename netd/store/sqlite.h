@@ -42,6 +42,7 @@ struct sqlite {
 	int64_t oldest_s;           /* and of the first */
 	int64_t events;             /* up to the last mark */
 	int wal_pages;              /* atomic: store_meta_put() commits too */
+	bool log_ready;             /* the log has its whole length on the disk */
 };
 
 /* sqlite_db.c */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * sqlite_tidy.c - checkpoints and the trimming of history
+ * sqlite_tidy.c - checkpoints, the length of the log, the trimming of history
  *
  * Room: work on the database that no client waits for.  The writer calls for it when nothing came
  * for a while; only when the write-ahead log or the history has grown far beyond what is
@@ -12,7 +12,9 @@
 #define MARKS           100         /* in the events that are kept */
 #define MARK_SECONDS    300
 #define WAL_WANTED      1000        /* pages of 4 KiB */
-#define WAL_LIMIT       8000
+#define WAL_LIMIT       2000
+#define WAL_BYTES       (WAL_LIMIT * (4096 + 24) + 32)  /* of so many pages: frames and a header */
+#define WAL_STEP        (1024 * 1024)
 
 int sqlite_count_marks(struct sqlite *s)
 {
@@ -133,11 +135,47 @@ static bool history_long(const struct sqlite *s, bool must)
 	       s->oldest_s < now_realtime_s() - LIMIT_HISTORY_SECONDS;
 }
 
+static sqlite3_file *log_file(const struct sqlite *s, sqlite3_int64 *size)
+{
+	sqlite3_file *file = NULL;
+
+	if (sqlite3_file_control(s->writer.conn, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file) !=
+	    SQLITE_OK || !file || !file->pMethods || file->pMethods->xFileSize(file, size) != SQLITE_OK)
+		return NULL;
+	return file;
+}
+
+/*
+ * An fdatasync(2) of a file that has grown waits for the file system's own journal too, which
+ * doubles what a commit costs.  So the log gets the length it will have ahead of time, in blocks
+ * that are written, not only reserved.  Zeros behind the last frame are no frame to SQLite.
+ * The transaction keeps other processes from appending meanwhile.
+ */
+static bool lengthen_log(struct sqlite *s)
+{
+	static const char zeros[4096];
+	sqlite3_int64 size = 0, end;
+	sqlite3_file *file;
+	int r = SQLITE_OK;
+
+	if (s->b.ops->begin(&s->b, false) < 0)
+		return false;
+	file = log_file(s, &size);
+	end = size + WAL_STEP < WAL_BYTES ? size + WAL_STEP : WAL_BYTES;
+	for (; file && r == SQLITE_OK && size < end; size += (sqlite3_int64)sizeof(zeros))
+		r = file->pMethods->xWrite(file, zeros, (int)sizeof(zeros), size);
+	if (file && r == SQLITE_OK)
+		r = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+	s->log_ready = !file || r != SQLITE_OK || size >= WAL_BYTES;  /* or never will be */
+	s->b.ops->rollback(&s->b);
+	return file && r == SQLITE_OK;
+}
+
 bool sqlite_untidy(const struct backend *b)
 {
 	const struct sqlite *s = (const struct sqlite *)b;
 
-	return log_long(s, false) || history_long(s, false);
+	return log_long(s, false) || history_long(s, false) || !s->log_ready;
 }
 
 bool sqlite_tidy(struct backend *b, bool must)
@@ -151,5 +189,7 @@ bool sqlite_tidy(struct backend *b, bool must)
 	pthread_mutex_unlock(&s->lock);
 	if (!did && history_long(s, must))
 		did = trim(s);
+	if (!did && !must && !s->log_ready)
+		did = lengthen_log(s);
 	return did;
 }
