@@ -100,15 +100,16 @@ static bool of_ours_gone(const struct podnet_event *ev)
 	return lost_neigh(ev) || (ev->deleted && ev->protocol == PODNET_ROUTE_PROTOCOL);
 }
 
-/* `ip route replace` tells of the new route only, and that is its administrator's by protocol. */
+/*
+ * `ip route replace` tells of the new route only, and that is its administrator's by protocol.  An
+ * address that was replaced serves as well.
+ */
 static bool in_place_of_ours(const struct podnet_event *ev)
 {
 	uint8_t host = ev->prefix.family == AF_INET6 ? 128 : 32;
 
 	if (ev->deleted || ev->prefix.family == 0)
 		return false;
-	if (ev->type == PODNET_EVENT_ADDR)
-		return ev->protocol == 0;
 	return ev->type == PODNET_EVENT_ROUTE &&
 	       (ev->protocol == RTPROT_BOOT || ev->protocol == RTPROT_STATIC) &&
 	       (ev->prefix.len == 0 || ev->prefix.len == host);
@@ -162,12 +163,11 @@ static void on_inner_link(struct kernel *k, struct kns *ns, const struct podnet_
 {
 	struct klink *link = inner_link(ns, ev->index), now = seen(ev);
 	bool marked = scope_of(ev->alias) != NULL;
-	/* told late, of a link that was made ahead: since then it was handed out */
-	bool ahead = marked && strcmp(scope_of(ev->alias), "pool") == 0;
+	bool birth = !link && ns->watched;
 
 	if (!link && !marked)
 		return;
-	if (!ev->ours && !ahead && (ev->deleted || !link || !marked || !same(link, &now)))
+	if (!ev->ours && !birth && (ev->deleted || !link || !marked || !same(link, &now)))
 		index_mark_space(&k->index, ns);
 	if (ev->deleted) {
 		if (link)

@@ -181,14 +181,17 @@ void index_drop(struct kindex *ix, const char *name)
 	free(scope);
 }
 
-void index_relearn(struct kindex *ix, const struct kscope *scope)
+void index_relearn(struct kindex *ix, const struct kscope *scope, bool made)
 {
 	unsigned i;
 
 	for (i = 0; i < 2; i++) {
 		struct kns *ns = scope->ns[i];
 
-		if (!ns || ns->learn)
+		if (!ns)
+			continue;
+		ns->watched |= made;
+		if (ns->learn)
 			continue;
 		ns->learn = true;
 		ns->next_learn = ix->learn;
@@ -227,6 +230,7 @@ void index_learn(struct kindex *ix, struct podnet *ctx)
 		ns->learn = false;
 		if (nsid == ns->nsid)
 			continue;
+		ns->watched |= ns->nsid >= 0;
 		forget_nsid(ix, ns);
 		if (nsid >= 0)
 			put_nsid(ix, ns, nsid);

@@ -30,6 +30,7 @@ struct kscope {
 struct kns {
 	int nsid;                   /* -1: not known */
 	bool learn;
+	bool watched;               /* it was made while we listened: the first news are its birth */
 	struct kns *next_learn;
 	struct kscope **users;
 	size_t nusers;
@@ -51,8 +52,8 @@ int index_put(struct kindex *ix, const struct kernel_task *task);
 void index_drop(struct kindex *ix, const char *scope);
 struct kscope *index_scope(const struct kindex *ix, const char *scope);
 struct kns *index_nsid(const struct kindex *ix, int32_t nsid);
-/** index_relearn() - the scope's namespaces may be other ones now */
-void index_relearn(struct kindex *ix, const struct kscope *scope);
+/** index_relearn() - the scope's namespaces may be other ones now; @made: they were not there */
+void index_relearn(struct kindex *ix, const struct kscope *scope, bool made);
 /** index_learn() - ask for the ids of namespaces that are new */
 void index_learn(struct kindex *ix, struct podnet *ctx);
 void index_mark(struct kindex *ix, struct kscope *scope);

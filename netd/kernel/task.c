@@ -287,7 +287,7 @@ void kernel_run(struct kernel *k, struct kernel_task *task)
 		break;
 	}
 	if (scope)
-		index_relearn(&k->index, scope);
+		index_relearn(&k->index, scope, task->fresh);
 	metric_add(METRIC_KERNEL_OPERATIONS, task->changes);
 	metric_time(METRIC_TIME_KERNEL, now_monotonic_us() - start);
 	queue_push(k->done, &task->node);
