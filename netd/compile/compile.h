@@ -23,7 +23,7 @@ struct compile_input {
 	void *arg;
 };
 
-/* Each: a new set in *@ret with scope = the object's uid; 0, -ENOMEM, or -EINVAL/-ENOENT with @err. */
+/* Each: a new set in *@ret, scope the object's uid; 0, -ENOMEM, or -EINVAL, -ENOENT with @err. */
 int compile_pod(const struct compile_input *in, const struct pod *pod, struct podnet_set **ret,
 		struct podnet_error *err);
 int compile_network(const struct compile_input *in, const struct network *net,

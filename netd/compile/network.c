@@ -86,7 +86,9 @@ static void put_blocks(struct building *b, const struct compile_input *in,
 			.dst = podnet_prefix_mask(&blocks[i]), .type = PODNET_ROUTE_UNREACHABLE,
 			.metric = COMPILE_NODE_METRIC,
 		};
-		struct podnet_addr addr = { .link = "lo", .prefix = compile_first(&blocks[i], 128) };
+		struct podnet_addr addr = {
+			.link = "lo", .prefix = compile_first(&blocks[i], 128),
+		};
 
 		compile_note(b, podnet_set_route(b->set, &route, b->err));
 		if (net->type == NETWORK_ROUTED && blocks[i].family == AF_INET6)

@@ -131,9 +131,10 @@ static struct podnet_prefix gateway_of(const struct attach *a, const struct podn
 static void put_gateway_route(struct building *b, const struct attach *a,
 			      const struct podnet_prefix *ip, struct podnet_prefix dst)
 {
+	bool alone = ip->family == AF_INET6 && a->net->isolation;
 	struct podnet_route route = {
 		.netns = a->netns, .dst = dst, .via = gateway_of(a, ip), .link = a->att->interface,
-		.onlink = a->net->type == NETWORK_ROUTED || (ip->family == AF_INET6 && a->net->isolation),
+		.onlink = a->net->type == NETWORK_ROUTED || alone,
 	};
 
 	if (!route.via.family) {

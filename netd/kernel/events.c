@@ -224,7 +224,7 @@ void kernel_read_events(struct kernel *k)
 	kernel_send_marks(k);
 }
 
-/* `ip netns del` takes the name away; the namespace itself may live on, or say nothing as it dies. */
+/* `ip netns del` takes the name; the namespace itself may live on, or say nothing as it dies. */
 void kernel_read_names(struct kernel *k)
 {
 	union { struct inotify_event ev; char room[4096]; } buf;

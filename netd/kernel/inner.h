@@ -30,7 +30,7 @@ struct kscope {
 struct kns {
 	int nsid;                   /* -1: not known */
 	bool learn;
-	bool watched;               /* it was made while we listened: the first news are its birth */
+	bool watched;               /* made while we listened: the first news are its birth */
 	struct kns *next_learn;
 	struct kscope **users;
 	size_t nusers;

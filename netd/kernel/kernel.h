@@ -17,7 +17,7 @@
 enum kernel_task_type {
 	KERNEL_ENSURE,              /* make `set` so, and what of `was` is not in it absent */
 	KERNEL_ABSENT,              /* take away everything of `set` */
-	KERNEL_SWEEP,               /* at start: what is ours and of a scope not in `scopes` is absent */
+	KERNEL_SWEEP,               /* at start: what is ours and of no scope in `scopes` goes */
 };
 
 struct kernel_task {
@@ -58,7 +58,8 @@ void kernel_task_free(struct kernel_task *task);
 #define KERNEL_MAX_ADDRESSES 16
 /** What the node is, as the kernel tells; underlay only: links that are not ours. */
 struct kernel_facts {
-	struct podnet_prefix addresses[KERNEL_MAX_ADDRESSES];   /* global, best first: default route's */
+	/* global, best first: the default route's */
+	struct podnet_prefix addresses[KERNEL_MAX_ADDRESSES];
 	size_t naddresses;
 	uint32_t mtu;               /* of the default route's link; 1500 (Ethernet) without one */
 };
@@ -66,7 +67,7 @@ struct kernel_facts {
 struct kernel_config {
 	struct loop *loop;          /* callbacks are called on its thread */
 	const char *netns_dir, *run_dir;
-	uint32_t pool;              /* namespaces kept ready; 0: one is made ahead when a hint comes */
+	uint32_t pool;              /* namespaces kept ready; 0: one is made when a hint comes */
 	uint32_t pool_mtu;
 	void (*done)(void *arg, struct kernel_task *task);      /* result; callee frees */
 	/* @scope drifted, or NULL: everything may have (events lost, or what concerns all) */
@@ -77,7 +78,8 @@ struct kernel_config {
 
 struct kernel;
 int kernel_start(const struct kernel_config *conf, struct kernel **ret, struct podnet_error *err);
-void kernel_stop(struct kernel *kernel);        /* after the task at hand; leaves the kernel as it is */
+/** kernel_stop() - after the task at hand; leaves the kernel as it is */
+void kernel_stop(struct kernel *kernel);
 void kernel_submit(struct kernel *kernel, struct kernel_task *task);
 /** kernel_hint() - a pod is about to be committed: have a namespace ready for it */
 void kernel_hint(struct kernel *kernel);

@@ -55,7 +55,8 @@ struct reconcile {
 };
 
 /* scope.c */
-struct scope *scope_get(struct reconcile *rec, const char *uid);        /* made if absent; NULL: no memory */
+/** scope_get() - made if absent; NULL: no memory */
+struct scope *scope_get(struct reconcile *rec, const char *uid);
 struct scope *scope_find(const struct reconcile *rec, const char *uid);
 void scope_free(struct reconcile *rec, struct scope *scope);
 void scope_fini(struct scope *scope);

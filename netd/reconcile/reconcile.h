@@ -5,8 +5,8 @@
  * Room: on the control loop.  What changed (an object, a kernel event, a timer, the start) marks
  * scopes dirty; a dirty scope is compiled and sent to the kernel thread; its result becomes status,
  * an Event, or a retry with backoff.  At most one task of a scope is under way; marks made
- * meanwhile are kept.  May include: state, store.h, codec, control.h, compile, model, kernel.h, metrics,
- * netd/base, include/podnet.
+ * meanwhile are kept.  May include: state, store.h, codec, control.h, compile, model, kernel.h,
+ * metrics, netd/base, include/podnet.
  */
 #ifndef NETD_RECONCILE_H
 #define NETD_RECONCILE_H

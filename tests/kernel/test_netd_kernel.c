@@ -444,7 +444,8 @@ static void facts(void **state)
 	rig_start(&rig, 0);
 	assert_int_equal(rig.facts.naddresses, 0);
 	rig.wait_facts = true;
-	assert_int_equal(sh("ip link add da type veth peer name db && ip link add dc type bridge && "
+	assert_int_equal(sh("ip link add da type veth peer name db && "
+			    "ip link add dc type bridge && "
 			    "ip addr add 10.1.0.1/24 dev dc && ip addr add 10.2.0.1/24 dev db && "
 			    "ip addr add 10.3.0.1/24 dev da && ip link set da mtu 1444 && "
 			    "ip link set da up && ip link set db up && ip link set dc up && "
