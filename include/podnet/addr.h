@@ -20,6 +20,7 @@ struct podnet_addr {
 	const char *link;           /* name of the link */
 	struct podnet_prefix prefix;    /* with host bits: 10.0.0.1/24 */
 	bool        no_prefix_route;    /* do not add the route of the prefix (IFA_F_NOPREFIXROUTE) */
+	bool        local;          /* IPv4: scope host, so it is never chosen as a source; as 127/8 is */
 };
 
 struct podnet_addr_info {

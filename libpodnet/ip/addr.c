@@ -16,6 +16,7 @@
 
 static const struct pn_attr addr_attrs[] = {
 	PN_ATTR(u.addr.no_prefix_route, PN_EXACT, true),
+	PN_ATTR(u.addr.local, PN_EXACT, true),
 };
 
 int pn_addr_check(const struct podnet_addr *spec, struct podnet_error *err)
@@ -50,7 +51,7 @@ static void addr_put(const struct pn_put *p, enum pn_verb verb, const struct pn_
 	ifa->ifa_family = a->family;
 	ifa->ifa_prefixlen = a->len;
 	ifa->ifa_index = p->index;
-	if (a->family == AF_INET && a->addr[0] == 127)
+	if (obj->u.addr.local)
 		ifa->ifa_scope = RT_SCOPE_HOST;
 	nl_put(p->b, IFA_LOCAL, a->addr, pn_prefix_size(a), "prefix");
 	nl_put(p->b, IFA_ADDRESS, a->addr, pn_prefix_size(a), "prefix");
@@ -67,11 +68,12 @@ static void addr_print(char *buf, size_t size, enum pn_verb verb, const struct p
 {
 	char text[PODNET_PREFIX_STRLEN];
 	bool bare = verb != PN_DEL && obj->u.addr.no_prefix_route;
+	bool local = verb != PN_DEL && obj->u.addr.local;
 
 	(void)changed;
 	(void)peer_ns;
-	snprintf(buf, size, "%s %s%s", obj->link, podnet_prefix_format(&obj->u.addr.prefix, text),
-		 bare ? " noprefixroute" : "");
+	snprintf(buf, size, "%s %s%s%s", obj->link, podnet_prefix_format(&obj->u.addr.prefix, text),
+		 bare ? " noprefixroute" : "", local ? " scope host" : "");
 }
 
 const struct pn_kind pn_addr_kind = {
@@ -104,6 +106,7 @@ int pn_addr_parse(const struct nlmsghdr *nlh, struct pn_obj *ret, uint8_t *proto
 	ret->u.addr.prefix.family = ifa->ifa_family;
 	ret->u.addr.prefix.len = ifa->ifa_prefixlen;
 	ret->u.addr.scope = ifa->ifa_scope;
+	ret->u.addr.local = ifa->ifa_family == AF_INET && ifa->ifa_scope == RT_SCOPE_HOST;
 	mnl_attr_for_each(attr, nlh, sizeof(*ifa)) {
 		size_t len = mnl_attr_get_payload_len(attr);
 		uint16_t type = mnl_attr_get_type(attr);

@@ -232,6 +232,7 @@ int podnet_addr_list(struct podnet *ctx, const char *netns, const char *link,
 				.netns = netns, .link = name_of(&l, f->obj.index),
 				.prefix = f->obj.u.addr.prefix,
 				.no_prefix_route = f->obj.u.addr.no_prefix_route,
+				.local = f->obj.u.addr.local,
 			},
 			.ours = f->protocol == ctx->protocol, .scope = f->obj.u.addr.scope,
 		};

@@ -276,6 +276,8 @@ int podnet_set_addr(struct podnet_set *set, const struct podnet_addr *spec,
 		return r;
 	obj.u.addr.prefix = spec->prefix;
 	obj.u.addr.no_prefix_route = spec->no_prefix_route;
+	obj.u.addr.local = spec->prefix.family == AF_INET &&
+			   (spec->local || spec->prefix.addr[0] == 127);
 	return add(set, &obj, "addr_check", err);
 }
 

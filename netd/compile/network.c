@@ -141,7 +141,10 @@ int compile_node(const struct compile_input *in, const struct network *const *ne
 		 struct podnet_error *err)
 {
 	_cleanup_(podnet_set_freep) struct podnet_set *set = NULL;
-	struct podnet_addr gateway = { .link = "lo", .prefix = compile_gateway(AF_INET) };
+	/* what the node sends to pods has the node's own address, and the gateway's where it has none */
+	struct podnet_addr gateway = {
+		.link = "lo", .prefix = compile_gateway(AF_INET), .local = in->has_ipv4,
+	};
 	struct building b = { .err = err };
 	size_t i;
 

@@ -6,6 +6,8 @@
  */
 #include "inner.h"
 
+#include <sys/socket.h>
+
 #include <errno.h>
 #include <stdio.h>
 
@@ -140,6 +142,7 @@ static void fill_input(struct reconcile *rec, struct lookup *l, struct compile_i
 	*in = (struct compile_input){
 		.conf = rec->node,
 		.mtu = rec->conf.mtu ? rec->conf.mtu : rec->facts.mtu,
+		.has_ipv4 = rec->nips && rec->ips[0].family == AF_INET,
 		.network = find_network,
 		.blocks = find_blocks,
 		.arg = l,
