@@ -6,10 +6,9 @@
  */
 #include "inner.h"
 
-#include <sys/socket.h>
-
 #include <errno.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 #define REF_MAX 256
 
