@@ -24,6 +24,8 @@
 #include <sys/un.h>
 #include <time.h>
 
+#define TRIM_MS 1000            /* from a write until the heap is trimmed */
+
 static int fail(const char *what, const char *why)
 {
 	char quoted[320];
@@ -164,6 +166,30 @@ static int block_signals(struct netd *netd)
 		: loop_watch_fd(netd->loop, netd->signal_fd, EPOLLIN, on_signal, netd, &netd->signals);
 }
 
+/* Thousands of short-lived versions leave holes in the heap: after writes, give the pages back. */
+static void on_trim(void *arg)
+{
+	(void)arg;
+	malloc_trim(0);
+}
+
+static void on_write(void *arg, const struct object *was, const struct object *is)
+{
+	struct netd *netd = arg;
+
+	(void)was;
+	(void)is;
+	if (!loop_timer_armed(netd->trim))
+		loop_timer_set(netd->trim, TRIM_MS);
+}
+
+static int start_trim(struct netd *netd)
+{
+	int r = loop_timer_new(netd->loop, on_trim, netd, &netd->trim);
+
+	return r < 0 ? r : state_observe(netd->state, &(struct state_observer){ on_write, netd });
+}
+
 static int start_data(struct netd *netd, char why[256])
 {
 	_cleanup_free_ char *path = NULL;
@@ -181,7 +207,13 @@ static int start_data(struct netd *netd, char why[256])
 	r = store_open(&conf, &netd->store, why);
 	if (r == 0)
 		r = node_config(netd, why);
-	return r < 0 ? r : state_new(netd->loop, netd->store, &netd->node, &netd->state, why);
+	if (r == 0)
+		r = state_new(netd->loop, netd->store, &netd->node, &netd->state, why);
+	if (r == 0) {
+		snprintf(why, 256, "out of memory");
+		r = start_trim(netd);
+	}
+	return r;
 }
 
 static int start_network(struct netd *netd, char why[256])
@@ -238,6 +270,7 @@ static void stop(struct netd *netd)
 	rest_free(netd->rest);
 	if (netd->state)
 		state_free(netd->state);
+	loop_timer_free(netd->trim);
 	loop_unwatch(netd->signals);
 	loop_free(netd->loop);
 	closep(&netd->signal_fd);

@@ -20,6 +20,7 @@ struct netd {
 	int signal_fd;
 	struct loop *loop;
 	struct loop_watch *signals;
+	struct loop_timer *trim;
 	struct store *store;
 	struct state *state;
 	struct control *control;
