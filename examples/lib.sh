@@ -28,12 +28,12 @@ install_packages() {
 # find_netd - $NETD, or a build that is there, or a new one
 find_netd() {
 	[ -n "${NETD:-}" ] && return
-	NETD=$top/build/release/netd/netd
+	NETD=$top/build/examples/netd/netd
 	export NETD
 	[ -x "$NETD" ] && return
 	say "building"
-	cmake -S "$top" -B "$top/build/release" -G Ninja -DPODNET_TESTS=OFF >/dev/null
-	cmake --build "$top/build/release" | tail -1
+	cmake -S "$top" -B "$top/build/examples" -G Ninja -DPODNET_TESTS=OFF >/dev/null
+	cmake --build "$top/build/examples" | tail -1
 }
 
 # enter "$@" - run the script again in namespaces of its own: lo up, a /run/netns that hides the host's
