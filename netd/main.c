@@ -288,7 +288,7 @@ static void set_limits(void)
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
 	mallopt(M_ARENA_MAX, 2);
-	mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 4 * 1024 * 1024);     /* the rest is on_trim's */
 }
 
 static int run(struct netd *netd)
