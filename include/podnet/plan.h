@@ -170,6 +170,12 @@ struct podnet_pool_spec {
 	uint32_t mtu;               /* of both ends, 0: the kernel's */
 	const char *inside;         /* name of the end inside; default "eth0" */
 	const char *master;         /* bridge of the host's end, or NULL */
+	/*
+	 * Routes and neighbours of the end inside that all pods have, made ahead as well: copied,
+	 * may be NULL.  They name one namespace, whatever its name, and that link.  What a plan
+	 * does not want of them is taken away at hand-out.
+	 */
+	const struct podnet_set *ahead;
 };
 
 PODNET_API int podnet_pool_new(struct podnet *ctx, const struct podnet_pool_spec *spec,

@@ -27,6 +27,7 @@ struct run {
 	uint16_t ns;                    /* of what is in the batch */
 	int waiting, done;              /* operations in the batch, and sent */
 	bool pooled;                    /* namespace and pair come from the pool */
+	uint16_t pooled_ns;             /* that namespace */
 };
 
 uint32_t pn_next_index(struct podnet *ctx)
@@ -272,8 +273,12 @@ static int put_other(struct run *run, const struct pn_op *op, struct pn_put *p)
 	struct pn_obj obj = op->obj;
 	char name[PODNET_IFNAME_SIZE];
 	struct pn_dev *ifb;
-	int r = find_link(run, op, p);
+	int r;
 
+	if (run->pooled && op->verb == PN_ADD && obj.ns == run->pooled_ns &&
+	    pn_pool_has(run->plan->pool, &obj))
+		return 0;
+	r = find_link(run, op, p);
 	if (r < 0)
 		return r;
 	if (obj.kind == PN_NEIGH && obj.u.neigh.of_peer && op->verb != PN_DEL) {
@@ -290,6 +295,25 @@ static int put_other(struct run *run, const struct pn_op *op, struct pn_put *p)
 	}
 	pn_kinds[obj.kind]->put(p, (enum pn_verb)op->verb, &obj);
 	return 0;
+}
+
+/* what was made ahead and this plan does not want */
+static int drop_excess(struct run *run, const struct pn_op *op, uint32_t index)
+{
+	struct pn_put p = {
+		.b = &run->ctx->batch, .tag = op, .protocol = run->ctx->protocol, .index = index,
+	};
+	const struct pn_obj *obj;
+	size_t i = 0;
+	int r = 0;
+
+	while (r == 0 && (obj = pn_pool_excess(run->plan->pool, &run->plan->want, run->pooled_ns,
+					       &i))) {
+		r = turn_to(run, run->pooled_ns);
+		if (r == 0)
+			pn_kinds[obj->kind]->put(&p, PN_DEL, obj);
+	}
+	return r;
 }
 
 static int take_pooled(struct run *run, const struct pn_op *op, const struct pn_obj *host,
@@ -317,7 +341,8 @@ static int take_pooled(struct run *run, const struct pn_op *op, const struct pn_
 		dev->born = false;              /* its carrier has settled long ago */
 	}
 	run->pooled = true;
-	return 0;
+	run->pooled_ns = op->obj.ns;
+	return drop_excess(run, op, e.inside);
 }
 
 /* the one pair that is made between the namespace @op makes and the context's own */

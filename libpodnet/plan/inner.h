@@ -175,6 +175,11 @@ uint32_t pn_next_index(struct podnet *ctx);
 /** pn_pool_fits() - the pool's links are as these two ends want them */
 bool pn_pool_fits(const struct podnet_pool *pool, const struct pn_obj *host,
 		  const struct pn_obj *inside);
+/** pn_pool_has() - @obj, wanted inside, was made ahead just as it is */
+bool pn_pool_has(const struct podnet_pool *pool, const struct pn_obj *obj);
+/** pn_pool_excess() - the next thing made ahead that is not so in @want; @i: where to go on */
+const struct pn_obj *pn_pool_excess(const struct podnet_pool *pool, const struct pn_objs *want,
+				    uint16_t ns, size_t *i);
 /** pn_pool_pop() - pin one at @name and hand it out.  -EAGAIN: empty. */
 int pn_pool_pop(struct podnet_pool *pool, const char *name, const char *scope,
 		struct pn_pool_entry *ret, struct podnet_error *err);

@@ -5,9 +5,10 @@
  * Room: makes and hands out.  May include: plan/inner.h, link, netns, nl, base, context.h.
  *
  * An entry is an anonymous namespace, held by our descriptor alone, with a netlink socket open in
- * it; lo and both ends are up, address generation is off and the carrier has settled.  Both
- * ifindexes and MACs are known, so handing out needs neither a thread nor a question.  A pool whose
- * process dies goes by itself: the last descriptor takes the namespace with it, and that the pair.
+ * it; lo and both ends are up, address generation is off and the carrier has settled; routes and
+ * neighbours inside that all pods have are there.  Both ifindexes and MACs are known, so handing
+ * out needs neither a thread nor a question.  A pool whose process dies goes by itself: the last
+ * descriptor takes the namespace with it, and that the pair.
  */
 #include "inner.h"
 
@@ -22,9 +23,36 @@ struct podnet_pool {
 	struct podnet_pool_spec spec;
 	char inside[PODNET_IFNAME_SIZE], master[PODNET_IFNAME_SIZE];
 	char alias[PN_ALIAS_SIZE];
+	struct pn_objs ahead;           /* routes and neighbours inside, as namespace 0 */
 	struct pn_pool_entry *v;
 	uint32_t n;
 };
+
+/* what the caller wants ahead, checked and copied: it is not kept, nor is its namespace's name */
+static int copy_ahead(struct podnet_pool *pool, const struct podnet_set *set,
+		      struct podnet_error *err)
+{
+	if (set->error.code) {
+		if (err)
+			*err = set->error;
+		return set->error.code;
+	}
+	for (size_t i = 0; i < set->objs.n; i++) {
+		struct pn_obj obj = set->objs.v[i];
+		bool fits = obj.kind == PN_ROUTE || obj.kind == PN_NEIGH;
+
+		if (!fits || strcmp(obj.link, pool->inside) || obj.ns != set->objs.v[0].ns ||
+		    !*set->refs.v[obj.ns].name)
+			return pn_err(err, -EINVAL, "pool_new", "ahead", NULL);
+		obj.ns = 0;
+		if (pn_objs_insert(&pool->ahead, &obj) < 0)
+			return pn_err(err, -ENOMEM, "pool_new", NULL, NULL);
+	}
+	/* as many as the inner batch holds beside lo, the link and its settling */
+	if (pool->ahead.n > NL_BATCH_MAX - 8)
+		return pn_err(err, -EINVAL, "pool_new", "ahead", NULL);
+	return 0;
+}
 
 int podnet_pool_new(struct podnet *ctx, const struct podnet_pool_spec *spec,
 		    struct podnet_pool **ret, struct podnet_error *err)
@@ -50,6 +78,12 @@ int podnet_pool_new(struct podnet *ctx, const struct podnet_pool_spec *spec,
 	snprintf(pool->inside, sizeof(pool->inside), "%s", inside);
 	snprintf(pool->master, sizeof(pool->master), "%s", spec->master ? spec->master : "");
 	snprintf(pool->alias, sizeof(pool->alias), "podnet:%s:pool", ctx->owner);
+	pool->spec.ahead = NULL;
+	r = spec->ahead ? copy_ahead(pool, spec->ahead, err) : 0;
+	if (r < 0) {
+		podnet_pool_free(pool);
+		return r;
+	}
 	*ret = pool;
 	return 0;
 }
@@ -68,6 +102,7 @@ void podnet_pool_free(struct podnet_pool *pool)
 		return;
 	for (uint32_t i = 0; i < pool->n; i++)
 		entry_fini(&pool->v[i]);
+	free(pool->ahead.v);
 	free(pool->v);
 	free(pool);
 }
@@ -123,6 +158,25 @@ static int keep_index(const struct nlmsghdr *nlh, void *arg)
 	return 0;
 }
 
+static void put_ahead(const struct podnet_pool *pool, const struct pn_pool_entry *e,
+		      const struct pn_put *p)
+{
+	struct pn_put only = *p;
+
+	only.protocol = pool->ctx->protocol;
+	/* first what leads to the gateways, then what leads through them */
+	for (size_t i = 0; i < 2 * pool->ahead.n; i++) {
+		struct pn_obj obj = pool->ahead.v[i % pool->ahead.n];
+		bool through = obj.kind == PN_ROUTE && obj.u.route.via.family;
+
+		if (through != (i >= pool->ahead.n))
+			continue;
+		if (obj.kind == PN_NEIGH && obj.u.neigh.of_peer)
+			memcpy(obj.u.neigh.mac, e->host_mac, sizeof(obj.u.neigh.mac));
+		pn_kinds[obj.kind]->put(&only, PN_ADD, &obj);
+	}
+}
+
 static int make_pair(struct podnet_pool *pool, struct pn_pool_entry *e, uint32_t master,
 		     struct podnet_error *err)
 {
@@ -144,6 +198,7 @@ static int make_pair(struct podnet_pool *pool, struct pn_pool_entry *e, uint32_t
 	p.changed = PN_LINK_AFTER_BIRTH;
 	pn_netns_put_lo_up(b, NULL);
 	pn_link_kind.put(&p, PN_SET, &inside);
+	put_ahead(pool, e, &p);
 	pn_put_link_settle(&p);
 	r = nl_batch_send(&e->nl, b, NULL, err);
 	if (r < 0)
@@ -209,6 +264,40 @@ bool pn_pool_fits(const struct podnet_pool *pool, const struct pn_obj *host,
 	       !inside->u.dev.master[0] && !(inside->u.dev.flags & ~made) &&
 	       !(host->u.dev.flags & ~(made | port)) && !memcmp(host->u.dev.mac, none, 6) &&
 	       !memcmp(inside->u.dev.mac, none, 6);
+}
+
+static bool same(const struct pn_obj *a, const struct pn_obj *b)
+{
+	const struct pn_neigh_attrs *x = &a->u.neigh, *y = &b->u.neigh;
+
+	if (a->kind == PN_ROUTE)
+		return !memcmp(&a->u.route, &b->u.route, sizeof(a->u.route));
+	return x->of_peer == y->of_peer && (x->of_peer || !memcmp(x->mac, y->mac, sizeof(x->mac)));
+}
+
+bool pn_pool_has(const struct podnet_pool *pool, const struct pn_obj *obj)
+{
+	struct pn_obj key = *obj;
+	const struct pn_obj *found;
+
+	key.ns = 0;
+	found = pn_objs_find(&pool->ahead, &key);
+	return found && !strcmp(found->link, obj->link) && same(found, obj);
+}
+
+const struct pn_obj *pn_pool_excess(const struct podnet_pool *pool, const struct pn_objs *want,
+				    uint16_t ns, size_t *i)
+{
+	while (*i < pool->ahead.n) {
+		const struct pn_obj *obj = &pool->ahead.v[(*i)++], *found;
+		struct pn_obj key = *obj;
+
+		key.ns = ns;
+		found = pn_objs_find(want, &key);
+		if (!found || !pn_pool_has(pool, found))
+			return obj;
+	}
+	return NULL;
 }
 
 int pn_pool_pop(struct podnet_pool *pool, const char *name, const char *scope,

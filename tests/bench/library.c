@@ -44,20 +44,27 @@ static struct podnet_prefix text(const char *s)
 	return p;
 }
 
+/* What does not depend on the address, and so can wait in the pool. */
+static void put_gateway(struct podnet_set *set, const char *netns, bool v6)
+{
+	struct podnet_prefix gateway = text(v6 ? "fe80::1" : "169.254.1.1");
+
+	podnet_set_neigh(set, &(struct podnet_neigh){ .netns = netns, .link = "eth0",
+			 .addr = gateway }, NULL);
+	podnet_set_route(set, &(struct podnet_route){ .netns = netns,
+			 .dst = text(v6 ? "::/0" : "0.0.0.0/0"), .via = gateway, .link = "eth0",
+			 .onlink = true }, NULL);
+}
+
 static void put_family(struct podnet_set *set, const struct place *p, struct podnet_prefix ip)
 {
 	bool v6 = ip.family == AF_INET6;
-	struct podnet_prefix gateway = text(v6 ? "fe80::1" : "169.254.1.1");
 
 	podnet_set_addr(set, &(struct podnet_addr){ .netns = p->name, .link = "eth0",
 			.prefix = ip, .no_prefix_route = v6 }, NULL);
-	podnet_set_neigh(set, &(struct podnet_neigh){ .netns = p->name, .link = "eth0",
-			 .addr = gateway }, NULL);
 	podnet_set_route(set, &(struct podnet_route){ .dst = ip, .link = p->link }, NULL);
 	podnet_set_neigh(set, &(struct podnet_neigh){ .link = p->link, .addr = ip }, NULL);
-	podnet_set_route(set, &(struct podnet_route){ .netns = p->name,
-			 .dst = text(v6 ? "::/0" : "0.0.0.0/0"), .via = gateway, .link = "eth0",
-			 .onlink = true }, NULL);
+	put_gateway(set, p->name, v6);
 }
 
 static struct podnet_set *declare(const struct place *p)
@@ -132,6 +139,7 @@ struct library *library_open(unsigned pool)
 {
 	struct podnet_options opts = { .size = sizeof(opts), .owner = pool ? "pooled" : "fresh" };
 	struct podnet_pool_spec spec = { .size = pool };
+	struct podnet_set *ahead = NULL;
 	struct library *l = calloc(1, sizeof(*l));
 	struct podnet_error err = { 0 };
 
@@ -139,8 +147,13 @@ struct library *library_open(unsigned pool)
 		die("out of memory");
 	must(podnet_open(&l->ctx, &opts, &err), &err, "open");
 	l->size = pool;
+	must(podnet_set_new(&ahead, "ahead", &err), &err, "set");
+	put_gateway(ahead, "pod", false);
+	put_gateway(ahead, "pod", true);
+	spec.ahead = ahead;
 	if (pool)
 		must(podnet_pool_new(l->ctx, &spec, &l->pool, &err), &err, "pool");
+	podnet_set_free(ahead);
 	library_fill(l);
 	return l;
 }

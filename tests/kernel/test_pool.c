@@ -173,6 +173,90 @@ static void a_plan_takes_from_it(void **state)
 	assert_int_equal(sh(LINKS_GO("1")), 0);
 }
 
+/* a gateway a family; with @other, one that the declared pod does not have */
+static struct podnet_pool *new_pool_ahead(struct podnet *ctx, bool other)
+{
+	const struct podnet_prefix via = prefix("169.254.1.1"), via6 = prefix("fe80::1");
+	const struct podnet_neigh back = { .netns = "any", .link = "eth0", .addr = via };
+	const struct podnet_neigh back6 = { .netns = "any", .link = "eth0", .addr = via6 };
+	const struct podnet_route link = { .netns = "any", .dst = via, .link = "eth0" };
+	const struct podnet_route out = { .netns = "any", .dst = prefix("0.0.0.0/0"), .via = via,
+					  .link = "eth0", .mtu = other ? 1200 : 0 };
+	const struct podnet_route out6 = { .netns = "any", .dst = prefix("::/0"), .via = via6,
+					   .link = "eth0", .onlink = true };
+	struct podnet_pool_spec spec = { .size = 4, .mtu = 1400 };
+	_cleanup_(podnet_set_freep) struct podnet_set *ahead = NULL;
+	struct podnet_error err = { 0 };
+	struct podnet_pool *pool = NULL;
+
+	test_ok(podnet_set_new(&ahead, "ahead", &err), &err);
+	podnet_set_neigh(ahead, &back, &err);
+	podnet_set_route(ahead, &link, &err);
+	podnet_set_route(ahead, &out, &err);
+	if (other) {
+		podnet_set_neigh(ahead, &back6, &err);
+		podnet_set_route(ahead, &out6, &err);
+	}
+	spec.ahead = ahead;
+	test_ok(podnet_pool_new(ctx, &spec, &pool, &err), &err);
+	return pool;
+}
+
+static void what_all_have_is_made_ahead(void **state)
+{
+	_cleanup_(podnet_set_freep) struct podnet_set *set = declare(1400, NULL);
+	_cleanup_(podnet_closep) struct podnet *ctx = NULL;
+	_cleanup_(podnet_pool_freep) struct podnet_pool *pool = NULL;
+	bool other = (bool)(uintptr_t)*state;
+	struct podnet_error err = { 0 };
+	char link[PODNET_IFNAME_SIZE];
+	int fd;
+
+	assert_int_equal(sh("ip link set lo up; ip addr add 10.255.0.1/32 dev lo"), 0);
+	ctx = test_open(NULL);
+	pool = new_pool_ahead(ctx, other);
+	test_ok(podnet_pool_fill(pool, 2, &err), &err);
+	assert_int_equal(test_ok(apply(ctx, set, PODNET_PLAN_FRESH, pool, &err), &err), 9);
+	assert_int_equal(podnet_pool_ready(pool), 1);
+	assert_int_equal(test_ok(apply(ctx, set, 0, NULL, &err), &err), 0);
+	assert_int_equal(sh("ip netns exec blue ping -c1 -W1 10.255.0.1 >/dev/null"), 0);
+	assert_int_equal(sh("! ip -n blue -6 route | grep -q default; ! ip -n blue neigh | grep fe80;"
+			    "! ip -n blue route | grep -q mtu"), 0);
+	fd = podnet_pool_take(pool, "a", "s", link, &err);
+	test_ok(fd, &err);
+	close(fd);
+	assert_int_equal(sh("ip -n a route | grep -q 'default via 169.254.1.1'"), 0);
+	assert_int_equal(sh("ip -n a neigh | grep -q '169.254.1.1.* PERMANENT'"), 0);
+}
+
+static void ahead_is_checked(void **state)
+{
+	const struct podnet_addr addr = { .netns = "any", .link = "eth0",
+					  .prefix = prefix("10.0.0.2") };
+	const struct podnet_route elsewhere = { .netns = "any", .dst = prefix("10.0.0.2"),
+						.link = "eth1" };
+	const struct podnet_route outside = { .dst = prefix("10.0.0.2"), .link = "eth0" };
+	_cleanup_(podnet_closep) struct podnet *ctx = test_open(NULL);
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		_cleanup_(podnet_set_freep) struct podnet_set *ahead = NULL;
+		struct podnet_pool_spec spec = { .size = 1 };
+		struct podnet_pool *pool = NULL;
+		struct podnet_error err = { 0 };
+
+		test_ok(podnet_set_new(&ahead, "ahead", &err), &err);
+		if (i == 0)
+			test_ok(podnet_set_addr(ahead, &addr, &err), &err);
+		else
+			test_ok(podnet_set_route(ahead, i == 1 ? &elsewhere : &outside, &err), &err);
+		spec.ahead = ahead;
+		assert_int_equal(podnet_pool_new(ctx, &spec, &pool, &err), -EINVAL);
+		assert_string_equal(err.field, "ahead");
+		assert_null(pool);
+	}
+}
+
 static void only_what_fits_is_taken(void **state)
 {
 	_cleanup_(podnet_set_freep) struct podnet_set *set = declare(1300, NULL);
@@ -270,6 +354,9 @@ int main(void)
 		cmocka_unit_test_setup(taken_by_name_and_without, netns_setup),
 		ROW("a plan takes from it", a_plan_takes_from_it, 0),
 		ROW("a fresh plan takes from it", a_plan_takes_from_it, PODNET_PLAN_FRESH),
+		ROW("what all have is made ahead", what_all_have_is_made_ahead, 0),
+		ROW("what one has not is taken away", what_all_have_is_made_ahead, 1),
+		cmocka_unit_test_setup(ahead_is_checked, netns_setup),
 		cmocka_unit_test_setup(only_what_fits_is_taken, netns_setup),
 		cmocka_unit_test_setup(an_empty_pool_is_no_hindrance, netns_setup),
 		cmocka_unit_test_setup(a_taken_name_is_no_loss, netns_setup),
