@@ -24,6 +24,12 @@ struct compile_input {
 	void *arg;
 };
 
+/**
+ * compile_ahead() - what a pod's only link by a routed network has, whatever its addresses
+ *
+ * It can be made before the pod is known: the gateways' neighbours, and the default routes.
+ */
+int compile_ahead(struct podnet_set **ret, struct podnet_error *err);
 /* Each: a new set in *@ret, scope the object's uid; 0, -ENOMEM, or -EINVAL, -ENOENT with @err. */
 int compile_pod(const struct compile_input *in, const struct pod *pod, struct podnet_set **ret,
 		struct podnet_error *err);

@@ -259,3 +259,29 @@ int compile_pod(const struct compile_input *in, const struct pod *pod, struct po
 	*ret = take_ptr(set);
 	return 0;
 }
+
+int compile_ahead(struct podnet_set **ret, struct podnet_error *err)
+{
+	static const uint8_t families[] = { AF_INET, AF_INET6 };
+	_cleanup_(podnet_set_freep) struct podnet_set *set = NULL;
+	int r = podnet_set_new(&set, "ahead", err);
+	size_t i;
+
+	for (i = 0; i < 2 && r == 0; i++) {
+		struct podnet_neigh gateway = {
+			.netns = "ahead", .link = "eth0", .addr = compile_gateway(families[i]),
+		};
+		struct podnet_route route = {
+			.netns = "ahead", .link = "eth0", .dst = compile_any(families[i]),
+			.via = gateway.addr, .onlink = true,
+		};
+
+		r = podnet_set_neigh(set, &gateway, err);
+		if (r == 0)
+			r = podnet_set_route(set, &route, err);
+	}
+	if (r < 0)
+		return r;
+	*ret = take_ptr(set);
+	return 0;
+}

@@ -69,6 +69,7 @@ struct kernel_config {
 	const char *netns_dir, *run_dir;
 	uint32_t pool;              /* namespaces kept ready; 0: one is made when a hint comes */
 	uint32_t pool_mtu;
+	const struct podnet_set *pool_ahead;    /* see struct podnet_pool_spec; needed at start */
 	void (*done)(void *arg, struct kernel_task *task);      /* result; callee frees */
 	/* @scope drifted, or NULL: everything may have (events lost, or what concerns all) */
 	void (*dirty)(void *arg, const char *scope);

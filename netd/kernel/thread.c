@@ -273,6 +273,7 @@ static int open_kernel(struct kernel *k, struct podnet_error *err)
 {
 	struct podnet_pool_spec spec = {
 		.size = k->conf.pool ? k->conf.pool : 1, .mtu = k->conf.pool_mtu,
+		.ahead = k->conf.pool_ahead,
 	};
 	struct kernel_facts facts;
 	int r = kernel_open(k->netns_dir, k->run_dir, &k->ctx, err);
@@ -362,6 +363,7 @@ int kernel_start(const struct kernel_config *conf, struct kernel **ret, struct p
 	if (!k->netns_dir || !k->run_dir)
 		return fail(err, -ENOMEM, "kernel_start");
 	r = open_kernel(k, err);
+	k->conf.pool_ahead = NULL;      /* the caller's: copied by now */
 	if (r < 0)
 		return r;
 	r = open_waits(k);

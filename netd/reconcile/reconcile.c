@@ -371,13 +371,21 @@ void reconcile_begin(struct reconcile *rec)
 
 static int start_kernel(struct reconcile *rec, struct podnet_error *err)
 {
+	struct podnet_set *ahead = NULL;
 	struct kernel_config conf = {
 		.loop = rec->conf.loop, .netns_dir = rec->node->netns_dir,
 		.run_dir = rec->node->run_dir, .pool = rec->conf.pool, .pool_mtu = rec->conf.mtu,
 		.done = result_done, .dirty = on_dirty, .facts = node_facts, .arg = rec,
 	};
+	int r;
 
-	return kernel_start(&conf, &rec->kernel, err);
+	r = compile_ahead(&ahead, err);
+	if (r < 0)
+		return r;
+	conf.pool_ahead = ahead;
+	r = kernel_start(&conf, &rec->kernel, err);
+	podnet_set_free(ahead);
+	return r;
 }
 
 DEFINE_CLEANUP(struct reconcile, reconcile_stop)
