@@ -28,6 +28,7 @@ enum pn_obj_flags {
 	PN_OURS    = 1 << 0,    /* have: carries the mark of this owner and scope */
 	PN_COVERED = 1 << 1,    /* have: deleted when it is ours and not declared */
 	PN_DOOMED  = 1 << 2,    /* have: a link that waits for its end, only its name is in the way */
+	PN_POOLED  = 1 << 5,    /* have: a link that carries the mark of this owner's pool */
 	PN_HIDDEN  = 1 << 3,    /* want: part of another object (the ifb of a limit) */
 	PN_WAS     = 1 << 4,    /* have: an earlier version of the set declared it */
 };

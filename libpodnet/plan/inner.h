@@ -20,6 +20,7 @@
 #include <podnet/plan.h>
 
 #define PN_LINE_SIZE 512
+#define PN_POOL_SCOPE "pool"            /* in the mark of links that nobody has taken yet */
 
 struct pn_objs {
 	struct pn_obj *v;

@@ -27,6 +27,13 @@ static bool is_marked(const struct podnet_plan *plan, const struct pn_link_seen 
 	return !strcmp(seen->alias, plan->alias);
 }
 
+static bool is_pooled(const struct podnet_plan *plan, const struct pn_link_seen *seen)
+{
+	size_t n = strlen(plan->owner_alias);
+
+	return !strncmp(seen->alias, plan->owner_alias, n) && !strcmp(seen->alias + n, PN_POOL_SCOPE);
+}
+
 static bool is_doomed(const struct podnet_plan *plan, const struct pn_link_seen *seen)
 {
 	return seen->group == PN_DOOMED_GROUP &&
@@ -56,6 +63,8 @@ static int note_link(struct podnet_plan *plan, uint16_t ns, const char *name,
 		dev->covered = plan->spaces[ns].ours || is_marked(plan, seen);
 		if (is_marked(plan, seen))
 			obj->is = PN_OURS | PN_COVERED;
+		else if (is_pooled(plan, seen))
+			obj->is = PN_POOLED;
 	}
 	/* resolved to a name at the end, when all links are known */
 	memcpy(obj->u.dev.master, &seen->master, sizeof(seen->master));
@@ -247,6 +256,23 @@ static void join_pairs(struct podnet_plan *plan)
 	}
 }
 
+/*
+ * A process that dies between pinning a namespace of its pool and marking the host's end leaves a
+ * pair that no scope owns inside a namespace that this one does: made anew.
+ */
+static void take_unmarked(struct podnet_plan *plan)
+{
+	for (size_t i = 0; i < plan->have.n; i++) {
+		struct pn_obj *have = &plan->have.v[i];
+
+		if (have->kind != PN_LINK || !(have->is & PN_POOLED) || (have->is & PN_OURS) ||
+		    !plan->spaces[have->ns].ours)
+			continue;
+		have->is |= PN_OURS | PN_COVERED;
+		have->u.dev.type = PN_OTHER;
+	}
+}
+
 static int name_masters(struct podnet *ctx, struct podnet_plan *plan)
 {
 	for (size_t i = 0; i < plan->have.n; i++) {
@@ -294,6 +320,7 @@ int pn_observe_links(struct podnet *ctx, struct podnet_plan *plan, struct podnet
 	if (r < 0)
 		return err && err->code == r ? r : pn_err(err, r, "observe_links", NULL, NULL);
 	join_pairs(plan);
+	take_unmarked(plan);
 	return 0;
 }
 

@@ -77,7 +77,7 @@ int podnet_pool_new(struct podnet *ctx, const struct podnet_pool_spec *spec,
 	pool->spec = *spec;
 	snprintf(pool->inside, sizeof(pool->inside), "%s", inside);
 	snprintf(pool->master, sizeof(pool->master), "%s", spec->master ? spec->master : "");
-	snprintf(pool->alias, sizeof(pool->alias), "podnet:%s:pool", ctx->owner);
+	snprintf(pool->alias, sizeof(pool->alias), "podnet:%s:" PN_POOL_SCOPE, ctx->owner);
 	pool->spec.ahead = NULL;
 	r = spec->ahead ? copy_ahead(pool, spec->ahead, err) : 0;
 	if (r < 0) {

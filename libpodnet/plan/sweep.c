@@ -13,8 +13,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#define POOL_SCOPE "pool"
-
 DEFINE_CLEANUP(struct podnet_set, podnet_set_free)
 DEFINE_CLEANUP(struct podnet_plan, podnet_plan_free)
 #define _cleanup_set_ _cleanup_(podnet_set_freep)
@@ -77,7 +75,7 @@ static int each_link(const struct podnet_link_info *info, void *arg)
 	struct sweep *s = arg;
 	const char *scope = info->ours ? strrchr(info->alias, ':') : NULL;
 
-	if (!scope || !strcmp(scope + 1, POOL_SCOPE) || kept(s, scope + 1))
+	if (!scope || !strcmp(scope + 1, PN_POOL_SCOPE) || kept(s, scope + 1))
 		return 0;
 	if (pn_grow(&s->links) < 0)
 		return -ENOMEM;
