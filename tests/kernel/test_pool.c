@@ -301,6 +301,28 @@ static void a_taken_name_is_no_loss(void **state)
 	assert_int_equal(podnet_pool_ready(pool), 1);
 }
 
+/* a process that dies between pinning and marking leaves a pair with the pool's mark */
+static void an_unmarked_pair_is_made_anew(void **state)
+{
+	_cleanup_(podnet_closep) struct podnet *ctx = test_open(NULL);
+	_cleanup_(podnet_pool_freep) struct podnet_pool *pool = new_pool(ctx, 0, NULL);
+	_cleanup_(podnet_set_freep) struct podnet_set *set = declare(0, NULL);
+	char host[PODNET_IFNAME_SIZE], command[128];
+	struct podnet_error err = { 0 };
+	int fd;
+
+	(void)state;
+	assert_int_equal(test_ok(podnet_pool_fill(pool, 1, &err), &err), 1);
+	fd = podnet_pool_take(pool, "blue", "pod-1", host, &err);
+	assert_true(test_ok(fd, &err) >= 0);
+	close(fd);
+	snprintf(command, sizeof(command), "ip link set %s alias podnet:lib:pool", host);
+	assert_int_equal(sh(command), 0);
+	assert_true(test_ok(apply(ctx, set, 0, NULL, &err), &err) > 0);
+	assert_int_equal(apply(ctx, set, 0, NULL, &err), 0);
+	assert_int_equal(sh("ip link show pn0 >/dev/null"), 0);
+}
+
 static void on_a_bridge(void **state)
 {
 	_cleanup_(podnet_set_freep) struct podnet_set *set = declare(1400, "br0");
@@ -360,6 +382,7 @@ int main(void)
 		cmocka_unit_test_setup(only_what_fits_is_taken, netns_setup),
 		cmocka_unit_test_setup(an_empty_pool_is_no_hindrance, netns_setup),
 		cmocka_unit_test_setup(a_taken_name_is_no_loss, netns_setup),
+		cmocka_unit_test_setup(an_unmarked_pair_is_made_anew, netns_setup),
 		cmocka_unit_test_setup(on_a_bridge, netns_setup),
 		cmocka_unit_test_setup(dies_with_its_process, netns_setup),
 	};
