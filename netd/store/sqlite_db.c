@@ -103,6 +103,8 @@ int db_open(struct db *db, const char *path, int flags)
 	if (r != SQLITE_OK)
 		return db_errno(db);
 	sqlite3_extended_result_codes(db->conn, 1);
+	/* its statements are kept, so it allocates little: 100 KiB for that are not worth it */
+	sqlite3_db_config(db->conn, SQLITE_DBCONFIG_LOOKASIDE, NULL, 0, 0);
 	sqlite3_busy_timeout(db->conn, BUSY_MS);
 	return 0;
 }

@@ -87,6 +87,7 @@ int sqlite_load(struct backend *b,
 	struct load l = { .object = each, .arg = arg };
 	int r = each_row(reader(b), db_stmt(reader(b), SQL_LOAD), object_row, &l);
 
+	sqlite3_db_release_memory(reader(b)->conn);
 	return r < 0 ? r : 0;
 }
 
