@@ -31,6 +31,16 @@ static int parse_text(struct conf *conf, const struct row *row, const char *valu
 	return *member ? 0 : -ENOMEM;
 }
 
+/* A Node's name: DNS-1123 subdomain (RFC 1123). */
+static bool name_ok(const char *name)
+{
+	size_t n = strlen(name);
+
+	if (!n || n > 253 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-.") != n)
+		return false;
+	return !strchr("-.", name[0]) && !strchr("-.", name[n - 1]);
+}
+
 static int parse_path(struct conf *conf, const struct row *row, const char *value)
 {
 	return value[0] == '/' ? parse_text(conf, row, value) : -EINVAL;
@@ -313,6 +323,11 @@ static int derive(struct conf *conf, char why[256])
 			if (*c >= 'A' && *c <= 'Z')
 				*c = (char)(*c - 'A' + 'a');
 		conf->node_name = arena_strdup(&conf->arena, host);
+	}
+	if (conf->node_name && !name_ok(conf->node_name)) {
+		snprintf(why, 256, "node-name: \"%.100s\" is not a DNS name of lower-case letters, digits, "
+			 "'-' and '.'", conf->node_name);
+		return -EINVAL;
 	}
 	if (!conf->socket)
 		conf->socket = arena_printf(&conf->arena, "%s/netd.sock", conf->run_dir);

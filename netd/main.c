@@ -94,6 +94,58 @@ static int take_lock(struct netd *netd, char why[256])
 	return 0;
 }
 
+/*
+ * Two netds would take each other's marks for their own.  An abstract socket's name is known in one
+ * network namespace only (unix(7)) and goes with its process.
+ */
+static int take_netns(struct netd *netd, char why[256])
+{
+	static const char name[] = "\0podnet-netd";
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof(name) - 1);
+
+	memcpy(sa.sun_path, name, sizeof(name) - 1);
+	netd->netns_lock_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (netd->netns_lock_fd < 0 || bind(netd->netns_lock_fd, (struct sockaddr *)&sa, len) < 0) {
+		snprintf(why, 256, errno == EADDRINUSE ?
+			 "another netd is running in this network namespace" : "%m");
+		return -EBUSY;
+	}
+	return 0;
+}
+
+/*
+ * What carries no object is swept at start, so a database that is not the one that made what is in
+ * the kernel (a wrong state-dir, say) would take every pod down.  run-dir remembers which it was.
+ */
+static int check_store(struct netd *netd, char why[256])
+{
+	_cleanup_free_ char *path = NULL;
+	char mine[64] = "", seen[64] = "";
+	ssize_t n;
+	int r = store_meta_get(netd->store, "id", mine, sizeof(mine));
+
+	if (r < 0) {
+		uuid_make(mine);
+		r = store_meta_put(netd->store, "id", mine);
+	}
+	if (r < 0 || asprintf(&path, "%s/store", netd->conf.run_dir) < 0) {
+		snprintf(why, 256, "the database's id could not be stored");
+		return -EIO;
+	}
+	n = readlink(path, seen, sizeof(seen) - 1);
+	if (n > 0 && strcmp(mine, seen) != 0) {
+		snprintf(why, 256, "%.100s: the kernel holds what another database declared; "
+			 "start with its state-dir, or netd --purge first", netd->conf.state_dir);
+		return -EBUSY;
+	}
+	if (n < 0 && symlink(mine, path) < 0) {
+		snprintf(why, 256, "%.180s: %m", path);
+		return -errno;
+	}
+	return 0;
+}
+
 static void read_boot_id(char boot_id[37])
 {
 	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
@@ -206,6 +258,8 @@ static int start_data(struct netd *netd, char why[256])
 	conf.now_ms = now.tv_sec * 1000 + now.tv_nsec / 1000000;
 	r = store_open(&conf, &netd->store, why);
 	if (r == 0)
+		r = check_store(netd, why);
+	if (r == 0)
 		r = node_config(netd, why);
 	if (r == 0)
 		r = state_new(netd->loop, netd->store, &netd->node, &netd->state, why);
@@ -274,6 +328,7 @@ static void stop(struct netd *netd)
 	loop_unwatch(netd->signals);
 	loop_free(netd->loop);
 	closep(&netd->signal_fd);
+	closep(&netd->netns_lock_fd);
 	closep(&netd->lock_fd);
 }
 
@@ -297,7 +352,7 @@ static int run(struct netd *netd)
 	int r;
 
 	set_limits();
-	if (take_lock(netd, why) < 0)
+	if (take_lock(netd, why) < 0 || take_netns(netd, why) < 0)
 		return fail("lock", why);
 	if (loop_new(&netd->loop) < 0 || block_signals(netd) < 0)
 		return fail("loop", why);
@@ -326,13 +381,14 @@ static int purge(struct netd *netd)
 	struct podnet_error err = { 0 };
 	char why[256];
 
-	if (take_lock(netd, why) < 0)
+	if (take_lock(netd, why) < 0 || take_netns(netd, why) < 0)
 		return fail("purge", why);
 	if (kernel_purge(netd->conf.netns_dir, netd->conf.run_dir, print_line, NULL, &err) < 0) {
 		podnet_error_text(&err, why, sizeof(why));
 		return fail("purge", why);
 	}
-	return 0;
+	snprintf(why, sizeof(why), "%.240s/store", netd->conf.run_dir);
+	return unlink(why) < 0 && errno != ENOENT ? fail("purge", strerror(errno)) : 0;
 }
 
 static int check(const struct conf *conf)
@@ -385,7 +441,7 @@ static int act(struct netd *netd)
 
 int main(int argc, char **argv)
 {
-	struct netd netd = { .lock_fd = -1, .signal_fd = -1 };
+	struct netd netd = { .lock_fd = -1, .netns_lock_fd = -1, .signal_fd = -1 };
 	char why[256];
 	int code;
 

@@ -17,6 +17,7 @@ struct netd {
 	struct conf conf;
 	struct node_config node;    /* what the rooms may know of conf */
 	int lock_fd;                /* state-dir/lock: one netd a database */
+	int netns_lock_fd;          /* an abstract socket's name: one netd a network namespace */
 	int signal_fd;
 	struct loop *loop;
 	struct loop_watch *signals;

@@ -88,6 +88,28 @@ def a_conflict_that_ends_is_resolved():
     NODE.client.delete(V1 + "/bridges/late")
 
 
+def start_refused(flags):
+    """Standard error of a netd that does not start."""
+    import subprocess
+    done = subprocess.run([NODE.netd, "--config", "/dev/null", "--node-name", "node2"] + flags,
+                          stderr=subprocess.PIPE, text=True, timeout=20)
+    assert done.returncode == 1, done
+    return done.stderr
+
+
+def another_netd_does_not_start():
+    NODE.client.post(PODS, pod("stays"))
+    NODE.await_running("stays")
+    other = ["--state-dir", NODE.dir + "/state2", "--run-dir", NODE.dir + "/run2"]
+    assert "another netd is running" in start_refused(other)
+    NODE.stop()
+    other = ["--state-dir", NODE.dir + "/state2", "--run-dir", NODE.dir]
+    assert "another database" in start_refused(other)
+    NODE.start()
+    assert NODE.metric("podnet_kernel_operations_total") == 0, NODE.tail()
+    NODE.client.delete(PODS + "/stays")
+
+
 def purge_takes_ours_and_nothing_else():
     NODE.client.post(PODS, pod("p"))
     NODE.await_running("p")
@@ -108,4 +130,5 @@ if __name__ == "__main__":
     setup()
     main([foreign_things_stay, a_pod_whose_namespace_is_taken_says_so,
           a_bridge_whose_name_is_taken_says_so, a_route_that_is_taken_says_so,
-          a_conflict_that_ends_is_resolved, purge_takes_ours_and_nothing_else])
+          a_conflict_that_ends_is_resolved, another_netd_does_not_start,
+          purge_takes_ours_and_nothing_else])
