@@ -5,9 +5,11 @@ Room: starting, stopping and killing netd, speaking to it, and looking at the ke
 A test is run by tests/lib/sandbox, which gives it network, mount and PID namespaces of its own, so
 whatever it leaves behind, also when it is killed, goes with it.
 """
+import atexit
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -124,6 +126,7 @@ class Node:
     def __init__(self, netd=None, flags=()):
         self.netd = netd or os.environ["NETD"]
         self.dir = tempfile.mkdtemp(prefix="podnet-test-")
+        atexit.register(shutil.rmtree, self.dir, ignore_errors=True)
         self.socket = self.dir + "/netd.sock"
         self.flags = list(flags)
         self.log = open(self.dir + "/log", "ab")
