@@ -7,6 +7,8 @@
 
 #define LIMIT_BODY_BYTES        (1024 * 1024)   /* one object: 413 above */
 #define LIMIT_JSON_DEPTH        64
+#define LIMIT_PATCH_OPS         10000           /* operations of a JSON patch: 413 above */
+#define LIMIT_PATCH_STEPS       4000000         /* elements looked at by a strategic patch: 413 */
 #define LIMIT_URL_BYTES         8192
 #define LIMIT_CONNECTIONS       1024
 #define LIMIT_WATCHES           1024            /* 429 above */

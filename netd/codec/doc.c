@@ -71,7 +71,7 @@ static struct doc *wrap(json_t *root)
 	return doc;
 }
 
-int doc_parse_patch(const char *text, size_t len, struct doc **ret, char why[160])
+static int parse(const char *text, size_t len, json_type wanted, struct doc **ret, char why[160])
 {
 	struct doc *doc;
 	json_t *root;
@@ -79,9 +79,10 @@ int doc_parse_patch(const char *text, size_t len, struct doc **ret, char why[160
 
 	if (r < 0)
 		return r;
-	if (!json_is_object(root)) {
+	if (json_typeof(root) != wanted) {
 		json_decref(root);
-		snprintf(why, 160, "the body must be a JSON object");
+		snprintf(why, 160, "the body must be a JSON %s",
+			 wanted == JSON_OBJECT ? "object" : "list");
 		return -EINVAL;
 	}
 	doc = wrap(root);
@@ -91,6 +92,16 @@ int doc_parse_patch(const char *text, size_t len, struct doc **ret, char why[160
 	}
 	*ret = doc;
 	return 0;
+}
+
+int doc_parse_patch(const char *text, size_t len, struct doc **ret, char why[160])
+{
+	return parse(text, len, JSON_OBJECT, ret, why);
+}
+
+int doc_parse_list(const char *text, size_t len, struct doc **ret, char why[160])
+{
+	return parse(text, len, JSON_ARRAY, ret, why);
 }
 
 int doc_parse(const char *text, size_t len, struct doc **ret, char why[160])

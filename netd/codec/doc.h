@@ -23,6 +23,8 @@ struct doc;
 int doc_parse(const char *text, size_t len, struct doc **ret, char why[160]);
 /** doc_parse_patch() - the same, with null members kept: they mean something in a merge patch */
 int doc_parse_patch(const char *text, size_t len, struct doc **ret, char why[160]);
+/** doc_parse_list() - the same with a list at the top, for which every path leads nowhere */
+int doc_parse_list(const char *text, size_t len, struct doc **ret, char why[160]);
 struct doc *doc_new(void);                          /* {} ; NULL: no memory */
 struct doc *doc_copy(const struct doc *doc);        /* deep */
 void doc_free(struct doc *doc);

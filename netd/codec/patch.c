@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * patch.c - JSON merge patch, RFC 7386
+ * patch.c - patches of the three types, and the plainest of them: JSON merge patch, RFC 7386
  *
  * Room (codec).  May include: netd/base, jansson.
  */
 #include <errno.h>
 #include <netd/codec/json.h>
+#include <netd/codec/patch.h>
+#include <stdio.h>
 
 static int merge(json_t *target, const json_t *patch);
 
@@ -55,4 +57,33 @@ static int merge(json_t *target, const json_t *patch)
 int doc_merge_patch(struct doc *doc, const struct doc *patch)
 {
 	return merge(doc->root, patch->root);
+}
+
+int patch_parse(enum patch_type type, const char *text, size_t len, struct doc **ret,
+		char why[160])
+{
+	if (type == PATCH_JSON)
+		return doc_parse_list(text, len, ret, why);
+	return doc_parse_patch(text, len, ret, why);
+}
+
+int patch_apply(enum patch_type type, const struct kind *kind, struct doc *doc,
+		const struct doc *patch, char why[160])
+{
+	int r = 0;
+
+	switch (type) {
+	case PATCH_MERGE:
+		r = doc_merge_patch(doc, patch);
+		break;
+	case PATCH_JSON:
+		r = doc_json_patch(doc, patch, why);
+		break;
+	case PATCH_STRATEGIC:
+		r = doc_strategic_patch(kind, doc, patch, why);
+		break;
+	}
+	if (r == -ENOMEM)
+		snprintf(why, 160, "out of memory");
+	return r;
 }

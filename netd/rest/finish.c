@@ -98,6 +98,8 @@ int write_dry(struct call *c, struct doc *doc, const struct object *old, unsigne
 	int r = 0;
 
 	doc_remove(doc, "metadata.resourceVersion");
+	if (!old && c->kind->id != KIND_EVENT)
+		r = doc_set_int(doc, "metadata.generation", 1);
 	if (old) {
 		snprintf(rev, sizeof(rev), "%llu", (unsigned long long)old->rev);
 		r = doc_set_str(doc, "metadata.resourceVersion", rev);

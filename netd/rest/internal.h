@@ -81,6 +81,7 @@ void reply_text(struct request *req, unsigned code, const char *type, const char
 /* negotiate.c */
 int check_accept(struct call *c);
 int check_content_type(struct call *c, const char *wanted);
+bool media_type_is(const char *header, const char *type);  /* @header NULL: it is not */
 int check_dry_run(struct call *c);
 int parse_body(struct call *c, struct doc **ret);
 int parse_revision(struct call *c, const char *param, const char **text, uint64_t *ret);
@@ -109,6 +110,8 @@ int verb_delete(struct call *c);
 /** write_finish() - submit, and answer @code with @body (a reference is taken) after the commit */
 int write_finish(struct call *c, struct txn *txn, unsigned code, const struct object *obj,
 		 struct bytes *body);
+/** write_update() - the path of PUT from the body on, of c->status its part of it */
+int write_update(struct call *c, struct doc *body, struct object *old);
 /** write_dry() - what would have been written */
 int write_dry(struct call *c, struct doc *doc, const struct object *old, unsigned code);
 

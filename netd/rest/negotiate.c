@@ -26,6 +26,11 @@ static bool type_is(const char *s, const char *type)
 	return type_len(s) == strlen(type) && strncasecmp(s, type, strlen(type)) == 0;
 }
 
+bool media_type_is(const char *header, const char *type)
+{
+	return header && type_is(header, type);
+}
+
 /* as= asks for another form of the object (a Table); the plain one is not an answer to it. */
 static bool plain_json(const char *range)
 {
@@ -60,13 +65,11 @@ int check_content_type(struct call *c, const char *wanted)
 {
 	const char *type = request_header(c->req, "Content-Type");
 
-	if (!c->patching && (!type || !*type))
-		return 0;
-	if (type && type_is(type, wanted))
+	if (!type || !*type || type_is(type, wanted))
 		return 0;
 	return refuse(c, 415, "UnsupportedMediaType",
 		      "the body of this request must be %s, not: %.200s", wanted,
-		      type ? type : "(none)");
+		      type);
 }
 
 int check_dry_run(struct call *c)
@@ -93,7 +96,7 @@ int parse_body(struct call *c, struct doc **ret)
 
 	if (!len)
 		return refuse(c, 400, "BadRequest", "the request has no body");
-	r = (c->patching ? doc_parse_patch : doc_parse)(body, len, ret, why);
+	r = doc_parse(body, len, ret, why);
 	if (r == -ENOMEM)
 		return refuse_memory(c);
 	return r < 0 ? refuse(c, 400, "BadRequest", "the body is not valid: %s", why) : 0;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * write.c - create, replace, merge patch, and the same of the status subresource
+ * write.c - create and replace, and the same of the status subresource; patch.c comes here too
  *
  * Room: rest.  The order of the checks is that of API-CONTRACT 5.  A write is checked against the
  * accepted version and answered after its commit, so patches of concurrent clients all land.
  * May include: http, codec, state, model, reconcile.h, netd/base.
  */
 #include "internal.h"
+#include <netd/base/limits.h>
 #include <stdio.h>
 
 /* What only the server writes in metadata. */
@@ -249,6 +250,9 @@ static int write_version(struct call *c, struct doc *doc, struct object *old)
 		r = txn_delete(txn, obj, NULL);
 	if (r < 0)
 		return refuse_memory(c);
+	if (obj->bytes->len > LIMIT_BODY_BYTES)     /* patches make it grow bit by bit */
+		return refuse(c, 413, "RequestEntityTooLarge",
+			      "the object would be larger than %d bytes", LIMIT_BODY_BYTES);
 	return write_finish(c, take_ptr(txn), 200, obj, obj->bytes);
 }
 
@@ -283,6 +287,16 @@ static int update_status(struct call *c, const struct doc *body, struct object *
 	return r < 0 ? r : write_version(c, doc, old);
 }
 
+/* A patch left in @body what it did not change: also its resourceVersion and uid. */
+int write_update(struct call *c, struct doc *body, struct object *old)
+{
+	int r = check_lock(c, body, old);
+
+	if (r < 0)
+		return r;
+	return c->status ? update_status(c, body, old) : update(c, body, old);
+}
+
 int verb_replace(struct call *c)
 {
 	_cleanup_(doc_freep) struct doc *doc = NULL;
@@ -303,32 +317,5 @@ int verb_replace(struct call *c)
 	old = state_accepted(c->rest->state, c->kind, c->ns, c->name);
 	if (!old)
 		return refuse_object(c, 404, "NotFound");
-	r = check_lock(c, doc, old);
-	if (r < 0)
-		return r;
-	return c->status ? update_status(c, doc, old) : update(c, doc, old);
-}
-
-int verb_patch(struct call *c)
-{
-	_cleanup_(doc_freep) struct doc *patch = NULL, *doc = NULL;
-	struct object *old;
-	int r;
-
-	c->patching = true;
-	r = check_content_type(c, "application/merge-patch+json");
-	if (r == 0)
-		r = parse_body(c, &patch);
-	if (r < 0)
-		return r;
-	old = state_accepted(c->rest->state, c->kind, c->ns, c->name);
-	if (!old)
-		return refuse_object(c, 404, "NotFound");
-	r = check_lock(c, patch, old);
-	if (r < 0)
-		return r;
-	doc = object_doc(old);
-	if (!doc || doc_merge_patch(doc, patch) < 0)
-		return refuse_memory(c);
-	return c->status ? update_status(c, doc, old) : update(c, doc, old);
+	return write_update(c, doc, old);
 }

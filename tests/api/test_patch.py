@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""test_patch.py - merge patches, the status subresource, and many writers of one object"""
+"""test_patch.py - the three patches, the status subresource, and many writers of one object"""
+import json
 import threading
 
 from node import PODS, V1, Client, Node, Refused, main, pod
@@ -7,6 +8,8 @@ from node import PODS, V1, Client, Node, Refused, main, pod
 node = Node().start()
 c = node.client
 MERGE = {"Content-Type": "application/merge-patch+json"}
+JSON = {"Content-Type": "application/json-patch+json"}
+STRATEGIC = {"Content-Type": "application/strategic-merge-patch+json"}
 
 
 def merge():
@@ -34,18 +37,87 @@ def types():
     c.delete(PODS + "/t")
 
 
+def send(url, patch, headers, code=200):
+    got, _, body = c.raw("PATCH", url, patch, headers)
+    assert got == code, (got, body)
+    return json.loads(body)
+
+
+def json_patch():
+    c.post(PODS, {"metadata": {"name": "j", "labels": {"a": "1"}, "annotations": {"x/y": "1"}}})
+    got = send(PODS + "/j", [{"op": "test", "path": "/metadata/labels/a", "value": "1"},
+                             {"op": "add", "path": "/metadata/labels/b", "value": "2"},
+                             {"op": "move", "from": "/metadata/annotations/x~1y",
+                              "path": "/metadata/labels/c"}], JSON)
+    assert got["metadata"]["labels"] == {"a": "1", "b": "2", "c": "1"}, got["metadata"]
+    refused = send(PODS + "/j", [{"op": "remove", "path": "/metadata/labels/b"},
+                                 {"op": "test", "path": "/metadata/labels/a", "value": "2"}],
+                   JSON, 422)
+    assert refused["reason"] == "Invalid" and "/metadata/labels/a" in refused["message"], refused
+    assert c.get(PODS + "/j")["metadata"]["labels"] == got["metadata"]["labels"], "all or nothing"
+    send(PODS + "/j", [{"op": "replace", "path": "/metadata/labels", "value": "x"}], JSON, 422)
+    version = c.get(PODS + "/j")["metadata"]["resourceVersion"]
+    stale = str(int(version) - 1)
+    for v, code in ((stale, 409), (version, 200)):
+        send(PODS + "/j", [{"op": "replace", "path": "/metadata/resourceVersion", "value": v}],
+             JSON, code)
+    send(V1 + "/networks/default", [{"op": "add", "path": "/metadata/labels",
+                                     "value": {"a": "b"}}], JSON)
+    c.delete(PODS + "/j")
+
+
+def strategic():
+    c.post(PODS, {"metadata": {"name": "st"}, "spec": {"containers": [
+        {"name": "a", "image": "one"}, {"name": "b", "image": "two"}]}})
+    got = send(PODS + "/st", {"spec": {
+        "$setElementOrder/containers": [{"name": "a"}, {"name": "b"}],
+        "containers": [{"name": "b", "image": "three"}]}}, STRATEGIC)
+    assert [(x["name"], x["image"]) for x in got["spec"]["containers"]] == \
+        [("a", "one"), ("b", "three")], got["spec"]
+    got = send(PODS + "/st", {"metadata": {"finalizers": ["x/a", "x/b"]}}, STRATEGIC)
+    got = send(PODS + "/st", {"metadata": {"$deleteFromPrimitiveList/finalizers": ["x/a"],
+                                           "finalizers": ["x/c"]}}, STRATEGIC)
+    assert got["metadata"]["finalizers"] == ["x/b", "x/c"], got["metadata"]
+    assert "$" not in json.dumps(got), got
+    got = send(PODS + "/st/status", {"status": {"conditions": [
+        {"type": "Mine", "status": "True"}]}}, STRATEGIC)
+    assert "PodScheduled" in [x["type"] for x in got["status"]["conditions"]], got["status"]
+    send(PODS + "/st", {"metadata": {"finalizers": None}}, STRATEGIC)
+    refused = send(V1 + "/networks/default", {}, STRATEGIC, 415)
+    assert "application/merge-patch+json" in refused["message"], refused
+    refused = send(PODS + "/st", {"spec": {"containers": [{"image": "x"}]}}, STRATEGIC, 400)
+    assert "spec.containers" in refused["message"], refused
+    c.delete(PODS + "/st")
+
+
+def grow():
+    """An object stays below the limit, also when patches make it larger bit by bit."""
+    c.post(PODS, pod("g"))
+    for i in range(3):
+        code = c.raw("PATCH", PODS + "/g", {"metadata": {"x%d" % i: "x" * 400000}}, MERGE)[0]
+        assert code == (200 if i < 2 else 413), (i, code)
+    c.delete(PODS + "/g")
+
+
 def parallel():
     """Patches without a version never conflict, and all of them land."""
     c.post(PODS, pod("p"))
     failures = []
 
+    def patch_of(i, k):
+        label = "k%d-%d" % (i, k)
+        if i % 3 == 0:
+            return [{"op": "add", "path": "/metadata/labels/" + label, "value": "x"}], JSON
+        return {"metadata": {"labels": {label: "x"}}}, STRATEGIC if i % 3 == 1 else MERGE
+
+    c.patch(PODS + "/p", {"metadata": {"labels": {"k0-0": "x"}}})
+
     def one(i):
         client = Client(node.socket)
-        try:
-            for k in range(5):
-                client.patch(PODS + "/p", {"metadata": {"labels": {"k%d-%d" % (i, k): "x"}}})
-        except Refused as r:
-            failures.append(r)
+        for k in range(5):
+            code, _, body = client.raw("PATCH", PODS + "/p", *patch_of(i, k))
+            if code != 200:
+                failures.append(body)
         client.close()
 
     threads = [threading.Thread(target=one, args=(i,)) for i in range(20)]
@@ -97,4 +169,4 @@ def immutable():
     c.delete(PODS + "/i")
 
 
-main([merge, types, parallel, status, immutable, node.stop])
+main([merge, types, json_patch, strategic, grow, parallel, status, immutable, node.stop])
