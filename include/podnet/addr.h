@@ -4,7 +4,8 @@
  *
  * Ours carry IFA_PROTO = the context's protocol (Linux 5.18).  Duplicate address detection is off
  * for ours: the address is chosen by us and unique by construction (RFC 4862 section 5.4 would
- * cost one to two seconds).  Key: namespace, link, address and length, as in the kernel.
+ * cost one to two seconds).  Key: namespace, link, address, and for
+ * IPv4 the length, as in the kernel: an IPv6 address with another length is made anew.
  */
 #ifndef PODNET_ADDR_H
 #define PODNET_ADDR_H

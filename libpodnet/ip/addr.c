@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 static const struct pn_attr addr_attrs[] = {
+	PN_ATTR(u.addr.prefix.len, PN_EXACT, true),
 	PN_ATTR(u.addr.no_prefix_route, PN_EXACT, true),
 	PN_ATTR(u.addr.local, PN_EXACT, true),
 };
@@ -30,11 +31,18 @@ int pn_addr_check(const struct podnet_addr *spec, struct podnet_error *err)
 	return 0;
 }
 
+/*
+ * A link has an IPv6 address once, whatever its length (net/ipv6/addrconf.c, ipv6_add_addr()); of
+ * an IPv4 address it may have one for each length (net/ipv4/devinet.c, __inet_insert_ifa()).
+ */
 static int addr_cmp(const struct pn_obj *a, const struct pn_obj *b)
 {
+	const struct podnet_prefix *x = &a->u.addr.prefix, *y = &b->u.addr.prefix;
 	int r = strcmp(a->link, b->link);
 
-	return r ? r : pn_prefix_cmp(&a->u.addr.prefix, &b->u.addr.prefix);
+	if (r || x->family != AF_INET6 || y->family != AF_INET6)
+		return r ? r : pn_prefix_cmp(x, y);
+	return memcmp(x->addr, y->addr, sizeof(x->addr));
 }
 
 static void addr_put(const struct pn_put *p, enum pn_verb verb, const struct pn_obj *obj)

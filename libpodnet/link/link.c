@@ -27,7 +27,7 @@ static const struct pn_attr link_attrs[] = {
 	[A_TYPE]    = PN_ATTR(u.dev.type,    PN_SAID, true),
 	[A_PEER_NS] = PN_ATTR(u.dev.peer_ns, PN_SAID, true),
 	[A_PEER]    = PN_ATTR(u.dev.peer,    PN_SAID, true),
-	[A_FLAGS]   = PN_ATTR(u.dev.flags,   PN_BITS, false),
+	[A_FLAGS]   = PN_ATTR(u.dev.flags,   PN_FLAGS, false),
 	[A_MTU]     = PN_ATTR(u.dev.mtu,     PN_SAID, false),
 	[A_MAC]     = PN_ATTR(u.dev.mac,     PN_SAID, false),
 	[A_MASTER]  = PN_ATTR(u.dev.master,  PN_SAID, false),
@@ -63,6 +63,18 @@ int pn_link_check(const struct podnet_link *spec, const char *step, struct podne
 		return pn_err(err, -EINVAL, step, "master", NULL);
 	if (spec->flags & ~(PODNET_LINK_NO_SNOOPING * 2u - 1))
 		return pn_err(err, -EINVAL, step, "flags", NULL);
+	return 0;
+}
+
+/* what a port and a bridge have of their own; the rest an administrator may add to */
+uint32_t pn_link_off(const struct pn_obj *want)
+{
+	const struct pn_link_attrs *dev = &want->u.dev;
+
+	if (dev->type == PN_BRIDGE)
+		return PODNET_LINK_PROXY_ARP_PVLAN;
+	if (dev->type == PN_VETH && dev->master[0])
+		return PODNET_LINK_ISOLATED | PODNET_LINK_HAIRPIN;
 	return 0;
 }
 
@@ -128,9 +140,11 @@ static void put_af(const struct pn_put *p, const struct pn_obj *obj)
 	/* a link below IPv6's least MTU has no IPv6 part that could be told anything */
 	bool addrgen = (flags & PODNET_LINK_NO_ADDRGEN) &&
 		       !(obj->u.dev.mtu && obj->u.dev.mtu < 1280);
+	bool pvlan = flags & PODNET_LINK_PROXY_ARP_PVLAN;
+	bool inet = pvlan || (pn_link_off(obj) & PODNET_LINK_PROXY_ARP_PVLAN);
 	struct nlattr *spec, *af, *conf;
 
-	if (!addrgen && !(flags & PODNET_LINK_PROXY_ARP_PVLAN))
+	if (!addrgen && !inet)
 		return;
 	spec = nl_nest(p->b, IFLA_AF_SPEC);
 	if (addrgen) {
@@ -138,12 +152,13 @@ static void put_af(const struct pn_put *p, const struct pn_obj *obj)
 		nl_put_u8(p->b, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE, "flags");
 		nl_nest_end(p->b, af);
 	}
-	if (flags & PODNET_LINK_PROXY_ARP_PVLAN) {
+	if (inet) {
 		af = nl_nest(p->b, AF_INET);
 		conf = nl_nest(p->b, IFLA_INET_CONF);
-		nl_put_u32(p->b, IPV4_DEVCONF_PROXY_ARP_PVLAN, 1, "flags");
+		nl_put_u32(p->b, IPV4_DEVCONF_PROXY_ARP_PVLAN, pvlan, "flags");
 		/* else it would tell the ports to talk to each other directly */
-		nl_put_u32(p->b, IPV4_DEVCONF_SEND_REDIRECTS, 0, "flags");
+		if (pvlan)
+			nl_put_u32(p->b, IPV4_DEVCONF_SEND_REDIRECTS, 0, "flags");
 		nl_nest_end(p->b, conf);
 		nl_nest_end(p->b, af);
 	}
@@ -151,21 +166,22 @@ static void put_af(const struct pn_put *p, const struct pn_obj *obj)
 }
 
 /* of a port of a bridge: the kernel wants it after the master is set, by a message of its own */
-static void put_port(const struct pn_put *p, const struct pn_obj *obj)
+static void put_port(const struct pn_put *p, const struct pn_obj *obj, bool born)
 {
-	const uint32_t all = PODNET_LINK_ISOLATED | PODNET_LINK_HAIRPIN;
+	uint32_t flags = obj->u.dev.flags, off = born ? 0 : pn_link_off(obj);
+	uint32_t said = (flags | off) & (PODNET_LINK_ISOLATED | PODNET_LINK_HAIRPIN);
 	struct nlattr *info, *data;
 
-	if (!(obj->u.dev.flags & all))
+	if (!said)
 		return;
 	start(p, RTM_NEWLINK, 0, "bridge_port_set");
 	info = nl_nest(p->b, IFLA_LINKINFO);
 	nl_put_str(p->b, IFLA_INFO_SLAVE_KIND, "bridge", NULL);
 	data = nl_nest(p->b, IFLA_INFO_SLAVE_DATA);
-	if (obj->u.dev.flags & PODNET_LINK_ISOLATED)
-		nl_put_u8(p->b, IFLA_BRPORT_ISOLATED, 1, "flags");
-	if (obj->u.dev.flags & PODNET_LINK_HAIRPIN)
-		nl_put_u8(p->b, IFLA_BRPORT_MODE, 1, "flags");
+	if (said & PODNET_LINK_ISOLATED)
+		nl_put_u8(p->b, IFLA_BRPORT_ISOLATED, !!(flags & PODNET_LINK_ISOLATED), "flags");
+	if (said & PODNET_LINK_HAIRPIN)
+		nl_put_u8(p->b, IFLA_BRPORT_MODE, !!(flags & PODNET_LINK_HAIRPIN), "flags");
 	nl_nest_end(p->b, data);
 	nl_nest_end(p->b, info);
 }
@@ -205,12 +221,12 @@ static void put_values(const struct pn_put *p, const struct pn_obj *obj)
 		put_af(p, obj);
 }
 
-static void put_flags(const struct pn_put *p, const struct pn_obj *obj)
+static void put_flags(const struct pn_put *p, const struct pn_obj *obj, bool born)
 {
 	if ((obj->u.dev.flags & PODNET_LINK_UP) && !p->up_at_birth)
 		put_up(p);
 	if (SAYS(p, A_FLAGS) || SAYS(p, A_MASTER))
-		put_port(p, obj);
+		put_port(p, obj, born);
 }
 
 static void link_put(const struct pn_put *p, enum pn_verb verb, const struct pn_obj *obj)
@@ -224,13 +240,13 @@ static void link_put(const struct pn_put *p, enum pn_verb verb, const struct pn_
 		if (obj->u.dev.type == PN_BRIDGE)
 			only.changed |= 1u << A_MTU;
 		put_values(&only, obj);
-		put_flags(&only, obj);
+		put_flags(&only, obj, true);
 		return;
 	case PN_SET:
 		put_values(p, obj);
 		if (SAYS(p, A_FLAGS))
 			put_snooping(p, obj);
-		put_flags(p, obj);
+		put_flags(p, obj, p->changed == PN_LINK_AFTER_BIRTH);
 		return;
 	case PN_DEL:
 		if (p->group)
@@ -269,7 +285,8 @@ static size_t add_text(char *buf, size_t size, size_t at, const char *word, cons
 	return at + (size_t)n;
 }
 
-static size_t print_values(char *buf, size_t size, size_t at, const struct pn_obj *obj, uint32_t ch)
+static size_t print_values(char *buf, size_t size, size_t at, const struct pn_obj *obj, uint32_t ch,
+			   uint32_t off)
 {
 	static const struct { uint32_t bit; const char *word; } words[] = {
 		{ PODNET_LINK_UP, "up" }, { PODNET_LINK_ISOLATED, "isolated" },
@@ -290,6 +307,8 @@ static size_t print_values(char *buf, size_t size, size_t at, const struct pn_ob
 	for (size_t i = 0; (ch & (1u << A_FLAGS)) && i < ARRAY_SIZE(words); i++) {
 		if (obj->u.dev.flags & words[i].bit)
 			at = add_text(buf, size, at, words[i].word, "");
+		else if (off & words[i].bit)
+			at = add_text(buf, size, at, words[i].word, "off");
 	}
 	return at;
 }
@@ -310,7 +329,8 @@ static void link_print(char *buf, size_t size, enum pn_verb verb, const struct p
 			at = add_text(buf, size, at, "in", peer_ns);
 		changed = ~0u;
 	}
-	print_values(buf, size, at, obj, changed);
+	print_values(buf, size, at, obj, changed,
+		     verb == PN_ADD || changed == PN_LINK_AFTER_BIRTH ? 0 : pn_link_off(obj));
 }
 
 const struct pn_kind pn_link_kind = {

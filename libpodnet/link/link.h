@@ -22,6 +22,8 @@ struct pn_link_seen {
 /* what the creating message of a pair leaves to do at the far end: flags and master */
 #define PN_LINK_AFTER_BIRTH (1u << 3 | 1u << 6)
 
+/** pn_link_off() - flags that must be off where a link of this kind does not wish them on */
+uint32_t pn_link_off(const struct pn_obj *want);
 /** pn_link_check() - a spec as it must be.  Return: 0 or -EINVAL with the field. */
 int pn_link_check(const struct podnet_link *spec, const char *step, struct podnet_error *err);
 /** pn_ifname_ok() - 1..15 bytes, no '/', ':' or blank, not "." or ".." */

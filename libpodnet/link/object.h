@@ -87,7 +87,7 @@ struct pn_obj {
 enum pn_attr_how {
 	PN_EXACT,                       /* bytes equal */
 	PN_SAID,                        /* bytes equal, or the wish is all zero: says nothing */
-	PN_BITS,                        /* a uint32_t: the wish's bits are on */
+	PN_FLAGS,                       /* of a link: the wish's bits are on, see pn_link_off() */
 };
 struct pn_attr {
 	uint16_t off, size;

@@ -92,10 +92,10 @@ static bool differs(const struct pn_attr *attr, const struct pn_obj *want,
 		return memcmp(x, y, attr->size) != 0;
 	case PN_SAID:
 		return memcmp(x, none, attr->size) != 0 && memcmp(x, y, attr->size) != 0;
-	case PN_BITS:
+	case PN_FLAGS:
 		memcpy(&bits, x, sizeof(bits));
 		memcpy(&on, y, sizeof(on));
-		return (bits & ~on) != 0;
+		return (bits & ~on) || (on & ~bits & pn_link_off(want));
 	}
 	return false;
 }

@@ -11,7 +11,9 @@
  * per address.  The gateway route is `onlink`, so it needs no route of its own.
  *
  * Bridge networks.  The host's end is a port of the network's bridge.  IPv4 addresses have the
- * length of their block, and the gateway is the block's first address, which the bridge has.
+ * length of their block, and the gateway is the block's first address, which the bridge has.  The
+ * route to the block is declared and not left to the kernel, which makes it with the address only:
+ * flushed, it would be gone for good, and with it the way to the gateway.
  * Between isolated ports the bridge answers ARP for all (proxy_arp_pvlan); there is no such thing
  * for IPv6, so there the pod takes only the gateway for a neighbour: a host's length and an onlink
  * route, and the node sends no redirects because the bridge has no link-local address.  Without one
@@ -102,16 +104,20 @@ static void put_bridge_neigh(struct building *b, const struct attach *a,
 static void put_bridged(struct building *b, const struct attach *a, const struct podnet_prefix *ip)
 {
 	const struct podnet_prefix *block = block_of(a, ip);
+	bool alone = ip->family == AF_INET6 && a->net->isolation;
 	struct podnet_addr addr = {
 		.netns = a->netns, .link = a->att->interface, .prefix = *ip,
+		.no_prefix_route = true,
+	};
+	struct podnet_route route = {
+		.netns = a->netns, .link = a->att->interface, .src = compile_host(ip),
 	};
 
-	addr.prefix.len = block ? block->len : compile_host(ip).len;
-	if (ip->family == AF_INET6 && a->net->isolation) {
-		addr.prefix = compile_host(ip);
-		addr.no_prefix_route = true;
-	}
+	addr.prefix.len = block && !alone ? block->len : compile_host(ip).len;
+	route.dst = podnet_prefix_mask(&addr.prefix);
 	compile_note(b, podnet_set_addr(b->set, &addr, b->err));
+	if (block && !alone)
+		compile_note(b, podnet_set_route(b->set, &route, b->err));
 	if (ip->family == AF_INET6)
 		put_bridge_neigh(b, a, ip);
 }
@@ -145,7 +151,7 @@ static void put_gateway_route(struct building *b, const struct attach *a,
 	compile_note(b, podnet_set_route(b->set, &route, b->err));
 }
 
-/* A block that is the whole CIDR is on link already, by the address's own prefix route. */
+/* A block that is the whole CIDR is on link already, by the route to the block. */
 static bool on_link(const struct attach *a, const struct podnet_prefix *ip,
 		    const struct podnet_prefix *cidr)
 {

@@ -17,17 +17,23 @@ struct lookup {
 	const struct state *state;
 	/* what is taken away may outlive its network, whose links are named all the same */
 	bool going;
+	bool other;                 /* as if isolation were what it is not */
+	struct network changed;
 };
 
 static const struct network *find_network(void *arg, const char *name)
 {
 	static const struct network gone = { .type = NETWORK_ROUTED };
-	const struct lookup *l = arg;
+	struct lookup *l = arg;
 	struct object *obj = state_get(l->state, &kinds[KIND_NETWORK], "", name);
 
-	if (obj)
+	if (!obj)
+		return l->going ? &gone : NULL;
+	if (!l->other || obj->network->type != NETWORK_BRIDGE)
 		return obj->network;
-	return l->going ? &gone : NULL;
+	l->changed = *obj->network;
+	l->changed.isolation = !l->changed.isolation;
+	return &l->changed;
 }
 
 static size_t find_blocks(void *arg, const char *name, const struct podnet_prefix **ret)
@@ -148,12 +154,45 @@ static void fill_input(struct reconcile *rec, struct lookup *l, struct compile_i
 	};
 }
 
+static bool on_bridge(const struct reconcile *rec, const struct pod *pod)
+{
+	size_t i;
+
+	for (i = 0; i < pod->nattached; i++) {
+		const struct object *net = state_get(rec->conf.state, &kinds[KIND_NETWORK], "",
+						     pod->attached[i].network);
+
+		if (net && net->network->type == NETWORK_BRIDGE)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What the kernel may hold of an earlier wish.  The routes of a pod also hang on the isolation of
+ * its bridge networks, the one thing of a Network that a pod's set is made of and that may change;
+ * it may have changed while nobody was there to see it, too.
+ */
+static void put_was(struct reconcile *rec, const struct scope *scope, struct kernel_task *task)
+{
+	struct lookup l = { .state = rec->conf.state, .going = true };
+	const struct object *obj = scope->now;
+	struct compile_input in;
+
+	if (scope->npast)
+		obj = scope->past[scope->npast - 1];
+	else if ((scope->tried || scope->first) && obj->kind->id == KIND_POD)
+		l.other = on_bridge(rec, obj->pod);
+	fill_input(rec, &l, &in);
+	if (scope->npast || l.other)
+		compile_object(&in, obj, &task->was, NULL);
+}
+
 static int ensure_task(struct reconcile *rec, struct scope *scope, struct kernel_task *task,
 		       struct podnet_error *err)
 {
 	struct lookup here = { .state = rec->conf.state };
-	struct lookup before = { .state = rec->conf.state, .going = true };
-	struct compile_input in, was;
+	struct compile_input in;
 	int r;
 
 	fill_input(rec, &here, &in);
@@ -162,10 +201,7 @@ static int ensure_task(struct reconcile *rec, struct scope *scope, struct kernel
 	r = compile_object(&in, scope->now, &task->set, err);
 	if (r < 0)
 		return r;
-	if (scope->npast) {
-		fill_input(rec, &before, &was);
-		compile_object(&was, scope->past[scope->npast - 1], &task->was, NULL);
-	}
+	put_was(rec, scope, task);
 	return put_places(task, scope->now);
 }
 

@@ -334,6 +334,26 @@ static void a_changed_set_changes_the_pod(void **state)
 	assert_int_equal(test_ok(apply(ctx, set, 0, &err), &err), 0);
 }
 
+/* the kernel has an IPv6 address once on a link: the old one must go before the new one comes */
+static void an_address_changes_its_length(void **state)
+{
+	static const char *const lengths[] = { "fd00::9/128", "fd00::9/64", "fd00::9/128" };
+	_cleanup_(podnet_closep) struct podnet *ctx = test_open(NULL);
+	struct podnet_error err = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+		_cleanup_(podnet_set_freep) struct podnet_set *set = declare_in("blue", true);
+		const struct podnet_addr addr = { .netns = "blue", .link = "eth0",
+						  .prefix = prefix(lengths[i]) };
+
+		test_ok(podnet_set_addr(set, &addr, &err), &err);
+		test_ok(apply(ctx, set, PODNET_PLAN_NAMED, &err), &err);
+		assert_int_equal(test_ok(apply(ctx, set, PODNET_PLAN_NAMED, &err), &err), 0);
+	}
+	assert_int_equal(sh("ip -n blue addr show dev eth0 | grep -q fd00::9/128"), 0);
+}
+
 static void taken_ifindexes_are_passed_over(void **state)
 {
 	_cleanup_(podnet_set_freep) struct podnet_set *set = declare_in("blue", true);
@@ -352,7 +372,7 @@ static void taken_ifindexes_are_passed_over(void **state)
 }
 
 #define ROW(says, fn, row) { says, fn, netns_setup, NULL, (void *)(uintptr_t)(row) }
-#define FIXED 7
+#define FIXED 8
 
 int main(void)
 {
@@ -363,6 +383,7 @@ int main(void)
 		cmocka_unit_test_setup(an_adopted_namespace_stays, netns_setup),
 		cmocka_unit_test_setup(a_held_namespace_is_reaped, netns_setup),
 		cmocka_unit_test_setup(a_changed_set_changes_the_pod, netns_setup),
+		cmocka_unit_test_setup(an_address_changes_its_length, netns_setup),
 		cmocka_unit_test_setup(taken_ifindexes_are_passed_over, netns_setup),
 	};
 	size_t n = FIXED;

@@ -14,7 +14,7 @@
 enum part {
 	NETNS = 1 << 0, PAIR = 1 << 1, ADDR = 1 << 2, HOST_ROUTE = 1 << 3, DEFAULT = 1 << 4,
 	NEIGH = 1 << 5, LIMIT = 1 << 6, IN_LIMIT = 1 << 7, BRIDGE = 1 << 8, FORWARD = 1 << 9,
-	RULE = 1 << 10, LO = 1 << 11, PORT_SYSCTL = 1 << 12,
+	RULE = 1 << 10, LO = 1 << 11, PORT_SYSCTL = 1 << 12, ADDR6 = 1 << 13,
 	POD = NETNS | PAIR | ADDR | HOST_ROUTE | DEFAULT | NEIGH,
 };
 
@@ -22,7 +22,7 @@ enum part {
 enum twist {
 	AS_IS, MTU, DOWN, FOREIGN_LINK, FOREIGN_ADDR, FOREIGN_ADDR_OTHER, FOREIGN_ROUTE, UNPAIRED,
 	HALF, DOOMED, OTHER_RATE, BROKEN, OTHER_MAC, LEARNED, OTHER_TABLE, OTHER_VALUE, KIND,
-	NOT_COVERED, OTHER_MASTER,
+	NOT_COVERED, OTHER_MASTER, OTHER_LENGTH, ISOLATED,
 };
 
 static const struct row {
@@ -88,6 +88,10 @@ static const struct row {
 	{ "the same address, foreign", ADDR, ADDR, FOREIGN_ADDR, 0, 0, "" },
 	{ "another address, foreign", ADDR, ADDR, FOREIGN_ADDR_OTHER, 0, -EEXIST,
 	  "addr blue eth0 10.0.0.2/32" },
+	{ "an IPv6 address with another length goes first", PAIR | ADDR6, PAIR | ADDR6, OTHER_LENGTH,
+	  PN_DIFF_NAMED, 0, "addr del blue eth0 fd00::2/128\naddr add blue eth0 fd00::2/64\n" },
+	{ "a port that was isolated", PAIR | BRIDGE, PAIR | BRIDGE, ISOLATED, 0, 0,
+	  "link set pn0 up isolated off hairpin off\n" },
 	{ "a foreign route", HOST_ROUTE, HOST_ROUTE, FOREIGN_ROUTE, 0, -EEXIST,
 	  "route 10.0.0.2/32 dev pn0" },
 	{ "lo is foreign and only set", LO, LO, DOWN, 0, 0, "link set lo up\n" },
@@ -158,6 +162,8 @@ static void declare_ip(struct podnet_set *set, uint32_t parts, struct podnet_err
 {
 	const struct podnet_addr addr = { .netns = "blue", .link = "eth0",
 					  .prefix = prefix("10.0.0.2/32") };
+	const struct podnet_addr addr6 = { .netns = "blue", .link = "eth0",
+					   .prefix = prefix("fd00::2/64") };
 	const struct podnet_route host = { .dst = prefix("10.0.0.2/32"), .link = "pn0" };
 	const struct podnet_route gateway = { .netns = "blue", .dst = prefix("169.254.1.1/32"),
 					      .link = "eth0" };
@@ -170,6 +176,8 @@ static void declare_ip(struct podnet_set *set, uint32_t parts, struct podnet_err
 
 	if (parts & ADDR)
 		podnet_set_addr(set, &addr, err);
+	if (parts & ADDR6)
+		podnet_set_addr(set, &addr6, err);
 	if (parts & HOST_ROUTE)
 		podnet_set_route(set, &host, err);
 	if (parts & DEFAULT)
@@ -235,6 +243,8 @@ static void twist_link(struct pn_obj *obj, enum twist twist)
 		obj->is = PN_DOOMED;
 	if (twist == KIND)
 		dev->type = PN_IFB;
+	if (twist == ISOLATED && host)
+		dev->flags |= PODNET_LINK_ISOLATED;
 	if (twist == OTHER_MASTER && host)
 		memcpy(dev->master, "br1", 4);
 }
@@ -252,6 +262,8 @@ static void twist_obj(struct pn_obj *obj, enum twist twist)
 		obj->is = 0;
 		obj->u.addr.no_prefix_route = twist == FOREIGN_ADDR_OTHER;
 	}
+	if (obj->kind == PN_ADDR && twist == OTHER_LENGTH)
+		obj->u.addr.prefix.len = 128;
 	if (obj->kind == PN_ROUTE && twist == FOREIGN_ROUTE)
 		obj->is = 0;
 	if (obj->kind == PN_LIMIT && twist == OTHER_RATE)
