@@ -38,6 +38,7 @@ bool doc_has(const struct doc *doc, const char *path);
 const char *doc_str(const struct doc *doc, const char *path);       /* NULL: absent or no string */
 int64_t doc_int(const struct doc *doc, const char *path, int64_t absent);
 bool doc_bool(const struct doc *doc, const char *path, bool absent);
+bool doc_is_list(const struct doc *doc, const char *path);
 size_t doc_len(const struct doc *doc, const char *path);            /* of a list or object, 0 */
 bool doc_equal_at(const struct doc *a, const struct doc *b, const char *path);
 

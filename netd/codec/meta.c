@@ -12,10 +12,14 @@
 #include <stdio.h>
 
 static const struct field owner_fields[] = {
-	{ .name = "uid", .type = FIELD_STRING, .flags = FIELD_REQUIRED },
-	{ .name = "apiVersion", .type = FIELD_STRING, .flags = FIELD_REQUIRED },
-	{ .name = "kind", .type = FIELD_STRING, .flags = FIELD_REQUIRED },
-	{ .name = "name", .type = FIELD_STRING, .flags = FIELD_REQUIRED },
+	{ .name = "uid", .type = FIELD_STRING, .flags = FIELD_REQUIRED | FIELD_STORED,
+	  AT(owner, uid) },
+	{ .name = "apiVersion", .type = FIELD_STRING, .flags = FIELD_REQUIRED | FIELD_STORED,
+	  AT(owner, api_version) },
+	{ .name = "kind", .type = FIELD_STRING, .flags = FIELD_REQUIRED | FIELD_STORED,
+	  AT(owner, kind) },
+	{ .name = "name", .type = FIELD_STRING, .flags = FIELD_REQUIRED | FIELD_STORED,
+	  AT(owner, name) },
 	{ .name = "controller", .type = FIELD_BOOL },
 	{ .name = "blockOwnerDeletion", .type = FIELD_BOOL },
 	{ 0 }
@@ -38,8 +42,8 @@ const struct field meta_fields[] = {
 	{ .name = "annotations", .type = FIELD_STRING_MAP, .flags = FIELD_STORED,
 	  LIST_AT(meta, annotations, nannotations) },
 	{ .name = "finalizers", .type = FIELD_LIST, .elem = FIELD_QUALIFIED },
-	{ .name = "ownerReferences", .type = FIELD_LIST, .elem = FIELD_OBJECT,
-	  .sub = owner_fields },
+	{ .name = "ownerReferences", .type = FIELD_LIST, .elem = FIELD_OBJECT, .sub = owner_fields,
+	  .flags = FIELD_STORED | FIELD_COUNTED, LIST_AT(meta, owners, nowners) },
 	{ 0 }
 };
 
@@ -187,6 +191,8 @@ int kind_fill(const struct doc *doc, const struct field *fields, struct arena *a
 		meta->uid = "";
 	meta->rev = revision(doc_str(doc, "metadata.resourceVersion"));
 	meta->nfinalizers = doc_len(doc, "metadata.finalizers");
+	for (size_t i = 0; i < meta->nowners; i++)
+		meta->owners[i].uid = meta->owners[i].uid ? meta->owners[i].uid : "";
 	return 0;
 }
 

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <netd/codec/rows.h>
+#include <stdio.h>
 
 static const char *const phases[] = { "Active", "Terminating", NULL };
 
@@ -52,12 +53,30 @@ int namespace_defaults(struct doc *doc)
 	return r;
 }
 
+static bool is_held(const struct doc *doc)
+{
+	size_t n = doc_len(doc, "spec.finalizers");
+	char path[48];
+
+	for (size_t i = 0; i < n; i++) {
+		const char *f;
+
+		snprintf(path, sizeof(path), "spec.finalizers[%zu]", i);
+		f = doc_str(doc, path);
+		if (f && strcmp(f, "kubernetes") != 0)
+			return true;
+	}
+	return false;
+}
+
 void *namespace_decode(const struct doc *doc, struct arena *arena)
 {
 	struct namespace *ns = kind_new(doc, namespace_fields, sizeof(*ns), arena);
 	const char *phase = doc_str(doc, "status.phase");
 
-	if (ns)
-		ns->terminating = ns->meta.deleted || (phase && strcmp(phase, "Terminating") == 0);
+	if (!ns)
+		return NULL;
+	ns->terminating = ns->meta.deleted || (phase && strcmp(phase, "Terminating") == 0);
+	ns->held = is_held(doc);
 	return ns;
 }

@@ -95,6 +95,11 @@ bool doc_bool(const struct doc *doc, const char *path, bool absent)
 	return json_is_boolean(v) ? json_is_true(v) : absent;
 }
 
+bool doc_is_list(const struct doc *doc, const char *path)
+{
+	return json_is_array(doc_at(doc, path));
+}
+
 size_t doc_len(const struct doc *doc, const char *path)
 {
 	const json_t *v = doc_at(doc, path);

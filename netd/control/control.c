@@ -15,6 +15,7 @@ static void changed(void *arg, const struct object *old, const struct object *no
 	struct control *control = arg;
 
 	namespaces_changed(control, old, now);
+	owners_changed(control, old, now);
 	if (now && now->kind->id == KIND_POD)
 		pods_changed(control, now);
 }
@@ -32,6 +33,16 @@ static void written(void *arg, int rc, const char *error)
 void control_submit(struct control *control, struct txn *txn, bool soft)
 {
 	txn_submit(txn, soft, written, control);
+}
+
+int mark_deleted(struct doc *doc)
+{
+	char now[24];
+	int r;
+
+	time_format(now_realtime_s(), now);
+	r = doc_set_str(doc, "metadata.deletionTimestamp", now);
+	return r < 0 ? r : doc_set_int(doc, "metadata.deletionGracePeriodSeconds", 0);
 }
 
 struct doc *new_object(const struct kind *kind, const char *ns, const char *name)
@@ -73,6 +84,8 @@ int control_start(struct loop *loop, struct state *state, struct control **ret)
 	if (r == 0)
 		r = loop_timer_new(loop, pods_expire, control, &control->grace_timer);
 	if (r == 0)
+		r = loop_timer_new(loop, owners_collect, control, &control->owner_timer);
+	if (r == 0)
 		r = loop_timer_new(loop, events_flush, control, &control->event_timer);
 	if (r == 0)
 		r = pods_after_reboot(control);
@@ -83,6 +96,7 @@ int control_start(struct loop *loop, struct state *state, struct control **ret)
 	if (r < 0)
 		return r;
 	namespaces_start(control);
+	owners_start(control);
 	loop_timer_set(control->grace_timer, 0);
 	*ret = take_ptr(control);
 	return 0;
@@ -94,7 +108,9 @@ void control_stop(struct control *control)
 		return;
 	loop_timer_free(control->empty_timer);
 	loop_timer_free(control->grace_timer);
+	loop_timer_free(control->owner_timer);
 	loop_timer_free(control->event_timer);
+	owners_free(control);
 	events_free(control);
 	free(control);
 }

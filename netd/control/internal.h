@@ -15,6 +15,8 @@ struct control {
 	struct loop_timer *empty_timer;     /* namespaces.c */
 	struct loop_timer *grace_timer;     /* pods.c */
 	int64_t grace_at;                   /* seconds; 0: nothing waits */
+	struct loop_timer *owner_timer;     /* owners.c */
+	struct map owned;                   /* uid -> struct owned */
 	struct loop_timer *event_timer;     /* events.c */
 	struct map pending;                 /* name of the Event -> struct pending_event */
 	size_t dropped;                     /* Events that there was no room for */
@@ -22,6 +24,8 @@ struct control {
 
 /** control_submit() - with the word for the log if it fails */
 void control_submit(struct control *control, struct txn *txn, bool soft);
+/** mark_deleted() - deletionTimestamp now, no grace: it waits for its finalizers */
+int mark_deleted(struct doc *doc);
 /** new_object() - apiVersion, kind, metadata with name, uid and creationTimestamp */
 struct doc *new_object(const struct kind *kind, const char *ns, const char *name);
 
@@ -32,6 +36,11 @@ int set_node_facts(const struct node_config *conf, struct doc *doc);
 void namespaces_start(struct control *control);
 void namespaces_changed(struct control *control, const struct object *old, const struct object *now);
 void namespaces_empty(void *control);
+
+void owners_start(struct control *control);
+void owners_changed(struct control *control, const struct object *old, const struct object *now);
+void owners_collect(void *control);
+void owners_free(struct control *control);
 
 int pods_after_reboot(struct control *control);
 void pods_changed(struct control *control, const struct object *now);

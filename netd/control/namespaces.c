@@ -23,16 +23,12 @@ static int mark(struct round *round, struct object *obj)
 {
 	_cleanup_(doc_freep) struct doc *doc = object_doc(obj);
 	struct object *marked;
-	char now[24];
 	int r;
 
 	round->waiting++;
 	if (obj->meta->deleted)
 		return 0;
-	time_format(now_realtime_s(), now);
-	r = doc ? doc_set_str(doc, "metadata.deletionTimestamp", now) : -ENOMEM;
-	if (r == 0)
-		r = doc_set_int(doc, "metadata.deletionGracePeriodSeconds", 0);
+	r = doc ? mark_deleted(doc) : -ENOMEM;
 	if (r == 0)
 		r = txn_put(round->txn, obj->kind, doc, obj, &marked);
 	round->writes++;
@@ -84,7 +80,7 @@ static int empty_one(void *arg, struct object *ns)
 			r = state_each_accepted(state, &kinds[i], name, remove_one, round);
 	if (r != 0 || round->writes + round->waiting != before)
 		return r;
-	if (content(round->control, name) || ns->meta->nfinalizers)
+	if (content(round->control, name) || ns->meta->nfinalizers || ns->namespace->held)
 		return 0;
 	round->writes++;
 	return txn_delete(round->txn, ns, NULL);

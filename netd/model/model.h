@@ -22,6 +22,11 @@ struct kv {
 	const char *key, *value;
 };
 
+/** One of metadata.ownerReferences. */
+struct owner {
+	const char *api_version, *kind, *name, *uid;
+};
+
 struct meta {
 	const char *ns, *name, *uid;    /* ns "" for cluster scope */
 	uint64_t rev;
@@ -31,6 +36,8 @@ struct meta {
 	struct kv *labels, *annotations;
 	size_t nlabels, nannotations;
 	size_t nfinalizers;
+	struct owner *owners;
+	size_t nowners;
 };
 const char *meta_annotation(const struct meta *meta, const char *key);
 const char *meta_label(const struct meta *meta, const char *key);
@@ -44,6 +51,7 @@ struct condition {
 struct namespace {
 	struct meta meta;
 	bool terminating;
+	bool held;                  /* spec.finalizers has others than our own, "kubernetes" */
 };
 
 /* v1 Node */

@@ -15,7 +15,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum shape { SHAPE_EVERYWHERE, SHAPE_COLLECTION, SHAPE_ITEM, SHAPE_STATUS };
+enum shape {
+	SHAPE_EVERYWHERE, SHAPE_COLLECTION, SHAPE_ITEM, SHAPE_STATUS,
+	SHAPE_FINALIZE,             /* of a Namespace */
+};
 
 static const struct verb_route {
 	enum shape shape;
@@ -26,6 +29,7 @@ static const struct verb_route {
 	{ SHAPE_EVERYWHERE, "GET",    "list",    verb_list,    false },
 	{ SHAPE_COLLECTION, "GET",    "list",    verb_list,    false },
 	{ SHAPE_COLLECTION, "POST",   "create",  verb_create,  true },
+	{ SHAPE_COLLECTION, "DELETE", "deletecollection", verb_delete_collection, true },
 	{ SHAPE_ITEM,       "GET",    "get",     verb_get,     false },
 	{ SHAPE_ITEM,       "PUT",    "update",  verb_replace, true },
 	{ SHAPE_ITEM,       "PATCH",  "patch",   verb_patch,   true },
@@ -33,6 +37,7 @@ static const struct verb_route {
 	{ SHAPE_STATUS,     "GET",    "get",     verb_get,     false },
 	{ SHAPE_STATUS,     "PUT",    "update",  verb_replace, true },
 	{ SHAPE_STATUS,     "PATCH",  "patch",   verb_patch,   true },
+	{ SHAPE_FINALIZE,   "PUT",    "update",  verb_finalize, true },
 };
 
 static const struct kind_hooks no_hooks;
@@ -80,6 +85,10 @@ static bool fit_item(struct call *c, const char **seg, size_t n, enum shape *sha
 	c->name = n > 0 ? seg[0] : NULL;
 	c->status = n == 2 && c->kind->has_status && strcmp(seg[1], "status") == 0;
 	*shape = n == 0 ? SHAPE_COLLECTION : n == 1 ? SHAPE_ITEM : SHAPE_STATUS;
+	if (n == 2 && c->kind->id == KIND_NAMESPACE && strcmp(seg[1], "finalize") == 0) {
+		*shape = SHAPE_FINALIZE;
+		return true;
+	}
 	return n < 2 || c->status;
 }
 
@@ -162,12 +171,13 @@ static void print_kind(const struct kind *kind, const struct verb_route *v)
 {
 	static const char *const tails[] = {
 		[SHAPE_EVERYWHERE] = "", [SHAPE_COLLECTION] = "", [SHAPE_ITEM] = "/{name}",
-		[SHAPE_STATUS] = "/{name}/status",
+		[SHAPE_STATUS] = "/{name}/status", [SHAPE_FINALIZE] = "/{name}/finalize",
 	};
 	bool in_ns = kind->namespaced && v->shape != SHAPE_EVERYWHERE;
 
 	if ((v->shape == SHAPE_STATUS && !kind->has_status) ||
-	    (v->shape == SHAPE_EVERYWHERE && !kind->namespaced))
+	    (v->shape == SHAPE_EVERYWHERE && !kind->namespaced) ||
+	    (v->shape == SHAPE_FINALIZE && kind->id != KIND_NAMESPACE))
 		return;
 	printf("%s /%s%s%s/%s%s/%s%s\n", v->method, *kind->group ? "apis" : "api",
 	       *kind->group ? "/" : "", kind->group, kind->version,

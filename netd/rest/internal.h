@@ -83,6 +83,7 @@ int check_accept(struct call *c);
 int check_content_type(struct call *c, const char *wanted);
 bool media_type_is(const char *header, const char *type);  /* @header NULL: it is not */
 int check_dry_run(struct call *c);
+int refuse_dry_run(struct call *c, const char *value);
 int parse_body(struct call *c, struct doc **ret);
 int parse_revision(struct call *c, const char *param, const char **text, uint64_t *ret);
 
@@ -105,7 +106,9 @@ int verb_get(struct call *c);
 int verb_create(struct call *c);
 int verb_replace(struct call *c);
 int verb_patch(struct call *c);
+int verb_finalize(struct call *c);
 int verb_delete(struct call *c);
+int verb_delete_collection(struct call *c);
 
 /** write_finish() - submit, and answer @code with @body (a reference is taken) after the commit */
 int write_finish(struct call *c, struct txn *txn, unsigned code, const struct object *obj,

@@ -6,14 +6,22 @@
  */
 #include "internal.h"
 
+/* They change by the subresource finalize alone. */
+static int keep_finalizers(struct doc *doc, const struct object *old)
+{
+	_cleanup_(doc_freep) struct doc *was = object_doc(old);
+
+	return was ? doc_set_copy(doc, "spec.finalizers", was, "spec.finalizers") : -ENOMEM;
+}
+
 static int prepare(struct call *c, struct doc *doc, const struct object *old)
 {
 	const char *name = doc_str(doc, "metadata.name");
-	int r;
+	int r = old ? keep_finalizers(doc, old) : 0;
 
 	(void)c;
-	if (!name)
-		return 0;
+	if (!name || r == -ENOMEM)
+		return r;
 	r = doc_set_str(doc, "metadata.labels[\"kubernetes.io/metadata.name\"]", name);
 	if (r == 0 && !doc_has(doc, "spec.finalizers"))
 		r = doc_set_json(doc, "spec.finalizers", "[\"kubernetes\"]");

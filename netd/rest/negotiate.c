@@ -72,6 +72,14 @@ int check_content_type(struct call *c, const char *wanted)
 		      type);
 }
 
+int refuse_dry_run(struct call *c, const char *value)
+{
+	causes_add(&c->refusal.causes, CAUSE_NOT_SUPPORTED, "dryRun", value,
+		   "supported values: \"All\"");
+	return refuse(c, 422, "Invalid", "dryRun: Unsupported value: \"%.80s\": supported values: "
+		      "\"All\"", value);
+}
+
 int check_dry_run(struct call *c)
 {
 	const char *value = request_query(c->req, "dryRun");
@@ -79,12 +87,7 @@ int check_dry_run(struct call *c)
 	if (!value || !*value)
 		return 0;
 	c->dry_run = strcmp(value, "All") == 0;
-	if (c->dry_run)
-		return 0;
-	causes_add(&c->refusal.causes, CAUSE_NOT_SUPPORTED, "dryRun", value,
-		   "supported values: \"All\"");
-	return refuse(c, 422, "Invalid", "dryRun: Unsupported value: \"%.80s\": supported values: "
-		      "\"All\"", value);
+	return c->dry_run ? 0 : refuse_dry_run(c, value);
 }
 
 int parse_body(struct call *c, struct doc **ret)

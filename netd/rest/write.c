@@ -256,6 +256,40 @@ static int write_version(struct call *c, struct doc *doc, struct object *old)
 	return write_finish(c, take_ptr(txn), 200, obj, obj->bytes);
 }
 
+static bool holds(const struct doc *doc, const char *finalizer)
+{
+	size_t n = doc_len(doc, "metadata.finalizers");
+	char path[48];
+
+	for (size_t i = 0; i < n; i++) {
+		const char *got;
+
+		snprintf(path, sizeof(path), "metadata.finalizers[%zu]", i);
+		got = doc_str(doc, path);
+		if (got && strcmp(got, finalizer) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Who deletes waits for the finalizers that were there: it must come to an end. */
+static void check_finalizers(struct call *c, const struct doc *doc, const struct object *old,
+			     const struct doc *was)
+{
+	size_t n = old->meta->deleted ? doc_len(doc, "metadata.finalizers") : 0;
+	char path[48];
+
+	for (size_t i = 0; i < n; i++) {
+		const char *f;
+
+		snprintf(path, sizeof(path), "metadata.finalizers[%zu]", i);
+		f = doc_str(doc, path);
+		if (f && !holds(was, f))
+			causes_add(&c->refusal.causes, CAUSE_FORBIDDEN, path, NULL,
+				   "no new finalizers can be added if the object is being deleted");
+	}
+}
+
 /* The PUT path; a patch has made @doc from the old version and comes here too. */
 static int update(struct call *c, struct doc *doc, struct object *old)
 {
@@ -267,6 +301,7 @@ static int update(struct call *c, struct doc *doc, struct object *old)
 	r = keep_server_members(c, doc, was);
 	if (r < 0)
 		return refuse_memory(c);
+	check_finalizers(c, doc, old, was);
 	r = check_doc(c, doc, old, was);
 	return r < 0 ? r : write_version(c, doc, old);
 }
@@ -297,25 +332,52 @@ int write_update(struct call *c, struct doc *body, struct object *old)
 	return c->status ? update_status(c, body, old) : update(c, body, old);
 }
 
-int verb_replace(struct call *c)
+/* A whole object in the body, and the one that it is to replace. */
+static int parse_update(struct call *c, struct doc **doc, struct object **old)
 {
-	_cleanup_(doc_freep) struct doc *doc = NULL;
-	struct object *old;
 	char api[64];
 	int r = check_content_type(c, "application/json");
 
 	if (r == 0)
-		r = parse_body(c, &doc);
+		r = parse_body(c, doc);
 	if (r == 0)
-		r = match(c, doc, "apiVersion", kind_api_version(c->kind, api));
+		r = match(c, *doc, "apiVersion", kind_api_version(c->kind, api));
 	if (r == 0)
-		r = match(c, doc, "kind", c->kind->name);
+		r = match(c, *doc, "kind", c->kind->name);
 	if (r == 0)
-		r = match(c, doc, "metadata.name", c->name);
+		r = match(c, *doc, "metadata.name", c->name);
 	if (r < 0)
 		return r;
-	old = state_accepted(c->rest->state, c->kind, c->ns, c->name);
-	if (!old)
-		return refuse_object(c, 404, "NotFound");
-	return write_update(c, doc, old);
+	*old = state_accepted(c->rest->state, c->kind, c->ns, c->name);
+	return *old ? 0 : refuse_object(c, 404, "NotFound");
+}
+
+int verb_replace(struct call *c)
+{
+	_cleanup_(doc_freep) struct doc *doc = NULL;
+	struct object *old;
+	int r = parse_update(c, &doc, &old);
+
+	return r < 0 ? r : write_update(c, doc, old);
+}
+
+/* Only spec.finalizers is taken: what must be done before the Namespace may go. */
+int verb_finalize(struct call *c)
+{
+	static const char path[] = "spec.finalizers";
+	_cleanup_(doc_freep) struct doc *body = NULL, *doc = NULL;
+	struct object *old;
+	int r = parse_update(c, &body, &old);
+
+	if (r == 0)
+		r = check_lock(c, body, old);
+	if (r < 0)
+		return r;
+	doc = object_doc(old);
+	if (!doc || doc_set_copy(doc, path, body, path) < 0 ||
+	    (!doc_has(doc, path) && doc_set_list(doc, path) < 0))
+		return refuse_memory(c);
+	kind_check(c->kind, doc, NULL, &c->refusal.causes);
+	r = refuse_causes(c);
+	return r < 0 ? r : write_version(c, doc, old);
 }
