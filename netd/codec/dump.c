@@ -9,7 +9,7 @@
 #include <netd/codec/json.h>
 #include <stdio.h>
 
-static void dump_string(const char *s, size_t len, struct buf *b)
+void json_dump_text(const char *s, size_t len, struct buf *b)
 {
 	size_t from = 0;
 
@@ -53,7 +53,7 @@ static void dump_member(const char *key, size_t len, const json_t *v, bool first
 {
 	if (!first)
 		buf_add(b, ",", 1);
-	dump_string(key, len, b);
+	json_dump_text(key, len, b);
 	buf_add(b, ":", 1);
 	json_dump_buf(v, b);
 }
@@ -98,7 +98,7 @@ void json_dump_buf(const json_t *v, struct buf *b)
 		dump_array(v, b);
 		return;
 	case JSON_STRING:
-		dump_string(json_string_value(v), json_string_length(v), b);
+		json_dump_text(json_string_value(v), json_string_length(v), b);
 		return;
 	case JSON_INTEGER:
 		snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(v));

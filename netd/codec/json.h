@@ -26,6 +26,8 @@ int json_parse(const char *text, size_t len, json_t **ret, char why[160]);
 json_t *json_clone(const json_t *v);
 /** json_dump_buf() - compact text, members in their order */
 void json_dump_buf(const json_t *v, struct buf *b);
+/** json_dump_text() - a string in quotes */
+void json_dump_text(const char *s, size_t len, struct buf *b);
 /** json_strip_nulls() - null members of objects are absent ones */
 void json_strip_nulls(json_t *v);
 

@@ -117,7 +117,9 @@ int verb_delete(struct call *c)
 	obj = state_accepted(c->rest->state, c->kind, c->ns, c->name);
 	if (!obj)
 		return refuse_object(c, 404, "NotFound");
-	r = delete_preconditions(c, &o, obj);
+	r = check_match(c, obj);
+	if (r == 0)
+		r = delete_preconditions(c, &o, obj);
 	if (r == 0 && h->deletable)
 		r = h->deletable(c, obj);
 	return r < 0 ? r : delete_object(c, obj, &o);

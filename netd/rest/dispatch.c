@@ -8,7 +8,7 @@
  * table of their own (special.c) and are looked at first.
  * May include: http, codec, state, netd/base.
  */
-#include "internal.h"
+#include "read.h"
 #include "special.h"
 #include <netd/base/limits.h>
 #include <netd/metrics/metrics.h>
@@ -124,6 +124,13 @@ static bool fit(struct call *c, const char **seg, size_t n, enum shape *shape)
 	return false;
 }
 
+static enum answer answer_of(const struct verb_route *v)
+{
+	if (v->writes)
+		return ANSWER_PLAIN;
+	return v->shape <= SHAPE_COLLECTION ? ANSWER_COLLECTION : ANSWER_ITEM;
+}
+
 static int run(struct call *c, enum shape shape)
 {
 	const char *method = request_method(c->req);
@@ -133,7 +140,7 @@ static int run(struct call *c, enum shape shape)
 		if (verbs[i].shape != shape || strcmp(verbs[i].method, method) != 0)
 			continue;
 		c->verb = verbs[i].verb;
-		r = check_accept(c);
+		r = check_accept(c, answer_of(&verbs[i]));
 		if (r == 0 && request_too_large(c->req))
 			r = refuse(c, 413, "RequestEntityTooLarge",
 				   "the body is larger than %d bytes", LIMIT_BODY_BYTES);
@@ -151,6 +158,7 @@ void rest_handle(void *arg, struct request *req)
 	char *path = arena_strdup(request_arena(req), request_path(req));
 	const char *seg[MAX_SEGMENTS];
 	enum shape shape;
+	size_t n;
 	int r;
 
 	metric_add(METRIC_HTTP_REQUESTS, 1);
@@ -158,13 +166,36 @@ void rest_handle(void *arg, struct request *req)
 		return;
 	if (!path)
 		r = refuse_memory(&c);
-	else if (!fit(&c, seg, split(path, seg), &shape))
+	else if (discovery_handle(&c, seg, n = split(path, seg)))
+		return;
+	else if (!fit(&c, seg, n, &shape))
 		r = refuse(&c, 404, "NotFound",
 			   "the server could not find the requested resource");
 	else
 		r = run(&c, shape);
 	if (r < 0)
 		reply_refusal(&c);
+}
+
+void route_verbs(bool status, struct buf *out)
+{
+	static const char *const order[] = {
+		"create", "delete", "deletecollection", "get", "list", "patch", "update", "watch",
+	};
+	bool some = false;
+
+	for (size_t o = 0; o < ARRAY_SIZE(order); o++) {
+		/* a watch is a list with a parameter */
+		const char *verb = strcmp(order[o], "watch") == 0 ? "list" : order[o];
+		bool has = false;
+
+		for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+			has |= (verbs[i].shape == SHAPE_STATUS) == status &&
+			       strcmp(verbs[i].verb, verb) == 0;
+		if (has)
+			buf_printf(out, "%s\"%s\"", some ? "," : "", order[o]);
+		some |= has;
+	}
 }
 
 static void print_kind(const struct kind *kind, const struct verb_route *v)
@@ -187,6 +218,7 @@ static void print_kind(const struct kind *kind, const struct verb_route *v)
 void rest_routes_print(void)
 {
 	special_print();
+	discovery_print();
 	for (size_t k = 0; k < KIND_COUNT; k++)
 		for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 			print_kind(&kinds[k], &verbs[i]);

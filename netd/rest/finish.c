@@ -5,7 +5,7 @@
  * Room: rest.  The client may go away meanwhile; the write goes on.
  * May include: http, codec, state, netd/base.
  */
-#include "internal.h"
+#include "read.h"
 #include <netd/base/fault.h>
 #include <netd/base/log.h>
 #include <stdio.h>
@@ -83,6 +83,7 @@ int write_finish(struct call *c, struct txn *txn, unsigned code, const struct ob
 	p->body = bytes_ref(body);
 	if (peer)
 		p->peer = *peer;
+	etag_send(c, obj->rev);
 	causes_fini(&c->refusal.causes);
 	fault_point("request-accepted");
 	http_on_abort(c->req, client_gone, p);

@@ -8,6 +8,7 @@
 #define REST_INTERNAL_H
 
 #include <errno.h>
+#include <netd/codec/form.h>
 #include <netd/rest/rest.h>
 
 struct rest {
@@ -38,6 +39,7 @@ struct call {
 	bool status;                /* the status subresource */
 	bool dry_run;
 	bool patching;
+	struct form form;           /* of the answer */
 	struct refusal refusal;
 };
 
@@ -78,8 +80,11 @@ void reply_refusal(struct call *c);
 void reply_json(struct request *req, unsigned code, struct bytes *body);
 void reply_text(struct request *req, unsigned code, const char *type, const char *text);
 
+/* etag.c */
+/** check_match() - If-Match and If-None-Match of a write, against the version it builds upon */
+int check_match(struct call *c, const struct object *obj);
+
 /* negotiate.c */
-int check_accept(struct call *c);
 int check_content_type(struct call *c, const char *wanted);
 bool media_type_is(const char *header, const char *type);  /* @header NULL: it is not */
 int check_dry_run(struct call *c);

@@ -31,36 +31,6 @@ bool media_type_is(const char *header, const char *type)
 	return header && type_is(header, type);
 }
 
-/* as= asks for another form of the object (a Table); the plain one is not an answer to it. */
-static bool plain_json(const char *range)
-{
-	size_t end = strcspn(range, ",");
-	const char *as;
-
-	if (!type_is(range, "application/json") && !type_is(range, "*/*") &&
-	    !type_is(range, "application/*"))
-		return false;
-	as = strcasestr(range, "as=");
-	return !as || (size_t)(as - range) >= end;
-}
-
-int check_accept(struct call *c)
-{
-	const char *accept = request_header(c->req, "Accept");
-	const char *range = accept;
-
-	if (!accept || !*accept)
-		return 0;
-	while (*range) {
-		range += strspn(range, " \t,");
-		if (plain_json(range))
-			return 0;
-		range += strcspn(range, ",");
-	}
-	return refuse(c, 406, "NotAcceptable", "only application/json can be served, not: %.200s",
-		      accept);
-}
-
 int check_content_type(struct call *c, const char *wanted)
 {
 	const char *type = request_header(c->req, "Content-Type");

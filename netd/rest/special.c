@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * special.c - /version, health, metrics
+ * special.c - the paths that are no resource: version, health, metrics, discovery
  *
  * Room: rest.  May include: http, codec, state, reconcile.h, metrics, netd/base.
  */
@@ -78,6 +78,9 @@ static const struct special {
 	{ "/livez", health },
 	{ "/readyz", ready },
 	{ "/metrics", metrics },
+	{ "/openapi/v2", openapi_v2 },
+	{ "/openapi/v3", openapi_v3 },
+	{ "/openapi.yaml", openapi_yaml },
 };
 
 bool special_handle(struct call *c, const char *path)
@@ -88,16 +91,22 @@ bool special_handle(struct call *c, const char *path)
 	for (size_t i = 0; i < ARRAY_SIZE(specials); i++) {
 		if (strlen(specials[i].path) != len || strncmp(specials[i].path, path, len) != 0)
 			continue;
-		if (strcmp(request_method(c->req), "GET") == 0) {
-			specials[i].handle(c);
+		if (refuse_method(c))
 			return true;
-		}
-		refuse(c, 405, "MethodNotAllowed",
-		       "the server does not allow this method on the requested resource");
-		reply_refusal(c);
+		specials[i].handle(c);
 		return true;
 	}
 	return false;
+}
+
+bool refuse_method(struct call *c)
+{
+	if (strcmp(request_method(c->req), "GET") == 0)
+		return false;
+	refuse(c, 405, "MethodNotAllowed",
+	       "the server does not allow this method on the requested resource");
+	reply_refusal(c);
+	return true;
 }
 
 void special_print(void)

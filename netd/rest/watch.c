@@ -8,7 +8,6 @@
  * May include: http, codec, state, watch, metrics, netd/base.
  */
 #include "internal.h"
-#include <inttypes.h>
 #include <netd/base/limits.h>
 #include <netd/metrics/metrics.h>
 #include <stdio.h>
@@ -24,6 +23,8 @@ struct watch {
 	struct arena arena;         /* of the selector and the namespace */
 	struct selector sel;
 	const char *ns;
+	struct form form;
+	bool columns;               /* a Table's columns were sent */
 	uint64_t ends_us, bookmark_us;
 	bool bookmarks, initial_end, ending, over;
 	/* what was there at the start */
@@ -60,6 +61,18 @@ static void line(struct watch *w, const char *type, struct bytes *object)
 	w->sent = 0;
 }
 
+/* An event's object in the form that was asked for. */
+static void object_line(struct watch *w, const char *type, struct bytes *object)
+{
+	struct bytes *formed = form_object(&w->form, w->kind, object, !w->columns);
+
+	w->columns = true;
+	if (formed)
+		line(w, type, formed);
+	else
+		w->over = true;
+}
+
 static void error_line(struct watch *w, unsigned code, const char *reason, const char *message)
 {
 	struct status st = { .code = code, .reason = reason, .message = message };
@@ -72,15 +85,8 @@ static void error_line(struct watch *w, unsigned code, const char *reason, const
 
 static void bookmark_line(struct watch *w, uint64_t rev, bool initial_end)
 {
-	struct buf b = { 0 };
-	struct bytes *body;
-	char api[64];
+	struct bytes *body = form_bookmark(&w->form, w->kind, rev, initial_end);
 
-	buf_printf(&b, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":{\"resourceVersion\":"
-		   "\"%" PRIu64 "\"%s}}", w->kind->name, kind_api_version(w->kind, api), rev,
-		   initial_end ? ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}" : "");
-	body = buf_bytes(&b);
-	buf_fini(&b);
 	if (body)
 		line(w, "BOOKMARK", body);
 }
@@ -116,7 +122,7 @@ static bool next_initial(struct watch *w)
 
 	if (w->next < w->ninitial) {
 		obj = w->initial[w->next++];
-		line(w, "ADDED", bytes_ref(obj->bytes));
+		object_line(w, "ADDED", obj->bytes);
 		object_unref(obj);
 		return true;
 	}
@@ -140,7 +146,7 @@ static bool next_event(struct watch *w)
 		r = hub_next(w->sub, &ev);
 	} while (r > 0 && !selector_matches(&w->sel, ev.ns, ev.name));
 	if (r > 0)
-		line(w, types[ev.type], bytes_ref(ev.bytes));
+		object_line(w, types[ev.type], ev.bytes);
 	else if (r < 0)
 		error_line(w, 410, "Expired", "too old resource version: list again");
 	return w->object != NULL;
@@ -327,6 +333,7 @@ int verb_watch(struct call *c)
 		return refuse_memory(c);
 	w->rest = c->rest;
 	w->kind = c->kind;
+	w->form = c->form;
 	metric_set(METRIC_WATCHES, (int64_t)++c->rest->nwatches);
 	r = open_watch(c, w);
 	if (r < 0)

@@ -325,8 +325,10 @@ static int update_status(struct call *c, const struct doc *body, struct object *
 /* A patch left in @body what it did not change: also its resourceVersion and uid. */
 int write_update(struct call *c, struct doc *body, struct object *old)
 {
-	int r = check_lock(c, body, old);
+	int r = check_match(c, old);
 
+	if (r == 0)
+		r = check_lock(c, body, old);
 	if (r < 0)
 		return r;
 	return c->status ? update_status(c, body, old) : update(c, body, old);
