@@ -18,6 +18,7 @@
 struct parser {
 	const char *begin, *p, *end;
 	const char *what;           /* why parsing failed; NULL: no memory */
+	char member[64];            /* the name of a member that is there twice */
 	unsigned depth;
 };
 
@@ -354,7 +355,9 @@ static int parse_member(struct parser *ps, json_t *obj)
 	if (parse_text(ps, &key) < 0)
 		goto out;
 	if (json_object_getn(obj, key.s, key.len)) {
-		ps->what = "a member is duplicate";
+		ps->what = "duplicate field ";
+		snprintf(ps->member, sizeof(ps->member), "\"%.*s\"",
+			 key.len < 60 ? (int)key.len : 60, key.s);
 		goto out;
 	}
 	if (peek(ps) != ':') {
@@ -472,7 +475,8 @@ static int explain(const struct parser *ps, char why[160])
 		column = *p == '\n' ? 1 : column + 1;
 		line += *p == '\n';
 	}
-	snprintf(why, 160, "not valid JSON: line %u, column %u: %s", line, column, ps->what);
+	snprintf(why, 160, "not valid JSON: line %u, column %u: %s%s", line, column, ps->what,
+		 ps->member);
 	return -EINVAL;
 }
 

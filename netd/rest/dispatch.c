@@ -146,6 +146,8 @@ static int run(struct call *c, enum shape shape)
 				   "the body is larger than %d bytes", LIMIT_BODY_BYTES);
 		if (r == 0 && verbs[i].writes)
 			r = check_dry_run(c);
+		if (r == 0 && verbs[i].writes)
+			r = check_field_validation(c);
 		return r < 0 ? r : verbs[i].handle(c);
 	}
 	return refuse(c, 405, "MethodNotAllowed",

@@ -29,6 +29,9 @@ struct refusal {
 	struct causes causes;
 };
 
+/** What to do with unknown members of a body. */
+enum field_validation { FIELDS_WARN, FIELDS_IGNORE, FIELDS_STRICT };
+
 /** One request to a resource. */
 struct call {
 	struct rest *rest;
@@ -40,6 +43,7 @@ struct call {
 	bool dry_run;
 	bool patching;
 	struct form form;           /* of the answer */
+	enum field_validation fields;
 	struct refusal refusal;
 };
 
@@ -83,6 +87,10 @@ void reply_text(struct request *req, unsigned code, const char *type, const char
 /* etag.c */
 /** check_match() - If-Match and If-None-Match of a write, against the version it builds upon */
 int check_match(struct call *c, const struct object *obj);
+/* fields.c */
+int check_field_validation(struct call *c);
+/** check_fields() - before defaults; @was: the version that it replaces, or NULL */
+void check_fields(struct call *c, const struct doc *doc, const struct doc *was);
 
 /* negotiate.c */
 int check_content_type(struct call *c, const char *wanted);

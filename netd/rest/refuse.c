@@ -62,17 +62,33 @@ static bool is_malformed(const struct call *c)
 	return false;
 }
 
+/* Unknown fields are told in Kubernetes' words, behind what else is wrong. */
+static void join(struct buf *b, const struct causes *causes, bool unknown)
+{
+	const char *before = unknown ? "strict decoding error: " : "";
+
+	for (size_t i = 0; i < causes->n; i++) {
+		const struct cause *cause = &causes->v[i];
+
+		if ((cause->reason == CAUSE_UNKNOWN) != unknown)
+			continue;
+		buf_printf(b, "%s%s%s%s%s", b->len ? ", " : "", before,
+			   unknown ? "" : cause->field, unknown ? "" : ": ", cause->message);
+		before = "";
+	}
+}
+
 static const char *join_causes(struct call *c)
 {
-	const struct causes *causes = &c->refusal.causes;
 	struct buf b = { 0 };
-	char *text;
+	char *text = NULL;
 
-	buf_printf(&b, "%s in version \"%s\" cannot be handled as a %s: ", c->kind->name,
-		   c->kind->version, c->kind->name);
-	for (size_t i = 0; i < causes->n; i++)
-		buf_printf(&b, "%s%s: %s", i ? ", " : "", causes->v[i].field, causes->v[i].message);
-	text = b.failed ? NULL : arena_strndup(request_arena(c->req), b.data, b.len);
+	join(&b, &c->refusal.causes, false);
+	join(&b, &c->refusal.causes, true);
+	if (!b.failed)
+		text = arena_printf(request_arena(c->req), "%s in version \"%s\" cannot be handled "
+				    "as a %s: %.*s", c->kind->name, c->kind->version, c->kind->name,
+				    (int)b.len, b.data);
 	buf_fini(&b);
 	return text;
 }

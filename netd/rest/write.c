@@ -117,8 +117,10 @@ static int check_doc(struct call *c, struct doc *doc, const struct object *old,
 		     const struct doc *was)
 {
 	const struct kind_hooks *h = hooks_of(c->kind);
-	int r = h->prepare ? h->prepare(c, doc, old) : 0;
+	int r;
 
+	check_fields(c, doc, was);
+	r = h->prepare ? h->prepare(c, doc, old) : 0;
 	if (r == 0 && c->kind->defaults)
 		r = c->kind->defaults(doc);
 	if (r == -ENOMEM)
