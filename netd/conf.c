@@ -248,6 +248,10 @@ static int read_flags(struct conf *conf, int argc, char **argv, char why[256])
 			snprintf(why, 256, "--%s wants a value: %s", row->name, row->value);
 			return -EINVAL;
 		}
+		if (!row->value && equals) {
+			snprintf(why, 256, "--%s takes no value", row->name);
+			return -EINVAL;
+		}
 		r = set_row(conf, row, !row->value ? "" : equals ? equals + 1 : argv[++i], true,
 			    "command line", why);
 		if (r < 0)

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <malloc.h>
 #include <netd/base/fault.h>
 #include <netd/base/limits.h>
@@ -21,6 +22,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <time.h>
 
@@ -346,11 +348,25 @@ static void set_limits(void)
 	mallopt(M_TRIM_THRESHOLD, 4 * 1024 * 1024);     /* the rest is on_trim's */
 }
 
+/* Said first and plainly: what fails without them fails in many places, and with poor words. */
+static bool may_work(char why[256])
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	uint32_t need = 1u << CAP_NET_ADMIN | 1u << CAP_SYS_ADMIN;
+
+	snprintf(why, 256, "netd needs CAP_NET_ADMIN and CAP_SYS_ADMIN (run as root)");
+	return syscall(SYS_capget, &header, data) < 0 || (data[0].effective & need) == need;
+}
+
 static int run(struct netd *netd)
 {
-	char why[256] = "no memory";
+	char why[256];
 	int r;
 
+	if (!may_work(why))
+		return fail("capabilities", why);
+	snprintf(why, sizeof(why), "no memory");
 	set_limits();
 	if (take_lock(netd, why) < 0 || take_netns(netd, why) < 0)
 		return fail("lock", why);
@@ -381,6 +397,8 @@ static int purge(struct netd *netd)
 	struct podnet_error err = { 0 };
 	char why[256];
 
+	if (!may_work(why))
+		return fail("capabilities", why);
 	if (take_lock(netd, why) < 0 || take_netns(netd, why) < 0)
 		return fail("purge", why);
 	if (kernel_purge(netd->conf.netns_dir, netd->conf.run_dir, print_line, NULL, &err) < 0) {

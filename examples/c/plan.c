@@ -7,9 +7,11 @@
  * The pod is routed: a /32 address, a default route to a gateway that is only a neighbour entry,
  * and one route to it on the host.
  */
+#include <net/if.h>
 #include <podnet/podnet.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct podnet_prefix prefix(const char *text)
 {
@@ -82,7 +84,11 @@ static int demo(struct podnet *ctx, struct podnet_set *pod, struct podnet_error 
 	if (r < 0)
 		return r;
 	r = podnet_plan_absent(ctx, pod, 0, &plan, err);
-	return carry_out(ctx, "to take it away", plan, r, err);
+	r = carry_out(ctx, "to take it away", plan, r, err);
+	/* the kernel takes the pair back with its namespace, a moment after that was given up */
+	for (int i = 0; i < 100 && if_nametoindex("demo-host"); i++)
+		usleep(10000);
+	return r;
 }
 
 int main(void)

@@ -2,13 +2,15 @@
 /*
  * primitives.c - a namespace, a veth pair into it and an address at each end, verb by verb
  *
- *	sudo ./primitives           makes what is missing; the second time it says 0 changes
+ *	sudo ./primitives           makes it, makes it again (0 changes), takes it away
+ *	sudo ./primitives --keep    leaves it there, to be looked at:
  *	sudo ip netns exec hello ping -c 1 10.99.0.1
- *	sudo ./primitives --down    takes it away again
+ *	sudo ./primitives --down    takes it away
  *
  * Build it outside of podnet's tree: cc primitives.c $(pkg-config --cflags --libs podnet)
  */
 #include <podnet/podnet.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -69,19 +71,30 @@ static int down(struct podnet *ctx, struct podnet_error *err)
 	return r < 0 ? r : links + r;
 }
 
+static int show(const char *what, int r)
+{
+	if (r >= 0)
+		printf("%s: %d changes\n", what, r);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
-	int want_down = argc > 1 && strcmp(argv[1], "--down") == 0;
+	bool only_down = argc > 1 && strcmp(argv[1], "--down") == 0;
+	bool keep = argc > 1 && strcmp(argv[1], "--keep") == 0;
 	struct podnet_error err = { 0 };
 	struct podnet *ctx;
-	int r;
+	int r = 0, gone = 0;
 
 	if (podnet_open(&ctx, NULL, &err) < 0)
 		return failed(&err);
-	r = want_down ? down(ctx, &err) : up(ctx, &err);
+	if (!only_down)
+		r = show("up", up(ctx, &err));
+	if (!only_down && r >= 0)
+		r = show("up once more", up(ctx, &err));
+	/* also what a failure left half made */
+	if (!keep)
+		gone = show("down", down(ctx, r < 0 ? NULL : &err));
 	podnet_close(ctx);
-	if (r < 0)
-		return failed(&err);
-	printf("%d changes\n", r);
-	return 0;
+	return r < 0 || gone < 0 ? failed(&err) : 0;
 }

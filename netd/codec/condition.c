@@ -75,3 +75,36 @@ int doc_set_condition(struct doc *doc, const char *path, const char *type, const
 	}
 	return json_array_append_new(list, c) < 0 ? -ENOMEM : 1;
 }
+
+static int stamp(json_t *c, const json_t *before, const char *now)
+{
+	static const char key[] = "lastTransitionTime";
+	const json_t *status = json_object_get(c, "status"), *since = json_object_get(c, key);
+	bool same = before && json_equal(status, json_object_get(before, "status"));
+	json_t *was = json_object_get(before, key);
+	int r;
+
+	if (same && !since && was)
+		return json_object_set(c, key, was) < 0 ? -ENOMEM : 0;
+	if (since && (same || !was || !json_equal(since, was)))
+		return 0;               /* whoever changed it says when */
+	r = set(c, key, now);
+	return r < 0 ? r : 0;
+}
+
+int doc_stamp_conditions(struct doc *doc, const struct doc *old, const char *path,
+			 const char *now)
+{
+	const json_t *before = doc_at(old, path);
+	json_t *list = doc_at(doc, path), *c;
+	size_t i;
+	int r = 0;
+
+	json_array_foreach(list, i, c) {
+		const char *type = json_string_value(json_object_get(c, "type"));
+
+		if (type && r == 0)
+			r = stamp(c, find(before, type), now);
+	}
+	return r;
+}

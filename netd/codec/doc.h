@@ -65,4 +65,13 @@ int doc_merge_patch(struct doc *doc, const struct doc *patch);
 int doc_set_condition(struct doc *doc, const char *path, const char *type, const char *status,
 		      const char *reason, const char *message, const char *now);
 
+/**
+ * doc_stamp_conditions() - lastTransitionTime of what a client wrote
+ *
+ * A condition whose status is another than in @old, or that is new, gets @now unless the client says
+ * when; one whose status stayed keeps its time.  0 or -ENOMEM.
+ */
+int doc_stamp_conditions(struct doc *doc, const struct doc *old, const char *path,
+			 const char *now);
+
 #endif

@@ -56,6 +56,12 @@ void kind_check(const struct kind *kind, const struct doc *doc, const struct doc
 /** kind_check_status() - the same of a body of the status subresource: only "status" is looked at */
 void kind_check_status(const struct kind *kind, const struct doc *doc, struct causes *causes);
 
+/**
+ * pod_gate_ready() - the condition Ready of a pod with spec.readinessGates, from its others
+ * Return: 1, 0 (it has no gates, nothing was done), -ENOMEM.
+ */
+int pod_gate_ready(struct doc *doc, const char *now);
+
 /* Status objects (API-CONTRACT 9), as bytes ready to send; NULL: no memory. */
 struct status {
 	unsigned code;

@@ -63,6 +63,11 @@ static const struct field toleration_fields[] = {
 	{ 0 }
 };
 
+static const struct field gate_fields[] = {
+	{ .name = "conditionType", .type = FIELD_QUALIFIED, .flags = FIELD_REQUIRED },
+	{ 0 }
+};
+
 static const struct field spec_fields[] = {
 	{ .name = "containers", .type = FIELD_LIST, .elem = FIELD_OBJECT,
 	  .sub = container_fields, .flags = FIELD_UNIQUE },
@@ -84,6 +89,7 @@ static const struct field spec_fields[] = {
 	{ .name = "nodeSelector", .type = FIELD_STRING_MAP },
 	{ .name = "tolerations", .type = FIELD_LIST, .elem = FIELD_OBJECT,
 	  .sub = toleration_fields },
+	{ .name = "readinessGates", .type = FIELD_LIST, .elem = FIELD_OBJECT, .sub = gate_fields },
 	{ .name = "securityContext", .type = FIELD_OBJECT },
 	{ .name = "dnsConfig", .type = FIELD_OBJECT },
 	{ .name = "affinity", .type = FIELD_OBJECT },
@@ -317,7 +323,7 @@ static void check_ports(const struct doc *doc, struct causes *causes)
 void pod_check(const struct doc *doc, const struct doc *old, struct causes *causes)
 {
 	check_ports(doc, causes);
-	pod_check_annotations(doc, causes);
+	pod_check_annotations(doc, old, causes);
 	if (old)
 		pod_check_update(doc, old, causes);
 }

@@ -3,10 +3,11 @@
  * pod_annotations.c - what a pod asks for beside its spec: networks, addresses, bandwidth
  *
  * Room (codec): one splitter serves the check and the decoding, so that what passed the first is
- * what the second finds.  May include: model, netd/base, include/podnet/ip.h.
+ * what the second finds.  May include: model, netd/base, include/podnet/ip.h, jansson.
  */
 #include <errno.h>
 #include <netd/codec/format.h>
+#include <netd/codec/json.h>
 #include <netd/codec/rows.h>
 #include <stdio.h>
 
@@ -16,6 +17,7 @@
 #define KEY_IPS         "podnet.dev/ips"
 #define KEY_MAC         "podnet.dev/mac"
 #define KEY_NETNS       "podnet.dev/netns"
+#define KEY_ORIGIN      "podnet.dev/origin"
 #define KEY_INGRESS     "kubernetes.io/ingress-bandwidth"
 #define KEY_EGRESS      "kubernetes.io/egress-bandwidth"
 #define FIELD(key)      "metadata.annotations[" key "]"
@@ -204,13 +206,46 @@ static void check_host_network(const struct doc *doc, struct causes *causes)
 				   "may not be used when hostNetwork is true");
 }
 
-void pod_check_annotations(const struct doc *doc, struct causes *causes)
+static bool is_known(const char *key)
+{
+	static const char *const keys[] = {
+		KEY_NETWORKS, KEY_ROUTE, KEY_IPS, KEY_MAC, KEY_NETNS, KEY_ORIGIN
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (strcmp(keys[i], key) == 0)
+			return true;
+	return false;
+}
+
+/* Under our own prefix a name that means nothing is a misspelt one.  What was stored may stay. */
+static void check_known(const struct doc *doc, const struct doc *old, struct causes *causes)
+{
+	static const char prefix[] = "podnet.dev/";
+	json_t *notes = doc_at(doc, "metadata.annotations"), *value;
+	const json_t *before = old ? doc_at(old, "metadata.annotations") : NULL;
+	char field[96];
+	const char *key;
+
+	json_object_foreach(notes, key, value) {
+		if (strncmp(key, prefix, sizeof(prefix) - 1) != 0 || is_known(key) ||
+		    json_object_get(before, key))
+			continue;
+		snprintf(field, sizeof(field), "metadata.annotations[%.70s]", key);
+		causes_add(causes, CAUSE_FORBIDDEN, field, NULL, "there is no such annotation: "
+			   KEY_NETWORKS ", " KEY_ROUTE ", " KEY_IPS ", " KEY_MAC ", " KEY_NETNS
+			   " and " KEY_ORIGIN " are known");
+	}
+}
+
+void pod_check_annotations(const struct doc *doc, const struct doc *old, struct causes *causes)
 {
 	const char *route = doc_str(doc, PATH(KEY_ROUTE));
 	struct names names = { 0 };
 
 	if (!doc_len(doc, "metadata.annotations"))
 		return;
+	check_known(doc, old, causes);
 	if (split_networks(doc_str(doc, PATH(KEY_NETWORKS)), &causes->arena, &names) < 0) {
 		causes->failed = true;
 		return;
@@ -279,7 +314,7 @@ int pod_decode_annotations(struct pod *pod, struct arena *arena)
 	pod->nnetworks = names.n;
 	pod->default_route = annotation(meta, KEY_ROUTE);
 	pod->netns = annotation(meta, KEY_NETNS);
-	pod->origin = annotation(meta, "podnet.dev/origin");
+	pod->origin = annotation(meta, KEY_ORIGIN);
 	podnet_mac_parse(meta_annotation(meta, KEY_MAC), pod->mac);
 	text = meta_annotation(meta, KEY_INGRESS);
 	if (text)

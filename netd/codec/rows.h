@@ -26,7 +26,7 @@ void *pod_decode(const struct doc *doc, struct arena *arena);
 /* pod_update.c: what may not change after create */
 void pod_check_update(const struct doc *doc, const struct doc *old, struct causes *causes);
 /* pod_annotations.c: podnet.dev/... and the bandwidths */
-void pod_check_annotations(const struct doc *doc, struct causes *causes);
+void pod_check_annotations(const struct doc *doc, const struct doc *old, struct causes *causes);
 int pod_decode_annotations(struct pod *pod, struct arena *arena);
 
 int event_defaults(struct doc *doc);

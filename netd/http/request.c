@@ -12,7 +12,7 @@
 #include <netd/http/server.h>
 #include <sys/socket.h>
 
-#define DROP_BYTES  (16 * LIMIT_BODY_BYTES)     /* who sends more is cut off without an answer */
+#define DROP_BYTES  (128 * LIMIT_BODY_BYTES)    /* of too large a body, so that its 413 is read */
 
 static int hex(char c)
 {
@@ -134,6 +134,20 @@ static enum MHD_Result queue_response(struct request *req)
 	return r;
 }
 
+/*
+ * Whoever waits for a 100 (Continue), or announces more than we are ready to drop, is answered
+ * before the body; libmicrohttpd then closes the connection.
+ */
+static bool refused_early(struct request *req)
+{
+	const char *length = request_header(req, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	unsigned long long n = length ? strtoull(length, NULL, 10) : 0;
+
+	req->too_large = n > LIMIT_BODY_BYTES &&
+			 (n > DROP_BYTES || request_header(req, MHD_HTTP_HEADER_EXPECT));
+	return req->too_large;
+}
+
 /* The whole request is there, or the connection was resumed. */
 static enum MHD_Result proceed(struct request *req)
 {
@@ -175,7 +189,9 @@ enum MHD_Result request_answer(void *cls, struct MHD_Connection *conn, const cha
 	if (!req) {
 		req = request_new(cls, conn, url, method);
 		*con_cls = req;
-		return req ? MHD_YES : MHD_NO;
+		if (!req || !refused_early(req))
+			return req ? MHD_YES : MHD_NO;
+		return proceed(req);
 	}
 	if (*len && req->state == REQUEST_READING) {
 		bool ok = body_add(req, data, *len);

@@ -371,7 +371,9 @@ static int take_wanted(struct net *net, const struct network *network, int which
 	home = podnet_prefix_mask(&home);
 	if (block_of(net, want))
 		home = block_of(net, want)->prefix;
-	if (ipam_block_reserved(&home, want) || is_taken(net, want))
+	if (ipam_block_reserved(&home, want))
+		return -EADDRNOTAVAIL;
+	if (is_taken(net, want))
 		return -EADDRINUSE;
 	if (!block_of(net, want)) {
 		if (overlaps(&net->foreign, &home))

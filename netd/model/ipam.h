@@ -42,7 +42,7 @@ int ipam_load(struct ipam *ipam, const char *kind, const char *key, const char *
  * the last (broadcast) are never given.  A requested address in nobody's block claims that block.
  * Marks the address taken.
  * Return: 0; -ENOSPC (no block or address left), -EADDRINUSE (@want is taken or cooling down),
- * -ERANGE (@want is not in the network's CIDRs or in another node's block), -ENOMEM.
+ * -EADDRNOTAVAIL (@want is one of those that are never given), -ERANGE (@want is not in the network's CIDRs or in another node's block), -ENOMEM.
  */
 int ipam_take(struct ipam *ipam, const struct network *network, int family,
 	      const struct podnet_prefix *want, const char *owner, int64_t now,

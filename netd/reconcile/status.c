@@ -97,9 +97,11 @@ static int put_pod_conditions(struct doc *doc, const struct pod *pod,
 		r = condition(doc, "NetworkReady", outcome, "Programmed", now);
 	if (r == 0)
 		r = condition(doc, "ContainersReady", outcome, NULL, now);
+	if (r == 0)
+		r = pod_gate_ready(doc, now);
 	if (r == 0 && !pod->ready_by_user)
 		r = condition(doc, "Ready", outcome, NULL, now);
-	return r;
+	return r < 0 ? r : 0;
 }
 
 static int put_pod(const struct reconcile *rec, struct doc *doc, const struct pod *pod,

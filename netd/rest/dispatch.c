@@ -52,7 +52,7 @@ const struct kind_hooks *hooks_of(const struct kind *kind)
 		[KIND_NETNS] = &node_local_hooks,
 		[KIND_VETH] = &node_local_hooks,
 		[KIND_BRIDGE] = &node_local_hooks,
-		[KIND_ROUTE] = &node_local_hooks,
+		[KIND_ROUTE] = &route_hooks,
 	};
 
 	return table[kind->id] ? table[kind->id] : &no_hooks;

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #define FIELD_NETWORKS "metadata.annotations[podnet.dev/networks]"
+#define FIELD_MAC      "metadata.annotations[podnet.dev/mac]"
 #define FIELD_IPS      "metadata.annotations[podnet.dev/ips]"
 
 static int prepare(struct call *c, struct doc *doc, const struct object *old)
@@ -56,6 +57,10 @@ static int refuse_ip(struct admission *a, int r, const struct network *net,
 	if (r == -EADDRINUSE && want)
 		causes_add(causes, CAUSE_INVALID, FIELD_IPS, podnet_prefix_format_addr(want, text),
 			   "the address is taken, or was until a moment ago");
+	else if (r == -EADDRNOTAVAIL && want)
+		causes_add(causes, CAUSE_INVALID, FIELD_IPS, podnet_prefix_format_addr(want, text),
+			   "the address is reserved: the first two of a block, and of IPv4 the last, "
+			   "are the network's own");
 	else if (r == -ERANGE && want)
 		causes_add(causes, CAUSE_INVALID, FIELD_IPS, podnet_prefix_format_addr(want, text),
 			   "not an address this node can give in network \"%s\"", net->meta.name);
@@ -113,6 +118,41 @@ static int describe(struct admission *a, const char *name, bool default_route)
 	return r < 0 ? refuse_memory(a->c) : 0;
 }
 
+/* Two links of one bridge with the same MAC address take each other's frames. */
+struct twin {
+	const char *network;
+	const uint8_t *mac;
+	const struct object *pod;
+};
+
+static int find_twin(void *arg, struct object *obj)
+{
+	struct twin *t = arg;
+
+	for (size_t i = 0; i < obj->pod->nattached; i++)
+		if (strcmp(obj->pod->attached[i].network, t->network) == 0 &&
+		    memcmp(obj->pod->attached[i].mac, t->mac, 6) == 0)
+			t->pod = obj;
+	return t->pod != NULL;
+}
+
+static int check_mac(struct admission *a, const struct network *net)
+{
+	static const uint8_t none[6];
+	struct twin t = { .network = net->meta.name, .mac = a->pod->mac };
+	char text[PODNET_MAC_STRLEN];
+
+	if (a->nnetworks || net->type != NETWORK_BRIDGE || !memcmp(t.mac, none, sizeof(none)))
+		return 0;
+	state_each_accepted(a->c->rest->state, &kinds[KIND_POD], NULL, find_twin, &t);
+	if (!t.pod)
+		return 0;
+	causes_add(&a->c->refusal.causes, CAUSE_INVALID, FIELD_MAC,
+		   podnet_mac_format(t.mac, text), "is the address of pod \"%s/%s\" in network "
+		   "\"%s\"", t.pod->meta->ns, t.pod->meta->name, net->meta.name);
+	return refuse_causes(a->c);
+}
+
 static int attach(struct admission *a, const char *name)
 {
 	const char *route = a->pod->default_route;
@@ -124,6 +164,9 @@ static int attach(struct admission *a, const char *name)
 			   "there is no such Network");
 		return refuse_causes(a->c);
 	}
+	r = check_mac(a, net->network);
+	if (r < 0)
+		return r;
 	r = describe(a, name, route ? strcmp(route, name) == 0 : a->nnetworks == 0);
 	for (size_t k = 0; r == 0 && k < net->network->ncidrs; k++)
 		r = claim_ip(a, net->network, net->network->cidrs[k].family, k);
@@ -268,7 +311,7 @@ static const char *ready_status(const struct doc *doc)
 
 /*
  * The addresses are the server's, for claims hang on them.  Whoever sets Ready has it: from then on
- * the server leaves that condition alone.
+ * the server leaves that condition alone, but with readiness gates it follows from the others.
  */
 static int keep_status(struct doc *doc, const struct object *old)
 {
@@ -280,11 +323,16 @@ static int keep_status(struct doc *doc, const struct object *old)
 	bool taken = was && *ready_status(doc) &&
 		     strcmp(ready_status(doc), ready_status(was)) != 0;
 	int r = was ? 0 : -ENOMEM;
+	char now[24];
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(kept); i++)
 		r = doc_set_copy(doc, kept[i], was, kept[i]);
 	if (r == 0)
 		r = keep_conditions(doc, was, old->pod);
+	if (r < 0)
+		return r;
+	time_format(now_realtime_s(), now);
+	r = pod_gate_ready(doc, now);
 	return r == 0 && taken ? doc_set_bool(doc, "status.readyByUser", true) : r;
 }
 

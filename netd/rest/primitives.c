@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * primitives.c - NetworkNamespace, Veth, Bridge, Route: they belong to a node
+ * primitives.c - NetworkNamespace, Veth, Bridge and Route: they belong to a node
  *
  * Room: rest.  May include: codec, state, model, netd/base.
  */
 #include "internal.h"
 
-static int prepare(struct call *c, struct doc *doc, const struct object *old)
+int node_local_prepare(struct call *c, struct doc *doc, const struct object *old)
 {
 	const char *node = state_config(c->rest->state)->node_name;
 	_cleanup_(doc_freep) struct doc *was = old ? object_doc(old) : NULL;
@@ -20,5 +20,5 @@ static int prepare(struct call *c, struct doc *doc, const struct object *old)
 }
 
 const struct kind_hooks node_local_hooks = {
-	.prepare = prepare,
+	.prepare = node_local_prepare,
 };

@@ -312,16 +312,21 @@ static int update(struct call *c, struct doc *doc, struct object *old)
 static int update_status(struct call *c, const struct doc *body, struct object *old)
 {
 	const struct kind_hooks *h = hooks_of(c->kind);
-	_cleanup_(doc_freep) struct doc *doc = object_doc(old);
-	int r = doc ? doc_set_copy(doc, "status", body, "status") : -ENOMEM;
+	_cleanup_(doc_freep) struct doc *doc = object_doc(old), *was = object_doc(old);
+	int r = doc && was ? doc_set_copy(doc, "status", body, "status") : -ENOMEM;
+	char now[24];
 
 	if (r < 0)
 		return refuse_memory(c);
 	kind_check_status(c->kind, doc, &c->refusal.causes);
 	r = refuse_causes(c);
-	if (r == 0 && h->keep_status && h->keep_status(doc, old) < 0)
+	if (r < 0)
+		return r;
+	time_format(now_realtime_s(), now);
+	if (doc_stamp_conditions(doc, was, "status.conditions", now) < 0 ||
+	    (h->keep_status && h->keep_status(doc, old) < 0))
 		return refuse_memory(c);
-	return r < 0 ? r : write_version(c, doc, old);
+	return write_version(c, doc, old);
 }
 
 /* A patch left in @body what it did not change: also its resourceVersion and uid. */

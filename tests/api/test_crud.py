@@ -180,6 +180,95 @@ def addresses():
     refused(403, "Forbidden", c.delete, net + "/default")
 
 
+def routes():
+    """Two Routes that would be one in the kernel: the second is refused, also by an update."""
+    url = V1 + "/routes"
+
+    def route(name, **spec):
+        return {"metadata": {"name": name}, "spec": dict({"type": "blackhole"}, **spec)}
+    c.post(url, route("one", destination="10.79.0.0/24"))
+    c.post(url, route("six", destination="fd79::/64"))
+    for body in (route("two", destination="10.79.0.0/24"),
+                 route("two", destination="10.79.0.0/24", table=254, metric=0),
+                 route("two", destination="fd79::/64", metric=1024)):
+        why = refused(422, "Invalid", c.post, url, body)
+        assert why["details"]["causes"][0]["field"] == "spec.destination", why
+        assert 'Route "one"' in why["message"] or 'Route "six"' in why["message"], why
+    for name, spec in (("two", {"metric": 7}), ("three", {"table": 100}),
+                       ("four", {"networkNamespace": "elsewhere"}), ("five", {"nodeName": "node9"})):
+        c.post(url, route(name, destination="10.79.0.0/24", **spec))
+    refused(422, "Invalid", c.patch, url + "/two", {"spec": {"metric": None}})
+    c.patch(url + "/one", {"spec": {"mtu": 1400}})
+    for name in ("one", "two", "three", "four", "five", "six"):
+        c.delete(url + "/" + name)
+
+
+def macs():
+    """One MAC address twice on a bridge network is refused; on another one it is fine."""
+    for i, kind in enumerate(("bridge", "bridge", "routed")):
+        c.post(V1 + "/networks", {"metadata": {"name": "mac%d" % i},
+                                  "spec": {"type": kind, "cidrs": ["10.10%d.0.0/24" % i]}})
+
+    def ask(net):
+        return {"podnet.dev/networks": net, "podnet.dev/mac": "02:00:00:00:00:07"}
+    c.post(PODS, pod("mac-a", ask("mac0")))
+    why = refused(422, "Invalid", c.post, PODS, pod("mac-b", ask("mac0")))
+    assert why["details"]["causes"][0]["field"] == "metadata.annotations[podnet.dev/mac]", why
+    assert "default/mac-a" in why["message"], why
+    c.post(PODS, pod("mac-b", ask("mac1")))
+    c.post(PODS, pod("mac-c", ask("mac2")))
+    c.post(PODS, pod("mac-d", ask("mac2")))
+    c.delete(PODS + "/mac-a")
+    c.post(PODS, pod("mac-a", ask("mac0")))
+    for name in "abcd":
+        c.delete(PODS + "/mac-" + name)
+    for i in range(3):
+        c.delete(V1 + "/networks/mac%d" % i)
+
+
+def condition(obj, kind):
+    return next((x for x in obj["status"].get("conditions", []) if x["type"] == kind), {})
+
+
+def readiness_gates():
+    c.post(PODS, pod("gates", readinessGates=[{"conditionType": "a.b/lb"}]))
+    item = PODS + "/gates"
+    got = node.await_running("gates")
+    ready = condition(got, "Ready")
+    assert condition(got, "ContainersReady")["status"] == "True", got
+    assert (ready["status"], ready["reason"]) == ("False", "ReadinessGatesNotReady"), ready
+    assert 'gate "a.b/lb" does not exist' in ready["message"], ready
+
+    def patch(kind, status):
+        return c.patch(item + "/status", {"status": {"conditions": [
+            {"type": kind, "status": status}]}})
+    assert "not \"True\", but False" in condition(patch("a.b/lb", "False"), "Ready")["message"]
+    assert condition(patch("a.b/lb", "True"), "Ready")["status"] == "True"
+    assert condition(patch("Ready", "False"), "Ready")["status"] == "True", "follows from the others"
+    assert condition(patch("a.b/lb", "Unknown"), "Ready")["status"] == "False"
+    c.delete(item)
+
+
+def transition_times():
+    c.post(PODS, pod("times"))
+    node.await_running("times")
+
+    def patch(**cond):
+        got = c.patch(PODS + "/times/status", {"status": {"conditions": [dict(cond, type="X")]}})
+        return condition(got, "X")["lastTransitionTime"]
+    old = "2001-02-03T04:05:06Z"
+    first = patch(status="True")
+    assert first.startswith("20") and first.endswith("Z"), first
+    assert patch(status="True", lastTransitionTime=old) == old, "the client says when"
+    assert patch(status="True", reason="Same") == old, "the status is the same"
+    assert patch(status="False", lastTransitionTime=old) != old, "a time that is the old one's"
+    assert patch(status="True") >= first
+    c.delete(PODS + "/times")
+    got = c.patch("/api/v1/nodes/node1/status", {"status": {"conditions": [
+        {"type": "Mine", "status": "True"}]}})
+    assert condition(got, "Mine")["lastTransitionTime"], got
+
+
 def restart():
     made = [c.post(PODS, pod("stay%d" % i)) for i in range(3)]
     for pod_ in made:
@@ -232,4 +321,5 @@ def reboot():
 
 
 main([every_kind, server_members, generate_name, locking, finalizers, grace, dry_run, addresses,
+      routes, macs, readiness_gates, transition_times,
       restart, reboot, node.stop])

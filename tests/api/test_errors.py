@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """test_errors.py - bad requests by table: each gets its code and reason, and changes nothing"""
 import json
+import subprocess
 
 from node import PODS, V1, Node, main, pod
 
@@ -65,6 +66,13 @@ ROWS = [
      "metadata.annotations[podnet.dev/mac]"),
     ("POST", PODS, pod("a", {"kubernetes.io/ingress-bandwidth": "fast"}), {}, 422, "Invalid",
      "metadata.annotations[kubernetes.io/ingress-bandwidth]"),
+    ("POST", PODS, pod("a", {"podnet.dev/network": "default"}), {}, 422, "Invalid",
+     "metadata.annotations[podnet.dev/network]: Forbidden: there is no such annotation"),
+    ("POST", PODS, pod("a", readinessGates=[{}]), {}, 422, "Invalid",
+     "spec.readinessGates[0].conditionType"),
+    ("POST", PODS, pod("a", {"podnet.dev/ips": "10.244.0.1"}), {}, 422, "Invalid", "is reserved"),
+    ("POST", PODS, pod("a", {"podnet.dev/ips": "10.244.0.0"}), {}, 422, "Invalid", "is reserved"),
+    ("POST", PODS, pod("a", {"podnet.dev/ips": "10.244.3.255"}), {}, 422, "Invalid", "is reserved"),
     ("POST", PODS + "?dryRun=Maybe", pod("a"), {}, 422, "Invalid", "dryRun"),
     ("POST", NETS, meta("a"), {}, 422, "Invalid", "spec.cidrs"),
     ("POST", NETS, meta("a", cidrs=["10.0.0.1/8"]), {}, 422, "Invalid", "spec.cidrs[0]"),
@@ -149,4 +157,15 @@ def all_causes_at_once():
         (code, fields)
 
 
-main([table, accepted, all_causes_at_once, node.stop])
+def large_body():
+    """Also a body far over the limit gets its 413, with and without Expect: 100-continue."""
+    for headers in ([], ["-H", "Expect:"]):
+        done = subprocess.run(
+            ["curl", "-s", "-S", "--unix-socket", node.socket, "-H", "Content-Type: application/json",
+             "--data-binary", "@-", "-w", "\n%{http_code}"] + headers + ["http://podnet" + PODS],
+            input=b"x" * (100 << 20), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        *body, code = done.stdout.decode().splitlines()
+        assert code == "413" and "RequestEntityTooLarge" in body[0], (headers, done.stdout[-300:])
+
+
+main([table, large_body, accepted, all_causes_at_once, node.stop])

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# man.sh [TREE] - fail when groff warns about a man page
+# man.sh [TREE] - fail when groff warns about a man page, or a flag of netd is not in netd(8)
 set -eu
 cd "${1:-.}"
 command -v groff >/dev/null || exit 77
@@ -12,5 +12,8 @@ for header in include/podnet/*.h netd/man/*.8; do
 	esac
 	said=$(printf '%s\n' "$page" | LC_ALL=C groff -man -ww -Tutf8 2>&1 >/dev/null)
 	[ -z "$said" ] || { echo "$header: $said"; bad=1; }
+done
+for flag in $(sed -n 's/^\t[A-Z]*("\([a-z-]*\)", .*/\1/p' netd/conf.c); do
+	sed 's/\\-/-/g' netd/man/netd.8 | grep -q -e "^\.BI* --$flag\b" || { echo "netd.8: no --$flag"; bad=1; }
 done
 exit $bad

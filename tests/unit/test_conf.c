@@ -33,6 +33,7 @@ static const struct conf_case {
 	{ "no CIDR", "", { "--cluster-cidr=10.0.0.0" }, "command line: cluster-cidr:", 0, 0 },
 	{ "not an address", "", { "--node-ip=10.0.0.0/8" }, "command line: node-ip:", 0, 0 },
 	{ "no such level", "", { "--log-level=loud" }, "command line: log-level:", 0, 0 },
+	{ "a value for none", "", { "--check=1" }, "--check takes no value", 0, 0 },
 	{ "no flag at all", "", { "pool" }, "pool", 0, 0 },
 };
 
