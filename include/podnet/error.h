@@ -23,11 +23,12 @@ struct podnet_error {
 	const char *field;          /* static text: member of the spec at fault, or NULL */
 	char        object[96];     /* which object, as the plan prints it, or "" */
 	char        kernel[128];    /* the kernel's own words (extended ack), or "" */
+	const char *why;            /* static text: ours, where the kernel was not asked, or NULL */
 };
 
 /**
  * podnet_error_text() - one line for people: "addr_add 10.0.0.1/32 dev eth0: prefix: Invalid
- * argument (kernel: ...)"
+ * argument (kernel: ...)", or "(...)" with the reason that is ours
  * @buf: receives at most @size bytes, always terminated
  *
  * Return: the length of the whole text, as snprintf(3).

@@ -16,6 +16,9 @@
 /** pn_err() - fill @err (may be NULL) and return @code, so that an error is one line */
 int pn_err(struct podnet_error *err, int code, const char *step, const char *field,
 	   const char *kernel);
+/** pn_err_why() - the same, with a static reason that is ours and not the kernel's */
+int pn_err_why(struct podnet_error *err, int code, const char *step, const char *field,
+	       const char *why);
 /** pn_err_object() - name the object of an error that is already filled; returns err->code or 0 */
 void pn_err_object(struct podnet_error *err, const char *object);
 

@@ -31,7 +31,7 @@ int pn_neigh_check(const struct podnet_neigh *spec, struct podnet_error *err)
 	    spec->addr.len != pn_prefix_size(&spec->addr) * 8)
 		return pn_err(err, -EINVAL, "neigh_check", "addr", NULL);
 	if (!spec->proxy && (spec->mac[0] & 1))
-		return pn_err(err, -EINVAL, "neigh_check", "mac", "a multicast address");
+		return pn_err_why(err, -EINVAL, "neigh_check", "mac", "a multicast address");
 	return 0;
 }
 

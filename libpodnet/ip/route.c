@@ -42,7 +42,7 @@ int pn_route_check(const struct podnet_route *spec, struct podnet_error *err)
 	if ((family != AF_INET && family != AF_INET6) || !prefix_ok(&spec->dst, family))
 		return pn_err(err, -EINVAL, "route_check", "dst", NULL);
 	if (memcmp(&masked, &spec->dst, sizeof(masked)))
-		return pn_err(err, -EINVAL, "route_check", "dst", "host bits are set");
+		return pn_err_why(err, -EINVAL, "route_check", "dst", "host bits are set");
 	if (spec->via.family && !prefix_ok(&spec->via, family))
 		return pn_err(err, -EINVAL, "route_check", "via", NULL);
 	if (spec->src.family && !prefix_ok(&spec->src, family))
@@ -52,9 +52,9 @@ int pn_route_check(const struct podnet_route *spec, struct podnet_error *err)
 	if (spec->link && !pn_ifname_ok(spec->link))
 		return pn_err(err, -EINVAL, "route_check", "link", NULL);
 	if (!spec->link && !spec->via.family && spec->type == PODNET_ROUTE_UNICAST)
-		return pn_err(err, -EINVAL, "route_check", "link", "neither link nor via");
+		return pn_err_why(err, -EINVAL, "route_check", "link", "neither link nor via");
 	if (spec->onlink && (!spec->via.family || !spec->link))
-		return pn_err(err, -EINVAL, "route_check", "onlink", "needs via and link");
+		return pn_err_why(err, -EINVAL, "route_check", "onlink", "needs via and link");
 	return 0;
 }
 

@@ -36,7 +36,7 @@ int pn_rule_check(const struct podnet_rule *spec, struct podnet_error *err)
 	if (!selector_ok(&spec->to, spec->family))
 		return pn_err(err, -EINVAL, "rule_check", "to", NULL);
 	if (spec->mark & ~spec->mask)
-		return pn_err(err, -EINVAL, "rule_check", "mark", "bits outside the mask");
+		return pn_err_why(err, -EINVAL, "rule_check", "mark", "bits outside the mask");
 	if (spec->iif && !pn_ifname_ok(spec->iif))
 		return pn_err(err, -EINVAL, "rule_check", "iif", NULL);
 	if (!spec->table)

@@ -58,7 +58,7 @@ int pn_link_check(const struct podnet_link *spec, const char *step, struct podne
 	if (spec->mtu && (spec->mtu < 68 || spec->mtu > 65535))
 		return pn_err(err, -EINVAL, step, "mtu", NULL);
 	if (memcmp(spec->mac, none, sizeof(none)) && (spec->mac[0] & 1))
-		return pn_err(err, -EINVAL, step, "mac", "a multicast address");
+		return pn_err_why(err, -EINVAL, step, "mac", "a multicast address");
 	if (spec->master && !pn_ifname_ok(spec->master))
 		return pn_err(err, -EINVAL, step, "master", NULL);
 	if (spec->flags & ~(PODNET_LINK_NO_SNOOPING * 2u - 1))

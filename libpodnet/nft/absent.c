@@ -13,11 +13,11 @@ int podnet_nat_ensure(struct podnet *ctx, const struct podnet_nat *spec, struct 
 {
 	(void)ctx;
 	(void)spec;
-	return pn_err(err, -EOPNOTSUPP, "nat_ensure", NULL, "built without nftables");
+	return pn_err_why(err, -EOPNOTSUPP, "nat_ensure", NULL, "built without nftables");
 }
 
 int podnet_nat_absent(struct podnet *ctx, struct podnet_error *err)
 {
 	(void)ctx;
-	return pn_err(err, -EOPNOTSUPP, "nat_absent", NULL, "built without nftables");
+	return pn_err_why(err, -EOPNOTSUPP, "nat_absent", NULL, "built without nftables");
 }

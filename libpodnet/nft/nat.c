@@ -378,7 +378,7 @@ int podnet_nat_ensure(struct podnet *ctx, const struct podnet_nat *spec, struct 
 	if (r >= 0)
 		return r;
 	if (r == -ERESTART)
-		return pn_err(err, -EAGAIN, "nat_ensure", NULL, "others commit again and again");
+		return pn_err_why(err, -EAGAIN, "nat_ensure", NULL, "others commit again and again");
 	if (err)
 		*err = why;
 	return r;

@@ -110,7 +110,7 @@ int nl_dump(struct nl *nl, struct nlmsghdr *request, int (*each)(const struct nl
 			continue;
 		return rd.rc ? pn_err(err, rd.rc, "dump", NULL, rd.text) : 0;
 	}
-	return pn_err(err, -EAGAIN, "dump", NULL, "interrupted by changes, again and again");
+	return pn_err_why(err, -EAGAIN, "dump", NULL, "interrupted by changes, again and again");
 }
 
 int nl_get(struct nl *nl, struct nlmsghdr *request, int (*each)(const struct nlmsghdr *, void *),

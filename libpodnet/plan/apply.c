@@ -522,8 +522,8 @@ int podnet_plan_commit(struct podnet *ctx, struct podnet_plan *plan, struct podn
 		r = pn_plan_again(ctx, plan, &why);
 		if (r < 0)
 			break;
-		r = plan->ops.n ? pn_err(&why, -EAGAIN, "plan_commit", NULL,
-					 "others change the same objects") : 0;
+		r = plan->ops.n ? pn_err_why(&why, -EAGAIN, "plan_commit", NULL,
+					     "others change the same objects") : 0;
 	}
 	if (r < 0 && err)
 		*err = why;

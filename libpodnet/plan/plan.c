@@ -63,9 +63,9 @@ static int compare(struct podnet_plan *plan, struct podnet_error *err)
 	plan->ops.n = 0;
 	r = pn_diff(&plan->want, &plan->have, plan->mode, &plan->ops, &conflict);
 	if (r < 0) {
-		pn_err(err, r, "plan_make", conflict ? "name" : NULL,
-		       conflict ? "foreign: it does not carry the mark of this owner and scope"
-				: NULL);
+		pn_err_why(err, r, "plan_make", conflict ? "name" : NULL,
+			   conflict ? "foreign: it does not carry the mark of this owner and scope"
+				    : NULL);
 		if (conflict && err)
 			pn_name_object(plan->set, conflict, err->object, sizeof(err->object));
 		return r;

@@ -306,7 +306,7 @@ int pn_pool_pop(struct podnet_pool *pool, const char *name, const char *scope,
 	int r = 0;
 
 	if (!pool->n)
-		return pn_err(err, -EAGAIN, "pool_take", NULL, "the pool is empty");
+		return pn_err_why(err, -EAGAIN, "pool_take", NULL, "the pool is empty");
 	if (name)
 		r = pn_netns_pin_fd(pool->ctx, pool->v[pool->n - 1].fd, name, scope, err);
 	if (r < 0)

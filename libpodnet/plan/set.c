@@ -232,7 +232,7 @@ int podnet_set_veth(struct podnet_set *set, const struct podnet_veth *spec,
 	if (r < 0)
 		return r;
 	if (end[0].ns == end[1].ns && !strcmp(end[0].link, end[1].link)) {
-		pn_err(&why, -EINVAL, "veth_check", "name", "both ends have the same name");
+		pn_err_why(&why, -EINVAL, "veth_check", "name", "both ends have the same name");
 		return stick(set, &why, err);
 	}
 	for (int i = 0; i < 2; i++) {

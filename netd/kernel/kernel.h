@@ -44,10 +44,12 @@ struct kernel_task {
 	uint32_t node_metric;
 	bool has_nat;
 	struct podnet_nat nat;      /* arrays owned, malloc */
+	bool tell_inode;            /* ENSURE: that of netns[0] */
 	char **scopes;              /* SWEEP: sorted, owned */
 	size_t nscopes;
 	/* result */
 	int rc;                     /* 0 or negative errno */
+	uint64_t inode;             /* 0: not asked for */
 	int changes;                /* kernel operations done */
 	struct podnet_error err;
 	char *lines;                /* what was done, a line each, cut at 1 KiB; or NULL */

@@ -11,6 +11,7 @@
 #include <netd/base/fault.h>
 #include <netd/metrics/metrics.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #define LINES_MAX       1024
 #define REAP_DELAY_US   100000  /* the kernel takes a dropped namespace apart in 20 to 40 ms */
@@ -74,17 +75,47 @@ static int pin_get(struct podnet *ctx, const char *name, const char *scope)
 }
 
 /*
+ * The node's own namespace: what a pod is made of would be the node's, its default route and the
+ * limits too, and so would what goes with the pod.
+ */
+static int refuse_own(struct kernel *k, struct kernel_task *task, int fd)
+{
+	_cleanup_close_ int own = podnet_netns_open(k->ctx, NULL, &task->err);
+	struct stat a, b;
+
+	if (own < 0)
+		return own;
+	if (fstat(fd, &a) < 0 || fstat(own, &b) < 0)
+		return -errno;
+	if (a.st_dev != b.st_dev || a.st_ino != b.st_ino)
+		return 0;
+	task->err = (struct podnet_error){
+		.code = -EINVAL, .step = "netns_pin", .field = "netns",
+		.why = "it is the network namespace of the node itself",
+	};
+	snprintf(task->err.object, sizeof(task->err.object), "%s", task->pin);
+	return -EINVAL;
+}
+
+/*
  * A pinned namespace stays the pod's whatever becomes of the process it was taken from, so one
  * that is there already with the scope's mark is not looked up again.
  */
 static int pin(struct kernel *k, struct kernel_task *task)
 {
 	struct podnet_netns spec = { .name = task->netns[0], .scope = task->scope };
+	_cleanup_close_ int fd = -1;
+	char ref[16];
 	int r;
 
 	if (!task->pin || pin_get(k->ctx, task->netns[0], task->scope))
 		return 0;
-	r = podnet_netns_pin(k->ctx, task->pin, &spec, &task->err);
+	fd = podnet_netns_open(k->ctx, task->pin, &task->err);
+	r = fd < 0 ? fd : refuse_own(k, task, fd);
+	if (r < 0)
+		return r;
+	snprintf(ref, sizeof(ref), "fd:%d", fd);
+	r = podnet_netns_pin(k->ctx, ref, &spec, &task->err);
 	if (r > 0)
 		add_line("netns pin", task);
 	return r;
@@ -141,6 +172,15 @@ static int was_route(const struct podnet_route_info *info, void *arg)
 	}, &task->err);
 }
 
+/* cannot fail: what has no inode was taken away meanwhile, and that is told */
+static void look_inode(struct kernel *k, struct kernel_task *task)
+{
+	struct podnet_netns_info info;
+
+	if (task->tell_inode && podnet_netns_get(k->ctx, task->netns[0], &info, NULL) == 0)
+		task->inode = info.inode;
+}
+
 /* The node has no earlier version in the store; what is the node's shows by its kind. */
 static int find_was(struct kernel *k, struct kernel_task *task)
 {
@@ -183,6 +223,7 @@ static int ensure(struct kernel *k, struct kernel_task *task)
 	if (r < 0)
 		return r;
 	task->changes += r;
+	look_inode(k, task);
 	return 0;
 }
 

@@ -26,6 +26,7 @@ struct scope {
 	bool running;               /* a task is under way */
 	bool queued, dead;          /* in the queue of those that wait; freed when taken from it */
 	bool tried, first, failing;
+	bool stood;                 /* the newest version has been in the kernel, whole */
 	unsigned failures;
 	uint64_t retry_at, sent_at; /* monotonic us */
 	/* what its status says: host addresses of which epoch, and which generation */
@@ -102,6 +103,7 @@ void depend_mark_network(struct reconcile *rec, const char *network);
 struct outcome {
 	bool ok;
 	const char *reason, *message;   /* when not */
+	uint64_t inode;                 /* of a NetworkNamespace */
 };
 /** status_put() - the object's status as the outcome says; nothing is written when it is so */
 int status_put(struct reconcile *rec, struct txn *txn, struct scope *scope,

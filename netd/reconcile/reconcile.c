@@ -32,6 +32,8 @@ static void send(struct reconcile *rec, struct scope *scope)
 	object_unref(scope->sent);
 	scope->sent = scope->now ? object_ref(scope->now) : NULL;
 	scope->sent_past = scope->npast;
+	if (scope->npast)
+		scope->stood = false;   /* another version: what it changes is no repair */
 	metric_add(METRIC_RECONCILES, 1);
 	if (!task) {
 		result_without_task(rec, scope, r, &err);

@@ -173,12 +173,14 @@ static bool told(const struct reconcile *rec, const struct scope *scope, bool wa
 	       sent->kind->id != KIND_NETWORK;
 }
 
-static void made(struct reconcile *rec, struct scope *scope, int changes, bool was_failing)
+static void made(struct reconcile *rec, struct scope *scope, const struct kernel_task *task,
+		 bool was_failing)
 {
-	static const struct outcome ok = { .ok = true };
+	struct outcome ok = { .ok = true, .inode = task ? task->inode : 0 };
+	int changes = task ? task->changes : 0;
 	uint64_t before = 0;
 
-	scope->tried = true;
+	scope->tried = scope->stood = true;
 	if (scope->sent_past) {
 		scope_drop_past(scope, scope->sent_past - 1);
 		before = scope->sent->rev - 1;
@@ -239,7 +241,7 @@ void result_without_task(struct reconcile *rec, struct scope *scope, int rc,
 	while (scope->npast > 1)        /* none of them had anything in the kernel */
 		scope_drop_past(scope, 0);
 	scope->sent_past = scope->npast;
-	made(rec, scope, 0, was_failing);
+	made(rec, scope, NULL, was_failing);
 }
 
 static void swept(struct kernel_task *task)
@@ -264,6 +266,7 @@ static void finish(struct reconcile *rec, struct scope *scope, const struct kern
 	bool was_failing = scope->failing;
 
 	if (task->rc < 0) {
+		scope->drift |= task->drift;    /* whichever try repairs it, it is a repair */
 		failed(rec, scope, task->err.code ? &task->err : &own);
 		return;
 	}
@@ -274,11 +277,11 @@ static void finish(struct reconcile *rec, struct scope *scope, const struct kern
 		gone(rec, scope);
 		return;
 	}
-	if (task->drift && task->changes)
+	if (task->drift && task->changes && scope->stood)
 		tell_repair(rec, scope, task);
 	if (task->changes && !task->fresh)
 		depend_mark(rec, scope);
-	made(rec, scope, task->changes, was_failing);
+	made(rec, scope, task, was_failing);
 }
 
 void result_done(void *arg, struct kernel_task *task)

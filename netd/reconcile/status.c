@@ -144,6 +144,8 @@ static int put_other(const struct reconcile *rec, struct doc *doc, const struct 
 
 	if (r == 0)
 		r = doc_set_int(doc, "status.observedGeneration", sent->meta->generation);
+	if (r == 0 && outcome->inode)
+		r = doc_set_int(doc, "status.inode", (int64_t)outcome->inode);
 	if (r == 0 && sent->kind->id == KIND_NETWORK)
 		r = put_blocks(rec, doc, sent->meta->name);
 	return r;

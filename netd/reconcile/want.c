@@ -119,6 +119,7 @@ static int put_places(struct kernel_task *task, const struct object *obj)
 	case KIND_POD:
 		return copy_places(task, pod_netns_name(obj->pod, name), NULL, obj->pod->netns);
 	case KIND_NETNS:
+		task->tell_inode = true;
 		return copy_places(task, obj->meta->name, NULL, obj->netns->path);
 	case KIND_VETH:
 		return copy_places(task, obj->veth->ends[0].netns, obj->veth->ends[1].netns, NULL);

@@ -108,6 +108,16 @@ def what_is_foreign_inside_a_pod_stays():
     assert "extra" in run("ip link show extra", netns="a.default")
 
 
+def a_namespace_tells_its_inode():
+    def same(namespace):
+        return namespace["status"].get("inode") == os.stat("/run/netns/con").st_ino
+    NODE.await_object(V1 + "/networknamespaces/con", same)
+    run("ip netns del con")
+    NODE.await_object(V1 + "/networknamespaces/con",
+                      lambda o: os.path.exists("/run/netns/con") and same(o))
+    eventually("all of it", con_reachable)
+
+
 def nothing_to_do_makes_no_change():
     NODE.stop()
     NODE.start()
@@ -117,4 +127,5 @@ def nothing_to_do_makes_no_change():
 if __name__ == "__main__":
     setup()
     main([make_test(row) for row in ROWS] + [what_is_foreign_inside_a_pod_stays,
+                                             a_namespace_tells_its_inode,
                                              nothing_to_do_makes_no_change])

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """test_foreign.py - what is not ours is never changed or deleted, also when it looks alike"""
+import json
 import os
 import sys
 
@@ -62,7 +63,8 @@ def a_pod_whose_namespace_is_taken_says_so():
 def a_bridge_whose_name_is_taken_says_so():
     NODE.client.post(V1 + "/bridges", {"metadata": {"name": "alike"}, "spec": {}})
     got = NODE.await_ready(V1 + "/bridges/alike", "False")
-    assert "alike" in got["status"]["conditions"][0]["message"], got
+    message = got["status"]["conditions"][0]["message"]
+    assert "link alike" in message and "(foreign: " in message and "kernel" not in message, got
     NODE.client.delete(V1 + "/bridges/alike")
     run("ip link show alike")
 
@@ -86,6 +88,47 @@ def a_conflict_that_ends_is_resolved():
     run("ip link del late")
     NODE.await_ready(V1 + "/bridges/late")
     NODE.client.delete(V1 + "/bridges/late")
+
+
+def the_first_success_is_no_repair():
+    run("ip netns add y.default")
+    watch = NODE.watch("/api/v1/events")
+    NODE.client.post(PODS, pod("y"))
+    NODE.await_object(PODS + "/y", lambda o: "y.default" in json.dumps(o["status"].get("conditions")))
+    run("ip netns del y.default")
+    NODE.await_running("y")
+    run("ip link del eth0", netns="y.default")
+    watch.until(lambda e: e["object"].get("reason") == "Repaired"
+                and "done: link add" in e["object"]["message"])
+    watch.close()
+    said = [e["message"] for e in NODE.client.get("/api/v1/events")["items"]
+            if e["involvedObject"]["name"] == "y" and e["reason"] == "Repaired"]
+    assert not any("netns add" in message for message in said), said
+    NODE.client.delete(PODS + "/y")
+    eventually("gone", lambda: "y.default" not in namespaces())
+
+
+def own_network():
+    """What a pod in the node's own namespace would have changed."""
+    return (run("ip route show default") + run("ip -6 route show default")
+            + run("ip -o addr show lo") + run("ip -o link show type ifb")
+            + "".join(l["ifname"] for l in ip_json("link show") if l["ifname"].startswith("eth")))
+
+
+def a_pod_around_the_nodes_own_namespace_is_refused():
+    before = own_network()
+    for name, netns in (("self", "pid:%d" % os.getpid()), ("path", "/proc/self/ns/net")):
+        NODE.client.post(PODS, pod(name, {"podnet.dev/netns": netns,
+                                          "kubernetes.io/egress-bandwidth": "5M"}))
+        got = NODE.await_object(PODS + "/" + name, lambda o: any(
+            c["type"] == "NetworkReady" and c["status"] == "False"
+            for c in o["status"].get("conditions", [])))
+        said = [c for c in got["status"]["conditions"] if c["type"] == "NetworkReady"][0]
+        assert "the node itself" in said["message"] and said["reason"] == "Invalid", said
+        assert name + ".default" not in namespaces()
+        NODE.client.delete(PODS + "/" + name)
+    eventually("gone", lambda: not NODE.client.get(PODS)["items"])
+    assert own_network() == before
 
 
 def start_refused(flags):
@@ -130,5 +173,6 @@ if __name__ == "__main__":
     setup()
     main([foreign_things_stay, a_pod_whose_namespace_is_taken_says_so,
           a_bridge_whose_name_is_taken_says_so, a_route_that_is_taken_says_so,
-          a_conflict_that_ends_is_resolved, another_netd_does_not_start,
+          a_conflict_that_ends_is_resolved,
+          the_first_success_is_no_repair, a_pod_around_the_nodes_own_namespace_is_refused, another_netd_does_not_start,
           purge_takes_ours_and_nothing_else])

@@ -172,11 +172,13 @@ static const struct text_case {
 	struct podnet_error err;
 	const char *want;
 } texts[] = {
-	{ { -EINVAL, "addr_add", "prefix", "10.0.0.1/32 dev eth0", "bad thing" },
+	{ { -EINVAL, "addr_add", "prefix", "10.0.0.1/32 dev eth0", "bad thing", NULL },
 	  "addr_add 10.0.0.1/32 dev eth0: prefix: Invalid argument (kernel: bad thing)" },
-	{ { -ENOENT, "netns_open", NULL, "", "" }, "netns_open: No such file or directory" },
-	{ { -EPERM, NULL, NULL, "", "" }, "podnet: Operation not permitted" },
-	{ { 0, NULL, NULL, "", "" }, "no error" },
+	{ { -EEXIST, "plan_make", "name", "link pn0", "", "foreign" },
+	  "plan_make link pn0: name: File exists (foreign)" },
+	{ { -ENOENT, "netns_open", NULL, "", "", NULL }, "netns_open: No such file or directory" },
+	{ { -EPERM, NULL, NULL, "", "", NULL }, "podnet: Operation not permitted" },
+	{ { 0, NULL, NULL, "", "", NULL }, "no error" },
 };
 
 static void error_text(void **state)
