@@ -244,6 +244,23 @@ static void delete_link(struct run *run, const struct pn_op *op, struct pn_put *
 		pn_put_group_del(p, PN_DOOMED_GROUP);
 }
 
+/* A link that is set up again must settle as a new one does, and so must its other end. */
+static void note_change(struct run *run, const struct pn_op *op)
+{
+	const struct pn_link_attrs *link = &op->obj.u.dev;
+	struct pn_dev *ends[] = {
+		pn_dev_find(run->plan, op->obj.ns, op->obj.link),
+		pn_dev_find(run->plan, link->peer_ns, link->peer),
+	};
+
+	if (link->type != PN_VETH || !(op->changed & PN_LINK_AFTER_BIRTH))
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		if (ends[i] && ends[i]->index)
+			ends[i]->born = true;
+	}
+}
+
 static int put_link(struct run *run, const struct pn_op *op, struct pn_put *p)
 {
 	int r = find_master(run, op, p);
@@ -257,13 +274,15 @@ static int put_link(struct run *run, const struct pn_op *op, struct pn_put *p)
 	r = find_link(run, op, p);
 	if (r < 0)
 		return r;
-	if (op->verb == PN_DEL)
+	if (op->verb == PN_DEL) {
 		delete_link(run, op, p);
-	else if (op->verb == PN_ADD)
+	} else if (op->verb == PN_ADD) {
 		adopt_link(op, p);
 	/* the end inside of a pooled pair is as it must be, and its mark is that of the other */
-	else if (!run->pooled || op->changed != PN_LINK_AFTER_BIRTH)
+	} else if (!run->pooled || op->changed != PN_LINK_AFTER_BIRTH) {
 		pn_link_kind.put(p, PN_SET, &op->obj);
+		note_change(run, op);
+	}
 	return 0;
 }
 

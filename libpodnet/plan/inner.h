@@ -67,7 +67,7 @@ struct pn_dev {
 	uint16_t ns;
 	bool covered;                   /* what is ours on it and not declared goes */
 	bool bucket;                    /* there is a tbf at its root */
-	bool born;                      /* made by this commit: its carrier must settle */
+	bool born;                      /* made or set up by this commit: its carrier must settle */
 	uint8_t type;
 	uint32_t index;                 /* 0: looked for, not there */
 	uint32_t peer;                  /* ifindex of the other end, in its namespace */
