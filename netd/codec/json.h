@@ -20,6 +20,8 @@ json_t *doc_at(const struct doc *doc, const char *path);
 int doc_put(struct doc *doc, const char *path, json_t *value);
 /** json_text() - a string; bytes that are not UTF-8 become '?'.  NULL: no memory */
 json_t *json_text(const char *s);
+/** json_utf8() - whether all of it is valid UTF-8 */
+bool json_utf8(const unsigned char *s, size_t len);
 /** json_parse() - any value; 0, -EINVAL with @why, -ENOMEM */
 int json_parse(const char *text, size_t len, json_t **ret, char why[160]);
 /** json_clone() - deep copy that shares scalars, which nobody changes in place; NULL: no memory */

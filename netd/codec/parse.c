@@ -52,6 +52,21 @@ static size_t utf8_len(const unsigned char *s)
 	return n;
 }
 
+bool json_utf8(const unsigned char *s, size_t len)
+{
+	for (size_t at = 0; at < len;) {
+		unsigned char here[5] = { 0 };
+		size_t n;
+
+		memcpy(here, s + at, len - at < 4 ? len - at : 4);
+		n = utf8_len(here);
+		if (!n)
+			return false;
+		at += n;
+	}
+	return true;
+}
+
 json_t *json_text(const char *s)
 {
 	_cleanup_free_ char *plain = NULL;

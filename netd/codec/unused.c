@@ -60,6 +60,7 @@ static const struct {
 	{ "Pod", "spec.hostIPC", false },
 	{ "Pod", "spec.hostPID", false },
 	{ "Pod", "spec.hostUsers", false },
+	{ "Pod", "spec.hostnameOverride", false },
 	{ "Pod", "spec.imagePullSecrets", false },
 	{ "Pod", "spec.nodeSelector", false },
 	{ "Pod", "spec.os", QUIET },

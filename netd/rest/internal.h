@@ -99,6 +99,8 @@ bool media_type_is(const char *header, const char *type);  /* @header NULL: it i
 int check_dry_run(struct call *c);
 int refuse_dry_run(struct call *c, const char *value);
 int parse_body(struct call *c, struct doc **ret);
+/** parse_object() - a body that is an object of c->kind, in JSON or where known in protobuf */
+int parse_object(struct call *c, struct doc **ret);
 int parse_revision(struct call *c, const char *param, const char **text, uint64_t *ret);
 
 /** Field selectors: names only, the objects' own fields cannot be selected by. */

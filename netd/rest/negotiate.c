@@ -5,6 +5,7 @@
  * Room: rest.  May include: http, codec, netd/base.
  */
 #include "internal.h"
+#include <netd/codec/protobuf.h>
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -60,19 +61,36 @@ int check_dry_run(struct call *c)
 	return c->dry_run ? 0 : refuse_dry_run(c, value);
 }
 
+static int refuse_body(struct call *c, int r, const char *why)
+{
+	if (r == -ENOMEM)
+		return refuse_memory(c);
+	return r < 0 ? refuse(c, 400, "BadRequest", "the body is not valid: %s", why) : 0;
+}
+
 int parse_body(struct call *c, struct doc **ret)
+{
+	size_t len;
+	const char *body = request_body(c->req, &len);
+	char why[160];
+
+	if (!len)
+		return refuse(c, 400, "BadRequest", "the request has no body");
+	return refuse_body(c, doc_parse(body, len, ret, why), why);
+}
+
+int parse_object(struct call *c, struct doc **ret)
 {
 	size_t len;
 	const char *body = request_body(c->req, &len);
 	char why[160];
 	int r;
 
-	if (!len)
-		return refuse(c, 400, "BadRequest", "the request has no body");
-	r = doc_parse(body, len, ret, why);
-	if (r == -ENOMEM)
-		return refuse_memory(c);
-	return r < 0 ? refuse(c, 400, "BadRequest", "the body is not valid: %s", why) : 0;
+	if (protobuf_knows(c->kind) &&
+	    media_type_is(request_header(c->req, "Content-Type"), PROTOBUF_TYPE))
+		return refuse_body(c, protobuf_parse(c->kind, body, len, ret, why), why);
+	r = check_content_type(c, "application/json");
+	return r < 0 ? r : parse_body(c, ret);
 }
 
 int parse_revision(struct call *c, const char *param, const char **text, uint64_t *ret)

@@ -86,6 +86,7 @@ static void put_path(struct buf *paths, const struct kind *kind)
 	buf_printf(&path, "/%s%s%s/%s/%s%s/{name}", *kind->group ? "apis" : "api",
 		   *kind->group ? "/" : "", kind->group, kind->version,
 		   kind->namespaced ? "namespaces/{namespace}/" : "", kind->plural);
+	put_parameter(&operation, "fieldValidation");   /* newer clients leave checking to us */
 	put_parameter(&operation, "dryRun");
 	put_kind(&operation, kind);
 	put_message(&named, NAMED_NAME, &path);

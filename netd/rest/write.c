@@ -170,10 +170,8 @@ int verb_create(struct call *c)
 	_cleanup_(doc_freep) struct doc *doc = NULL;
 	_cleanup_(txn_dropp) struct txn *txn = NULL;
 	struct object *obj;
-	int r = check_content_type(c, "application/json");
+	int r = parse_object(c, &doc);
 
-	if (r == 0)
-		r = parse_body(c, &doc);
 	if (r == 0)
 		r = prepare_create(c, doc);
 	if (r < 0)
@@ -345,10 +343,8 @@ int write_update(struct call *c, struct doc *body, struct object *old)
 static int parse_update(struct call *c, struct doc **doc, struct object **old)
 {
 	char api[64];
-	int r = check_content_type(c, "application/json");
+	int r = parse_object(c, doc);
 
-	if (r == 0)
-		r = parse_body(c, doc);
 	if (r == 0)
 		r = match(c, *doc, "apiVersion", kind_api_version(c->kind, api));
 	if (r == 0)
@@ -378,6 +374,8 @@ int verb_finalize(struct call *c)
 	struct object *old;
 	int r = parse_update(c, &body, &old);
 
+	if (r == 0)
+		r = check_match(c, old);
 	if (r == 0)
 		r = check_lock(c, body, old);
 	if (r < 0)

@@ -110,6 +110,7 @@ def openapi():
         assert number == 2, number
         patch = at(path, 2, 7)
         assert at(patch, 8, 1, 2, 3, 4) == b"dryRun", patch
+        assert b"fieldValidation" in patch, patch
         assert at(patch, 13, 1) == b"x-kubernetes-group-version-kind", patch
         dry[at(path, 1).decode()] = at(patch, 13, 2, 2).decode()
     assert dry["/api/v1/namespaces/{namespace}/pods/{name}"] == \
