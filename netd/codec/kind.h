@@ -13,6 +13,7 @@
 #include <netd/model/model.h>
 
 struct field;
+struct selectable;
 
 struct kind {
 	enum kind_id id;
@@ -29,6 +30,7 @@ struct kind {
 	bool delete_returns_object; /* Pod, Namespace */
 	bool name_is_label;         /* no dot in its name, at most 63 bytes */
 	const struct field *fields; /* the whole object as a table, field.h */
+	const struct selectable *selectable;    /* by fieldSelector, beside its names; or NULL */
 	/* defaults: fill what the user left out; 0 or -ENOMEM */
 	int (*defaults)(struct doc *doc);
 	/* check: rules within the object, after its table; @old NULL on create; may be NULL */

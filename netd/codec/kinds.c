@@ -16,12 +16,14 @@ const struct kind kinds[KIND_COUNT] = {
 		.categories = "", .store_name = "namespaces", .has_status = true,
 		.delete_returns_object = true, .name_is_label = true, .fields = namespace_fields,
 		.defaults = namespace_defaults, .decode = namespace_decode,
+		.selectable = namespace_selectable,
 	},
 	[KIND_NODE] = {
 		.id = KIND_NODE, .group = "", .version = "v1", .plural = "nodes",
 		.singular = "node", .name = "Node", .short_names = "no", .categories = "",
 		.store_name = "nodes", .has_status = true, .fields = node_fields,
 		.defaults = node_defaults, .check = node_check, .decode = node_decode,
+		.selectable = node_selectable,
 	},
 	[KIND_POD] = {
 		.id = KIND_POD, .group = "", .version = "v1", .plural = "pods",
@@ -29,12 +31,14 @@ const struct kind kinds[KIND_COUNT] = {
 		.store_name = "pods", .namespaced = true, .has_status = true, .in_kernel = true,
 		.delete_returns_object = true, .fields = pod_fields, .defaults = pod_defaults,
 		.check = pod_check, .decode = pod_decode,
+		.selectable = pod_selectable,
 	},
 	[KIND_EVENT] = {
 		.id = KIND_EVENT, .group = "", .version = "v1", .plural = "events",
 		.singular = "event", .name = "Event", .short_names = "ev", .categories = "",
 		.store_name = "events", .namespaced = true, .fields = event_fields,
 		.defaults = event_defaults, .check = event_check, .decode = event_decode,
+		.selectable = event_selectable,
 	},
 	[KIND_NETWORK] = {
 		.id = KIND_NETWORK, .group = "podnet.dev", .version = "v1", .plural = "networks",

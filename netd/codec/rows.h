@@ -8,10 +8,15 @@
 #define NETD_CODEC_ROWS_H
 
 #include <netd/codec/meta.h>
+#include <netd/codec/selector.h>
 
 extern const struct field namespace_fields[], node_fields[], pod_fields[], event_fields[];
 extern const struct field network_fields[], netns_fields[], veth_fields[], bridge_fields[];
 extern const struct field route_fields[];
+
+/* selectable.c */
+extern const struct selectable namespace_selectable[], node_selectable[], pod_selectable[];
+extern const struct selectable event_selectable[];
 
 int namespace_defaults(struct doc *doc);
 void *namespace_decode(const struct doc *doc, struct arena *arena);

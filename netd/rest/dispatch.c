@@ -241,5 +241,8 @@ int rest_new(const struct rest_config *conf, struct rest **ret)
 
 void rest_free(struct rest *rest)
 {
+	if (!rest)
+		return;
+	select_forget(rest);
 	free(rest);
 }

@@ -9,13 +9,21 @@
 
 #include <errno.h>
 #include <netd/codec/form.h>
+#include <netd/codec/selector.h>
 #include <netd/rest/rest.h>
+
+/** An object that selectors looked at. */
+struct parsed {
+	struct bytes *bytes;
+	struct doc *doc;
+};
 
 struct rest {
 	struct loop *loop;
 	struct state *state;
 	struct reconcile *reconcile;
 	size_t nwatches;
+	struct parsed parsed[2];    /* the last ones: an event's object, and what it was before */
 };
 
 /** Why a call is refused; becomes a Status. */
@@ -103,17 +111,12 @@ int parse_body(struct call *c, struct doc **ret);
 int parse_object(struct call *c, struct doc **ret);
 int parse_revision(struct call *c, const char *param, const char **text, uint64_t *ret);
 
-/** Field selectors: names only, the objects' own fields cannot be selected by. */
-#define MAX_TERMS 8
-struct selector {
-	struct selector_term {
-		bool name, negated;     /* name: metadata.name, else metadata.namespace */
-		const char *value;
-	} terms[MAX_TERMS];
-	size_t n;
-};
+/* select.c */
 int parse_selector(struct call *c, struct arena *arena, struct selector *ret);
-bool selector_matches(const struct selector *sel, const char *ns, const char *name);
+/** selects() - 1, 0 or -ENOMEM; @bytes: the object */
+int selects(struct rest *rest, const struct selector *sel, const char *ns, const char *name,
+	    struct bytes *bytes);
+void select_forget(struct rest *rest);
 
 /* The verbs.  0: answered, or will be; negative: refused. */
 int verb_list(struct call *c);              /* and watch */

@@ -49,8 +49,11 @@ static int list_one(void *arg, const char *ns, const char *name, struct bytes *b
 {
 	struct listing *l = arg;
 
-	if (!is_behind(&l->after, ns, name) || !selector_matches(l->sel, ns, name))
-		return 0;
+	int r = is_behind(&l->after, ns, name)
+		? selects(l->c->rest, l->sel, ns, name, bytes) : 0;
+
+	if (r <= 0)
+		return r;
 	if (l->limit && l->n == l->limit) {
 		l->left++;
 		return 0;
@@ -154,7 +157,7 @@ static void add_head(struct listing *l, const char *next, struct buf *out)
 {
 	const struct form_list head = {
 		.rev = l->after.rev, .next = next,
-		.remaining = l->sel->n ? -1 : (int64_t)l->left,
+		.remaining = !selector_is_all(l->sel) ? -1 : (int64_t)l->left,
 	};
 
 	form_list_begin(&l->c->form, l->c->kind, &head, out);

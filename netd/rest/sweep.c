@@ -49,9 +49,10 @@ static int choose(void *arg, struct object *obj)
 	struct sweep *s = choice->sweep;
 	size_t cap = s->cap ? 2 * s->cap : 64;
 	struct object **more;
+	int r = selects(s->rest, choice->sel, obj->meta->ns, obj->meta->name, obj->bytes);
 
-	if (!selector_matches(choice->sel, obj->meta->ns, obj->meta->name))
-		return 0;
+	if (r <= 0)
+		return r;
 	if (s->n == s->cap) {
 		more = realloc(s->objs, cap * sizeof(*more));
 		if (!more)

@@ -10,6 +10,7 @@
 #include "internal.h"
 #include <netd/base/limits.h>
 #include <netd/metrics/metrics.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 #define BOOKMARK_S 60
@@ -133,22 +134,66 @@ static bool next_initial(struct watch *w)
 	return w->object != NULL;
 }
 
-/* Selectors look only at names, which never change: nothing can begin or cease to match. */
+/* The object as it was, with the version of the event by which it ceased to match. */
+static struct bytes *as_it_was(const struct hub_event *ev)
+{
+	_cleanup_(doc_freep) struct doc *doc = NULL;
+	char why[160], rev[24];
+
+	snprintf(rev, sizeof(rev), "%" PRIu64, ev->rev);
+	if (doc_parse(ev->prev->data, ev->prev->len, &doc, why) < 0 ||
+	    doc_set_str(doc, "metadata.resourceVersion", rev) < 0)
+		return NULL;
+	return doc_bytes(doc);
+}
+
+/* One that ceases to match is gone, to who watches what matches. */
+static int ceased_line(struct watch *w, const struct hub_event *ev)
+{
+	struct bytes *was = as_it_was(ev);
+
+	if (!was)
+		return -ENOMEM;
+	object_line(w, "DELETED", was);
+	bytes_unref(was);
+	return 0;
+}
+
+/* What the event is to this watch: 1, a line was begun; 0, nothing; or negative errno. */
+static int show_event(struct watch *w, const struct hub_event *ev)
+{
+	struct bytes *prev = ev->prev ? ev->prev : ev->bytes;
+	int is = selects(w->rest, &w->sel, ev->ns, ev->name, ev->bytes), was = is;
+
+	if (ev->type != HUB_ADDED && selector_needs_object(&w->sel))
+		was = selects(w->rest, &w->sel, ev->ns, ev->name, prev);
+	if (is < 0 || was < 0)
+		return is < 0 ? is : was;
+	if (ev->type == HUB_DELETED && was)
+		object_line(w, "DELETED", ev->bytes);
+	else if (ev->type != HUB_DELETED && is)
+		object_line(w, ev->type == HUB_MODIFIED && was ? "MODIFIED" : "ADDED", ev->bytes);
+	else if (ev->type == HUB_MODIFIED && was)
+		return ceased_line(w, ev) < 0 ? -ENOMEM : 1;
+	else
+		return 0;
+	return 1;
+}
+
+/* Out of memory ends the watch: its client comes back and loses nothing. */
 static bool next_event(struct watch *w)
 {
-	static const char *const types[] = {
-		[HUB_ADDED] = "ADDED", [HUB_MODIFIED] = "MODIFIED", [HUB_DELETED] = "DELETED",
-	};
 	struct hub_event ev;
-	int r;
+	int r, shown = 0;
 
 	do {
 		r = hub_next(w->sub, &ev);
-	} while (r > 0 && !selector_matches(&w->sel, ev.ns, ev.name));
-	if (r > 0)
-		object_line(w, types[ev.type], ev.bytes);
-	else if (r < 0)
+		if (r > 0)
+			shown = show_event(w, &ev);
+	} while (r > 0 && !shown);
+	if (r == -ESTALE)
 		error_line(w, 410, "Expired", "too old resource version: list again");
+	w->over |= r < 0 || shown < 0;
 	return w->object != NULL;
 }
 
@@ -227,8 +272,10 @@ static int keep_initial(void *arg, struct object *obj)
 {
 	struct watch *w = arg;
 
-	if (!selector_matches(&w->sel, obj->meta->ns, obj->meta->name))
-		return 0;
+	int r = selects(w->rest, &w->sel, obj->meta->ns, obj->meta->name, obj->bytes);
+
+	if (r <= 0)
+		return r;
 	if (w->ninitial == w->initial_cap) {
 		size_t cap = w->initial_cap * 2 + 16;
 		struct object **p = realloc(w->initial, cap * sizeof(*p));

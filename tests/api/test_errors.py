@@ -94,7 +94,7 @@ ROWS = [
      {"Content-Type": "application/merge-patch+json"}, 422, "Invalid", "spec.podCIDRs"),
     ("DELETE", NETS + "/default", None, {}, 403, "Forbidden",
      'networks.podnet.dev "default" is forbidden'),
-    ("GET", PODS + "?labelSelector=a%3Db", None, {}, 400, "BadRequest", "labelSelector"),
+    ("GET", PODS + "?labelSelector=a%3D%3D%3Db", None, {}, 400, "BadRequest", "labelSelector"),
     ("GET", PODS + "?fieldSelector=spec.x%3Db", None, {}, 400, "BadRequest",
      "field label not supported: spec.x"),
     ("GET", PODS + "?resourceVersion=x", None, {}, 400, "BadRequest", "resourceVersion"),

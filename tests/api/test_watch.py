@@ -47,6 +47,44 @@ def resume():
     watch.close()
 
 
+def transitions():
+    """With a selector, one that begins to match is new, and one that ceases to is gone."""
+    watch = node.watch(CONFIG + "?labelSelector=on%3Dyes")
+    c.post(CONFIG, event("w3"))
+    for labels, want in (({"on": "yes"}, "ADDED"), ({"more": "x"}, "MODIFIED"),
+                         ({"on": "no"}, "DELETED"), ({"on": "yes"}, "ADDED")):
+        now = c.patch(CONFIG + "/w3", {"metadata": {"labels": labels}})
+        got = watch.next()
+        assert got["type"] == want, (want, got)
+        meta = got["object"]["metadata"]
+        assert meta["resourceVersion"] == now["metadata"]["resourceVersion"], got
+        assert meta["labels"]["on"] == "yes", got       # gone: as it was when it matched
+    c.delete(CONFIG + "/w3")
+    assert watch.next()["type"] == "DELETED"
+    watch.close()
+    c.post(CONFIG, dict(event("w4"), reason="Other"))
+    watch = node.watch(CONFIG + "?fieldSelector=reason%3DOther")
+    assert watch.next()["object"]["metadata"]["name"] == "w4"
+    c.patch(CONFIG + "/w4", {"reason": "Tried"})
+    assert watch.next()["type"] == "DELETED"
+    watch.close()
+    c.delete(CONFIG + "/w4")
+
+
+def selected_lists():
+    for name, labels in (("l1", {"app": "a"}), ("l2", {"app": "b"}), ("l3", {})):
+        c.post(CONFIG, {"metadata": {"name": name, "labels": labels}, "reason": "Listed",
+                        "involvedObject": {"namespace": "default"}})
+    for query, want in (("labelSelector=app", ["l1", "l2"]), ("labelSelector=app%3Da", ["l1"]),
+                        ("labelSelector=!app&fieldSelector=reason%3DListed", ["l3"]),
+                        ("labelSelector=app+in+(a,c)", ["l1"]),
+                        ("fieldSelector=metadata.name%3Dl2,reason%3DListed", ["l2"])):
+        got = [i["metadata"]["name"] for i in c.get(CONFIG + "?" + query)["items"]]
+        assert got == want, (query, got)
+    for name in ("l1", "l2", "l3"):
+        c.delete(CONFIG + "/" + name)
+
+
 def errors():
     for version in ("1", str(10 ** 17)):            # trimmed long ago; from the future
         watch = node.watch(CONFIG + "?resourceVersion=" + version)
@@ -55,7 +93,7 @@ def errors():
         assert got["object"]["reason"] == "Expired", got
         assert watch.next() is None
         watch.close()
-    for query in ("resourceVersion=abc", "labelSelector=a%3Db", "fieldSelector=spec.x%3D1"):
+    for query in ("resourceVersion=abc", "labelSelector=a%3D%3D%3Db", "fieldSelector=spec.x%3D1"):
         code, _, body = c.raw("GET", CONFIG + "?watch=1&" + query)
         assert code == 400, (query, code, body)
 
@@ -179,5 +217,5 @@ def list_and_watch_meet():
         watch.close()
 
 
-main([initial_then_live, resume, errors, timeout, send_initial_events, by_name, one_namespace_only,
+main([initial_then_live, resume, transitions, selected_lists, errors, timeout, send_initial_events, by_name, one_namespace_only,
       large_objects, list_and_watch_meet, node.stop])
