@@ -108,10 +108,12 @@ static int dry_run(struct call *c, const struct doc *doc)
 	return 0;
 }
 
-static int preconditions(struct call *c, const struct doc *doc, struct delete_options *o)
+static int preconditions(struct call *c, struct doc *doc, struct delete_options *o)
 {
 	struct arena *arena = request_arena(c->req);
 
+	if (doc_set_object(doc, "preconditions") == -EINVAL)
+		return wrong_type(c, "preconditions", "an object");
 	o->uid = arena_strdup(arena, doc_str(doc, "preconditions.uid"));
 	o->rev = arena_strdup(arena, doc_str(doc, "preconditions.resourceVersion"));
 	if (doc_has(doc, "preconditions.uid") && !o->uid)
@@ -121,7 +123,7 @@ static int preconditions(struct call *c, const struct doc *doc, struct delete_op
 	return 0;
 }
 
-static int body_options(struct call *c, const struct doc *doc, struct delete_options *o)
+static int body_options(struct call *c, struct doc *doc, struct delete_options *o)
 {
 	const char *kind = doc_str(doc, "kind");
 	int r;

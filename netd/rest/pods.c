@@ -19,8 +19,8 @@ static int prepare(struct call *c, struct doc *doc, const struct object *old)
 			   : state_config(c->rest->state)->node_name;
 	const char *given = doc_str(doc, "spec.nodeName");
 
-	if (given && *given)
-		return 0;
+	if ((given && *given) || (!given && doc_has(doc, "spec.nodeName")))
+		return 0;           /* also what is no string: the checks say so */
 	return doc_set_str(doc, "spec.nodeName", node) == -ENOMEM ? -ENOMEM : 0;
 }
 

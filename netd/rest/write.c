@@ -32,6 +32,13 @@ static int match(struct call *c, const struct doc *doc, const char *path, const 
 	return bad(c, path, got, want);
 }
 
+static bool empty(const struct doc *doc, const char *path)
+{
+	const char *text = doc_str(doc, path);
+
+	return text ? !*text : !doc_has(doc, path);
+}
+
 static int set_envelope(struct call *c, struct doc *doc)
 {
 	char api[64];
@@ -39,7 +46,7 @@ static int set_envelope(struct call *c, struct doc *doc)
 
 	if (r == 0)
 		r = match(c, doc, "kind", c->kind->name);
-	if (r == 0 && c->kind->namespaced)
+	if (r == 0 && (c->kind->namespaced || !empty(doc, "metadata.namespace")))
 		r = match(c, doc, "metadata.namespace", c->ns);
 	if (r == 0 && c->name)
 		r = match(c, doc, "metadata.name", c->name);
@@ -380,6 +387,8 @@ int verb_finalize(struct call *c)
 		r = check_lock(c, body, old);
 	if (r < 0)
 		return r;
+	if (doc_set_object(body, "spec") == -EINVAL)
+		return refuse(c, 400, "BadRequest", "spec: must be an object");
 	doc = object_doc(old);
 	if (!doc || doc_set_copy(doc, path, body, path) < 0 ||
 	    (!doc_has(doc, path) && doc_set_list(doc, path) < 0))
