@@ -139,6 +139,8 @@ void podnet_close(struct podnet *ctx)
 {
 	if (!ctx)
 		return;
+	if (ctx->pools)
+		ctx->pools->at = NULL;      /* a pool may be freed later */
 	nl_close(&ctx->rt);
 	nl_close(&ctx->nft);
 	closep(&ctx->netns_fd);

@@ -10,6 +10,11 @@
 
 #define PN_OWN_PORTIDS 256
 
+/** A member of a list; @at is what points to it, NULL when the list itself is gone. */
+struct pn_member {
+	struct pn_member *next, **at;
+};
+
 struct podnet {
 	struct nl rt;               /* NETLINK_ROUTE, in the context's namespace */
 	struct nl nft;              /* NETLINK_NETFILTER; opened at first use, fd -1 before */
@@ -30,6 +35,7 @@ struct podnet {
 	char boot[9];               /* first 8 hex digits of the boot id, or "" */
 	bool pins_ready;            /* netns_dir is a shared mount point */
 	char scope[64];             /* backs what podnet_netns_get() returned last */
+	struct pn_member *pools;    /* plan/pool.c: those of this context */
 };
 
 /**

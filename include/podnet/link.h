@@ -5,7 +5,8 @@
  * A spec says what must be so; a zero member says nothing.  Verbs: ensure, absent, get, list.
  * ensure and absent return the number of kernel changes they made; 0 says that it was so already.
  * A link that ensure makes carries our mark, the alias "podnet:OWNER:SCOPE" (ifalias, see
- * ip-link(8)); only marked links are ever changed in kind or deleted.
+ * ip-link(8)); only marked links are ever changed in kind or deleted.  A pair from a pool keeps the
+ * alias "podnet:OWNER:pool": its scope is the one recorded with the namespace it leads to.
  *
  * Source: rtnetlink(7), ip-link(8), Linux include/uapi/linux/if_link.h.
  */
@@ -55,6 +56,7 @@ struct podnet_link_info {
 	bool        ours;           /* alias carries this context's owner */
 	bool        running;        /* IFF_RUNNING: carrier */
 	uint32_t    peer_index;     /* ifindex of the other end (IFLA_LINK), 0: none */
+	int32_t     peer_nsid;      /* id of its namespace as seen from the link's, -1: the same */
 };
 
 PODNET_API int podnet_veth_ensure(struct podnet *ctx, const struct podnet_veth *spec,

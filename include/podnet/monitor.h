@@ -41,6 +41,7 @@ struct podnet_event {
 	uint32_t    flags;          /* LINK: IFF_*; NEIGH: NUD_* state */
 	uint32_t    mtu;            /* LINK */
 	uint32_t    master;         /* LINK: ifindex */
+	int32_t     peer_nsid;      /* LINK: id of the other end's namespace, -1: the same, or not said */
 	struct podnet_prefix prefix;    /* ADDR, ROUTE (destination), NEIGH */
 	uint32_t    table;          /* ROUTE: table id; NFT: 1 when it is our table */
 	uint8_t     protocol;       /* ROUTE, ADDR, RULE, NEIGH */

@@ -12,8 +12,8 @@
  * A set has a scope, a short name that every mark carries.  What carries the mark of this owner
  * and scope and is not declared is deleted; what carries another mark or none is foreign, and a
  * wish that meets it is a conflict (-EEXIST, the object named), never a change.  Planning an
- * applied set again gives an empty plan.  A link declared by the set is recognised by its mark, so
- * a set from a pool keeps the link's own name.
+ * applied set again gives an empty plan.  A link declared by the set is recognised by its mark, or
+ * by the namespace it leads to, so a set from a pool keeps the link's own name.
  */
 #ifndef PODNET_PLAN_H
 #define PODNET_PLAN_H
@@ -146,7 +146,8 @@ PODNET_API void podnet_plan_free(struct podnet_plan *plan);
  *        addresses, rules, neighbours, limits and sysctls in the context's namespace go as well
  * @line: told each thing, as the plan prints it; may be NULL
  *
- * For a restart after scopes were lost, and for uninstalling.  Return: number of changes.
+ * What waits in a pool of this context stays; in one of another process under the same owner it
+ * does not.  For a restart after scopes were lost, and for uninstalling.  Return: number of changes.
  */
 PODNET_API int podnet_sweep(struct podnet *ctx, bool (*keep)(const char *scope, void *arg),
 			    void (*line)(const char *text, void *arg), void *arg,

@@ -13,6 +13,7 @@
 struct pn_link_seen {
 	struct pn_obj obj;              /* link: the kernel's name; dev.master and dev.peer empty */
 	uint32_t master, peer, group;
+	int32_t peer_nsid;              /* -1: none said */
 	bool running;
 	bool bucket;                    /* its root qdisc is a tbf, whoever's */
 	char kind[16];

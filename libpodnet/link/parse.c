@@ -173,6 +173,9 @@ static void parse_attr(const struct nlattr *attr, struct pn_link_seen *s)
 	case IFLA_LINK:
 		s->peer = u32_of(attr);
 		return;
+	case IFLA_LINK_NETNSID:
+		s->peer_nsid = (int32_t)u32_of(attr);
+		return;
 	case IFLA_QDISC:
 		s->bucket = mnl_attr_get_payload_len(attr) >= 4 &&
 			    !memcmp(mnl_attr_get_payload(attr), "tbf", 4);
@@ -200,6 +203,7 @@ int pn_link_parse(const struct nlmsghdr *nlh, struct pn_link_seen *ret)
 	if (nlh->nlmsg_type != RTM_NEWLINK || mnl_nlmsg_get_payload_len(nlh) < sizeof(*ifi))
 		return -EPROTO;
 	memset(ret, 0, sizeof(*ret));
+	ret->peer_nsid = NETNSA_NSID_NOT_ASSIGNED;
 	ret->obj.kind = PN_LINK;
 	ret->obj.index = (uint32_t)ifi->ifi_index;
 	if (ifi->ifi_flags & IFF_UP)

@@ -257,6 +257,7 @@ static void on_message(struct podnet_monitor *mon, bool nft, const struct nlmsgh
 	struct pn_notice n;
 
 	memset(&n.ev, 0, sizeof(n.ev));
+	n.ev.peer_nsid = -1;
 	n.alias[0] = '\0';
 	n.portid = 0;
 	n.table = mon->table;

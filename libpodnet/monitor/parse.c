@@ -97,6 +97,7 @@ static bool on_link(const struct nlmsghdr *nlh, struct pn_notice *n)
 	n->ev.flags = ifi->ifi_flags;
 	n->ev.mtu = get_u32(&tb, IFLA_MTU, 0);
 	n->ev.master = get_u32(&tb, IFLA_MASTER, 0);
+	n->ev.peer_nsid = (int32_t)get_u32(&tb, IFLA_LINK_NETNSID, UINT32_MAX);
 	get_text(&tb, IFLA_IFNAME, n->ev.link, sizeof(n->ev.link));
 	get_text(&tb, IFLA_IFALIAS, n->alias, sizeof(n->alias));
 	return true;

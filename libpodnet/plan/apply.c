@@ -175,12 +175,15 @@ static int create_link(struct run *run, const struct pn_op *op, struct pn_put *p
 	return 0;
 }
 
-/* a pair from the pool is there and up: mark it, and what belongs to its port */
+/* a pair from the pool is there, up and marked: only what belongs to its port is missing */
 static void adopt_link(const struct pn_op *op, struct pn_put *p)
 {
 	struct pn_obj obj = op->obj;
 
 	obj.u.dev.flags &= PODNET_LINK_ISOLATED | PODNET_LINK_HAIRPIN;
+	if (!obj.u.dev.flags)
+		return;
+	p->alias = NULL;
 	p->changed = PN_LINK_AFTER_BIRTH;
 	p->master = 0;
 	pn_link_kind.put(p, PN_SET, &obj);

@@ -20,7 +20,7 @@
 #include <podnet/plan.h>
 
 #define PN_LINE_SIZE 512
-#define PN_POOL_SCOPE "pool"            /* in the mark of links that nobody has taken yet */
+#define PN_POOL_SCOPE "pool"            /* in the mark of links made ahead, taken or not */
 
 struct pn_objs {
 	struct pn_obj *v;
@@ -181,6 +181,8 @@ bool pn_pool_has(const struct podnet_pool *pool, const struct pn_obj *obj);
 /** pn_pool_excess() - the next thing made ahead that is not so in @want; @i: where to go on */
 const struct pn_obj *pn_pool_excess(const struct podnet_pool *pool, const struct pn_objs *want,
 				    uint16_t ns, size_t *i);
+/** pn_pool_holds() - the link waits in a pool of this context */
+bool pn_pool_holds(const struct podnet *ctx, uint32_t index);
 /** pn_pool_pop() - pin one at @name and hand it out.  -EAGAIN: empty. */
 int pn_pool_pop(struct podnet_pool *pool, const char *name, const char *scope,
 		struct pn_pool_entry *ret, struct podnet_error *err);

@@ -116,6 +116,7 @@ static int tell_link(const struct listing *l, const struct pn_link_seen *seen,
 		.index = seen->obj.index, .kind = seen->kind, .alias = seen->alias,
 		.ours = !strncmp(seen->alias, owner, strlen(owner)),
 		.running = seen->running, .peer_index = seen->peer,
+		.peer_nsid = seen->peer_nsid,
 	};
 
 	memcpy(info.link.mac, seen->obj.u.dev.mac, sizeof(info.link.mac));

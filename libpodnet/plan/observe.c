@@ -176,7 +176,10 @@ static int ask_inside(struct podnet *ctx, struct podnet_plan *plan, uint16_t ns,
 	return r == -ENODEV || r == -ENOENT ? 0 : r < 0 ? r : 1;
 }
 
-/* a host end from a pool: the one that the end inside points to, if it carries our mark */
+/*
+ * A host end from a pool: the one that the end inside points to, if it carries our mark or the
+ * pool's.  The pool's is as good, where the namespace is recorded as this scope's: see pool.c.
+ */
 static int look_through(struct podnet *ctx, struct podnet_plan *plan, const struct pn_obj *want)
 {
 	uint16_t there = want->u.dev.peer_ns;
@@ -196,9 +199,12 @@ static int look_through(struct podnet *ctx, struct podnet_plan *plan, const stru
 	if (r <= 0 || in.obj.u.dev.type != PN_VETH || !in.peer)
 		return r < 0 ? r : 0;
 	r = ask_link(ctx, plan, want->ns, in.peer, NULL, &out);
-	if (r <= 0 || out.obj.u.dev.type != PN_VETH || out.peer != in.obj.index ||
-	    !is_marked(plan, &out))
+	if (r <= 0 || out.obj.u.dev.type != PN_VETH || out.peer != in.obj.index)
 		return r < 0 ? r : 0;
+	if (is_pooled(plan, &out) && plan->spaces[there].ours)
+		snprintf(out.alias, sizeof(out.alias), "%s", plan->alias);
+	if (!is_marked(plan, &out))
+		return 0;
 	return note_link(plan, want->ns, want->link, &out);
 }
 
@@ -256,10 +262,7 @@ static void join_pairs(struct podnet_plan *plan)
 	}
 }
 
-/*
- * A process that dies between pinning a namespace of its pool and marking the host's end leaves a
- * pair that no scope owns inside a namespace that this one does: made anew.
- */
+/* An end with the pool's mark whose other end is not what it was: the pair is made anew. */
 static void take_unmarked(struct podnet_plan *plan)
 {
 	for (size_t i = 0; i < plan->have.n; i++) {

@@ -9,6 +9,9 @@
  * neighbours inside that all pods have are there.  Both ifindexes and MACs are known, so handing
  * out needs neither a thread nor a question.  A pool whose process dies goes by itself: the last
  * descriptor takes the namespace with it, and that the pair.
+ *
+ * A pair that a plan takes keeps the pool's mark: writing another one has the kernel look at the
+ * whole IPv6 routing table.  Whose it is says the record of the namespace it leads to.
  */
 #include "inner.h"
 
@@ -19,6 +22,7 @@
 #define TRIES 4
 
 struct podnet_pool {
+	struct pn_member among;         /* the context's pools; the first member: see pn_pool_holds() */
 	struct podnet *ctx;
 	struct podnet_pool_spec spec;
 	char inside[PODNET_IFNAME_SIZE], master[PODNET_IFNAME_SIZE];
@@ -54,6 +58,37 @@ static int copy_ahead(struct podnet_pool *pool, const struct podnet_set *set,
 	return 0;
 }
 
+static void join(struct podnet_pool *pool)
+{
+	struct podnet *ctx = pool->ctx;
+
+	pool->among.next = ctx->pools;
+	pool->among.at = &ctx->pools;
+	if (ctx->pools)
+		ctx->pools->at = &pool->among.next;
+	ctx->pools = &pool->among;
+}
+
+static void leave(struct podnet_pool *pool)
+{
+	if (pool->among.at)
+		*pool->among.at = pool->among.next;
+	if (pool->among.next)
+		pool->among.next->at = pool->among.at;
+}
+
+bool pn_pool_holds(const struct podnet *ctx, uint32_t index)
+{
+	for (const struct pn_member *m = ctx->pools; m; m = m->next) {
+		const struct podnet_pool *pool = (const void *)m;
+
+		for (uint32_t i = 0; i < pool->n; i++)
+			if (pool->v[i].host == index)
+				return true;
+	}
+	return false;
+}
+
 int podnet_pool_new(struct podnet *ctx, const struct podnet_pool_spec *spec,
 		    struct podnet_pool **ret, struct podnet_error *err)
 {
@@ -74,6 +109,7 @@ int podnet_pool_new(struct podnet *ctx, const struct podnet_pool_spec *spec,
 		return pn_err(err, -ENOMEM, "pool_new", NULL, NULL);
 	}
 	pool->ctx = ctx;
+	join(pool);
 	pool->spec = *spec;
 	snprintf(pool->inside, sizeof(pool->inside), "%s", inside);
 	snprintf(pool->master, sizeof(pool->master), "%s", spec->master ? spec->master : "");
@@ -100,6 +136,7 @@ void podnet_pool_free(struct podnet_pool *pool)
 {
 	if (!pool)
 		return;
+	leave(pool);
 	for (uint32_t i = 0; i < pool->n; i++)
 		entry_fini(&pool->v[i]);
 	free(pool->ahead.v);

@@ -2,7 +2,8 @@
 /*
  * sweep.c - take away what carries this owner's mark
  *
- * Room: namespaces by their records, links by their alias, in one group; the rest is gathered by
+ * Room: namespaces by their records, links by their alias or, from a pool, by the namespace they
+ * lead to, in one group; the rest is gathered by
  * the lists into a set, and that set is made absent.  May include: plan/inner.h, link, ip, netns,
  * nl, base, include/podnet.
  */
@@ -27,6 +28,8 @@ struct sweep {
 	struct podnet_error *err;
 	struct { char (*v)[PODNET_NETNS_NAME_MAX + 1]; size_t n, cap; } names;
 	struct { uint32_t *v; size_t n, cap; } links;
+	struct { int32_t *v; size_t n, cap; } pins;
+	bool pins_known;
 	int changes;
 };
 
@@ -69,13 +72,80 @@ static int sweep_netns(struct sweep *s)
 	return r < 0 ? r : 0;
 }
 
-/* A pool vanishes with the process that held it, and may be this very process's. */
+static int keep_nsid(const struct nlmsghdr *nlh, void *arg)
+{
+	*(int32_t *)arg = pn_nsid_parse(nlh);
+	return 0;
+}
+
+static int each_pin(const struct podnet_netns_info *info, void *arg)
+{
+	uint8_t buf[256] __attribute__((aligned(8)));
+	_cleanup_close_ int fd = -1;
+	struct sweep *s = arg;
+	int32_t nsid = -1;
+
+	if (!info->ours || info->stale || pn_netns_resolve(s->ctx, info->name, &fd, NULL) < 0)
+		return 0;
+	nl_get(&s->ctx->rt, pn_nsid_request(buf, fd), keep_nsid, &nsid, NULL);
+	if (nsid < 0)
+		return 0;
+	if (pn_grow(&s->pins) < 0)
+		return -ENOMEM;
+	s->pins.v[s->pins.n++] = nsid;
+	return 0;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* the ids of namespaces that are recorded as ours, sorted; asked for once, and only if needed */
+static int find_pins(struct sweep *s)
+{
+	int r;
+
+	if (s->pins_known)
+		return 0;
+	r = podnet_netns_list(s->ctx, each_pin, s, s->err);
+	if (r == 0 && s->pins.n)
+		qsort(s->pins.v, s->pins.n, sizeof(*s->pins.v), by_number);
+	s->pins_known = r == 0;
+	return r;
+}
+
+/*
+ * A link with the pool's mark is of use while its namespace waits in a pool, or is pinned.  Any
+ * other is on its way out, or was of a namespace that lost its pin and that a process still holds.
+ * The kernel may be at it already, so it is not told as a change.
+ */
+static int each_pooled(struct sweep *s, const struct podnet_link_info *info)
+{
+	int r = 0;
+
+	if (!pn_pool_holds(s->ctx, info->index))
+		r = find_pins(s);
+	if (r < 0 || pn_pool_holds(s->ctx, info->index) ||
+	    (s->pins.n && bsearch(&info->peer_nsid, s->pins.v, s->pins.n, sizeof(*s->pins.v),
+				  by_number)))
+		return r;
+	if (pn_grow(&s->links) < 0)
+		return -ENOMEM;
+	s->links.v[s->links.n++] = info->index;
+	return 0;
+}
+
 static int each_link(const struct podnet_link_info *info, void *arg)
 {
 	struct sweep *s = arg;
 	const char *scope = info->ours ? strrchr(info->alias, ':') : NULL;
 
-	if (!scope || !strcmp(scope + 1, PN_POOL_SCOPE) || kept(s, scope + 1))
+	if (scope && !strcmp(scope + 1, PN_POOL_SCOPE))
+		return each_pooled(s, info);
+	if (!scope || kept(s, scope + 1))
 		return 0;
 	if (pn_grow(&s->links) < 0)
 		return -ENOMEM;
@@ -238,5 +308,6 @@ int podnet_sweep(struct podnet *ctx, bool (*keep)(const char *scope, void *arg),
 		r = sweep_rest(&s);
 	free(s.names.v);
 	free(s.links.v);
+	free(s.pins.v);
 	return r < 0 ? r : s.changes;
 }

@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 
 #define MARK            "podnet:netd:"
+#define POOL            "pool"      /* in place of the scope, on pairs that were made ahead */
 #define FACTS_DELAY_US  20000
 
 static const char *scope_of(const char *alias)
@@ -41,7 +42,7 @@ static struct klink seen(const struct podnet_event *ev)
 {
 	return (struct klink){
 		.index = ev->index, .mtu = ev->mtu, .master = ev->master,
-		.up = ev->flags & IFF_UP,
+		.peer_nsid = ev->peer_nsid, .up = ev->flags & IFF_UP,
 	};
 }
 
@@ -59,6 +60,17 @@ static void facts_due(struct kernel *k)
 		k->facts_at = at > k->facts_rest ? at : k->facts_rest;
 }
 
+/* a link from the pool is of whoever lives in the namespace it leads to */
+static void mark_link(struct kernel *k, const char *scope, const struct klink *link)
+{
+	const struct kns *ns = strcmp(scope, POOL) ? NULL : index_nsid(&k->index, link->peer_nsid);
+
+	if (ns)
+		index_mark_space(&k->index, ns);
+	else
+		index_mark_name(&k->index, scope);
+}
+
 static void on_home_link(struct kernel *k, const struct podnet_event *ev)
 {
 	const char *scope = scope_of(ev->alias);
@@ -66,15 +78,18 @@ static void on_home_link(struct kernel *k, const struct podnet_event *ev)
 	struct klink now = seen(ev);
 
 	if (!ev->ours && home && (ev->deleted || !scope || !same(&home->link, &now)))
-		index_mark_name(&k->index, home->scope);
+		mark_link(k, home->scope, &home->link);
 	if (!ev->ours && !home && scope && (ev->deleted || !now.up))
-		index_mark_name(&k->index, scope);
+		mark_link(k, scope, &now);
 	if (!ev->ours && !home && !scope && !in_the_making(ev))
 		facts_due(k);
 	if (ev->deleted) {
 		index_home_del(&k->index, ev->index);
 		return;
 	}
+	/* not every message about a pair tells where the other end is */
+	if (home && now.peer_nsid < 0)
+		now.peer_nsid = home->link.peer_nsid;
 	if (home && scope && strcmp(home->scope, scope) == 0)
 		home->link = now;
 	else if (scope && index_home_put(&k->index, scope, &now) < 0)
@@ -130,7 +145,7 @@ static void on_home(struct kernel *k, const struct podnet_event *ev)
 	    (ev->type == PODNET_EVENT_ADDR || default_route(ev)))
 		facts_due(k);
 	if (home && (of_ours_gone(ev) || in_place_of_ours(ev)))
-		index_mark_name(&k->index, home->scope);
+		mark_link(k, home->scope, &home->link);
 	if (ev->type == PODNET_EVENT_QDISC || !of_ours_gone(ev))
 		return;
 	/* a route of nobody's link may be the node's, or one that a user declared */
@@ -293,6 +308,7 @@ static int seed_link(const struct podnet_link_info *info, void *arg)
 	struct klink link = {
 		.index = info->index, .mtu = info->link.mtu,
 		.master = info->link.master ? if_nametoindex(info->link.master) : 0,
+		.peer_nsid = info->peer_nsid,
 		.up = info->link.flags & PODNET_LINK_UP,
 	};
 

@@ -5,7 +5,8 @@
  * Room: book-keeping of the kernel thread; asks the kernel for ids of namespaces, nothing else.
  * May include: inner.h, netd/base, include/podnet.
  *
- * In the node's namespace a link's alias names its scope, and other objects name their link.  In
+ * In the node's namespace a link's alias names its scope, or is the pool's and the link is that of
+ * the namespace it leads to; other objects name their link.  In
  * another namespace an event tells the namespace's id; everybody who lives there is asked to look.
  * Marks are hints: a scope that is marked for nothing costs one empty plan.
  */

@@ -11,6 +11,7 @@
 /** A link of ours as it was last seen, so that the kernel's own events about it say nothing new. */
 struct klink {
 	uint32_t index, mtu, master;
+	int32_t peer_nsid;          /* id of the other end's namespace, -1: none */
 	bool up;
 };
 /** The same in the node's namespace, with its scope; key in the map is the index as text. */

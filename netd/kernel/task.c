@@ -282,15 +282,12 @@ static void add_sweep_line(const char *line, void *arg)
 	add_line(line, sweep->task);
 }
 
-/*
- * Tasks of clients go ahead, so what was made since the sweep was asked for stays too.  Links made
- * ahead are the scope "pool"; those of an earlier process went with its descriptors.
- */
+/* Tasks of clients go ahead, so what was made since the sweep was asked for stays too. */
 static bool keep(const char *scope, void *arg)
 {
 	const struct sweep *sweep = arg;
 
-	if (strcmp(scope, "pool") == 0 || index_scope(&sweep->k->index, scope))
+	if (index_scope(&sweep->k->index, scope))
 		return true;
 	return sweep->task->nscopes && bsearch(scope, sweep->task->scopes, sweep->task->nscopes,
 					       sizeof(*sweep->task->scopes), scope_cmp);

@@ -50,7 +50,7 @@ bool probe_has_addr(struct probe *p, unsigned index, struct in_addr ip);
 bool probe_nft_table(struct probe *p, const char *name);    /* family inet */
 
 struct probe_count {
-	unsigned links;             /* without those that wait in a pool */
+	unsigned links;             /* with those that wait in a pool */
 	unsigned routes;            /* IPv4 and IPv6, of @protocol, to hosts */
 };
 struct probe_count probe_count(struct probe *p, uint8_t protocol);

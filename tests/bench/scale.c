@@ -162,10 +162,25 @@ static unsigned long claims(const struct run *r)
 	return n;
 }
 
+/* Once the pool is full, and so again when pods have taken from it. */
+static struct probe_count count_settled(struct probe *p)
+{
+	struct probe_count now = probe_count(p, PROTOCOL), was;
+	unsigned same = 0;
+
+	while (same < 4) {
+		was = now;
+		nap_ms(50);
+		now = probe_count(p, PROTOCOL);
+		same = now.links == was.links ? same + 1 : 0;
+	}
+	return now;
+}
+
 /* What is looked for at the end is there now, so that not finding it then means something. */
 static void check_full(struct run *r, struct probe *p, struct probe_count before)
 {
-	struct probe_count now = probe_count(p, PROTOCOL);
+	struct probe_count now = count_settled(p);
 
 	expect(r, now.links == before.links + r->n, "links with all pods there", now.links);
 	expect(r, now.routes >= before.routes + r->n, "routes with all pods there", now.routes);
@@ -277,7 +292,7 @@ static int run(const struct bench *b)
 	p = probe_open(NULL, r.d.netns);
 	if (!p)
 		die("scale: no socket in netd's namespace");
-	before = probe_count(p, PROTOCOL);
+	before = count_settled(p);
 	expect(&r, before.links >= 3, "links at the start: lo and the uplink's two", before.links);
 	tell_memory(&r, rest, 4, "< 4 MiB");
 	l.socket = r.d.socket;

@@ -29,11 +29,6 @@ def setup():
         NODE.await_running(name)
 
 
-def host_link(name):
-    uid = NODE.client.get(PODS + "/" + name)["metadata"]["uid"]
-    return next(l["ifname"] for l in ip_json("link show") if l.get("ifalias", "").endswith(uid))
-
-
 def address(name):
     return NODE.client.get(PODS + "/" + name)["status"]["podIP"]
 
@@ -49,7 +44,7 @@ def con_reachable():
 
 # what is done to the kernel, who must be repaired, and how one sees that it was
 ROWS = [
-    ("host end of a pod deleted", lambda: run("ip link del " + host_link("a")), "a", pod_reachable),
+    ("host end of a pod deleted", lambda: run("ip link del " + host_link("a.default")), "a", pod_reachable),
     ("link inside a pod deleted", lambda: run("ip link del eth0", netns="a.default"), "a", pod_reachable),
     ("address inside a pod deleted",
      lambda: run("ip addr del %s/32 dev eth0" % address("a"), netns="a.default"), "a", pod_reachable),
@@ -57,12 +52,12 @@ ROWS = [
     ("neighbours inside a pod flushed",
      lambda: run("ip neigh flush nud permanent", netns="a.default"), "a", pod_reachable),
     ("route to a pod deleted", lambda: run("ip route del " + address("a")), "a", pod_reachable),
-    ("host end of a pod down", lambda: run("ip link set %s down" % host_link("a")), "a", pod_reachable),
+    ("host end of a pod down", lambda: run("ip link set %s down" % host_link("a.default")), "a", pod_reachable),
     ("link inside a pod down", lambda: run("ip link set eth0 down", netns="a.default"), "a", pod_reachable),
     ("mtu of a pod's link changed", lambda: run("ip link set eth0 mtu 900", netns="a.default"), "a",
      lambda: ip_json("link show eth0", "a.default")[0]["mtu"] != 900),
-    ("mtu of the host's end changed", lambda: run("ip link set %s mtu 900" % host_link("a")), "a",
-     lambda: ip_json("link show " + host_link("a"))[0]["mtu"] != 900),
+    ("mtu of the host's end changed", lambda: run("ip link set %s mtu 900" % host_link("a.default")), "a",
+     lambda: ip_json("link show " + host_link("a.default"))[0]["mtu"] != 900),
     ("namespace of a pod unpinned", lambda: run("ip netns del a.default"), "a", pod_reachable),
     ("nft table deleted", lambda: run("nft delete table inet podnet"), "node1",
      lambda: "masquerade" in run("nft list table inet podnet")),

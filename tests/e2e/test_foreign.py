@@ -162,7 +162,7 @@ def purge_takes_ours_and_nothing_else():
         NODE.dir, "--purge")
     assert snapshot() == before
     assert namespaces() == ["alien", "x.default"], namespaces()
-    eventually("links gone", lambda: not our_links())
+    eventually("links gone", lambda: not marked_links())
     assert "inet podnet\n" not in run("nft list tables"), run("nft list tables")
     assert not run("ip route show table all proto 142"), run("ip route show table all proto 142")
     assert not run("ip -6 route show table all proto 142")

@@ -179,10 +179,10 @@ def a_held_namespace_loses_its_network():
     make(pod("held"))
     sleeper = subprocess.Popen(["ip", "netns", "exec", "held.default", "sleep", "60"])
     address = ips("held")[0]
-    links = len(our_links())
+    link = host_link("held.default")
     NODE.client.delete(PODS + "/held")
     eventually("unreachable", lambda: not pings(None, address))
-    eventually("its link is gone", lambda: len(our_links()) < links)
+    eventually("its link is gone", lambda: link not in [l["ifname"] for l in ip_json("link show")])
     sleeper.kill()
     sleeper.wait()
 
@@ -220,6 +220,7 @@ def all_gone_at_the_end():
     eventually("routes gone", lambda: [
         r for r in ip_json("route show proto 142") if r.get("type") != "unreachable"] == [])
     NODE.stop()
+    eventually("the pool's links gone", lambda: not marked_links())
 
 
 if __name__ == "__main__":

@@ -301,9 +301,13 @@ static void a_taken_name_is_no_loss(void **state)
 	assert_int_equal(podnet_pool_ready(pool), 1);
 }
 
-/* a process that dies between pinning and marking leaves a pair with the pool's mark */
-static void an_unmarked_pair_is_made_anew(void **state)
+/*
+ * A pair keeps the pool's mark: it is its namespace's, also for a process that dies before it does
+ * more than pinning.  With a mark that says nothing, it is made anew.
+ */
+static void a_pair_is_known_by_its_namespace(void **state)
 {
+	bool known = !(bool)(uintptr_t)*state;
 	_cleanup_(podnet_closep) struct podnet *ctx = test_open(NULL);
 	_cleanup_(podnet_pool_freep) struct podnet_pool *pool = new_pool(ctx, 0, NULL);
 	_cleanup_(podnet_set_freep) struct podnet_set *set = declare(0, NULL);
@@ -311,16 +315,64 @@ static void an_unmarked_pair_is_made_anew(void **state)
 	struct podnet_error err = { 0 };
 	int fd;
 
-	(void)state;
 	assert_int_equal(test_ok(podnet_pool_fill(pool, 1, &err), &err), 1);
 	fd = podnet_pool_take(pool, "blue", "pod-1", host, &err);
 	assert_true(test_ok(fd, &err) >= 0);
 	close(fd);
-	snprintf(command, sizeof(command), "ip link set %s alias podnet:lib:pool", host);
+	snprintf(command, sizeof(command), "ip link set %s alias %s", host,
+		 known ? "podnet:lib:pool" : "another");
 	assert_int_equal(sh(command), 0);
 	assert_true(test_ok(apply(ctx, set, 0, NULL, &err), &err) > 0);
 	assert_int_equal(apply(ctx, set, 0, NULL, &err), 0);
-	assert_int_equal(sh("ip link show pn0 >/dev/null"), 0);
+	assert_int_equal(sh("ip link show pn0 >/dev/null 2>&1"), known);
+	snprintf(command, sizeof(command), "ip link show %s >/dev/null 2>&1", host);
+	assert_int_equal(sh(command), !known);
+}
+
+static bool is_pod(const char *scope, void *arg)
+{
+	(void)arg;
+	return !strcmp(scope, "pod-1");
+}
+
+static int marked_links(void)
+{
+	int n = 0;
+
+	while (n < 9) {
+		char command[96];
+
+		snprintf(command, sizeof(command),
+			 "test $(ip link show | grep -c 'alias podnet:lib:pool') = %d", n);
+		if (sh(command) == 0)
+			break;
+		n++;
+	}
+	return n;
+}
+
+/* the pool's mark alone says nothing: what is in a pool or pinned stays, what is neither goes */
+static void a_sweep_looks_where_a_pair_leads(void **state)
+{
+	_cleanup_(podnet_closep) struct podnet *ctx = test_open(NULL);
+	_cleanup_(podnet_pool_freep) struct podnet_pool *pool = new_pool(ctx, 1400, NULL);
+	_cleanup_(podnet_set_freep) struct podnet_set *set = declare(1400, NULL);
+	_cleanup_close_ int held = -1;
+	struct podnet_error err = { 0 };
+
+	(void)state;
+	assert_int_equal(test_ok(podnet_pool_fill(pool, 3, &err), &err), 3);
+	test_ok(apply(ctx, set, PODNET_PLAN_FRESH, pool, &err), &err);
+	held = podnet_netns_open(ctx, "blue", &err);
+	assert_true(test_ok(held, &err) >= 0);
+	assert_int_equal(test_ok(podnet_sweep(ctx, is_pod, NULL, NULL, &err), &err), 0);
+	assert_int_equal(marked_links(), 3);
+	assert_int_equal(apply(ctx, set, 0, NULL, &err), 0);
+	assert_int_equal(sh("ip netns del blue"), 0);
+	assert_int_equal(marked_links(), 3);
+	test_ok(podnet_sweep(ctx, is_pod, NULL, NULL, &err), &err);
+	assert_int_equal(marked_links(), 2);
+	assert_int_equal(podnet_pool_ready(pool), 2);
 }
 
 static void on_a_bridge(void **state)
@@ -382,7 +434,9 @@ int main(void)
 		cmocka_unit_test_setup(only_what_fits_is_taken, netns_setup),
 		cmocka_unit_test_setup(an_empty_pool_is_no_hindrance, netns_setup),
 		cmocka_unit_test_setup(a_taken_name_is_no_loss, netns_setup),
-		cmocka_unit_test_setup(an_unmarked_pair_is_made_anew, netns_setup),
+		ROW("a pair is known by its namespace", a_pair_is_known_by_its_namespace, 0),
+		ROW("a pair with another mark is made anew", a_pair_is_known_by_its_namespace, 1),
+		cmocka_unit_test_setup(a_sweep_looks_where_a_pair_leads, netns_setup),
 		cmocka_unit_test_setup(on_a_bridge, netns_setup),
 		cmocka_unit_test_setup(dies_with_its_process, netns_setup),
 	};

@@ -238,10 +238,24 @@ def namespaces():
     return sorted(os.listdir("/run/netns"))
 
 
+def marked_links():
+    """With those that wait in a pool."""
+    return [l for l in ip_json("link show") if l.get("ifalias", "").startswith("podnet:netd:")]
+
+
 def our_links():
-    return sorted(l["ifname"] for l in ip_json("link show")
-                  if l.get("ifalias", "").startswith("podnet:netd:")
-                  and not l["ifalias"].endswith(":pool"))
+    """Name to scope; of a pair from the pool, taken, the scope is the name of its namespace."""
+    names = {n["nsid"]: n["name"] for n in ip_json("netns list-id") if "name" in n}
+    scopes = {l["ifname"]: (l["ifalias"].split(":")[2], names.get(l.get("link_netnsid")))
+              for l in marked_links()}
+    return {link: name if scope == "pool" else scope
+            for link, (scope, name) in scopes.items() if scope != "pool" or name}
+
+
+def host_link(pod):
+    """The node's end of eth0 of <pod>.<namespace>, by its index."""
+    index = ip_json("link show eth0", netns=pod)[0]["link_index"]
+    return next(l["ifname"] for l in ip_json("link show") if l["ifindex"] == index)
 
 
 def eventually(what, condition):
