@@ -52,7 +52,7 @@ static int make_named(struct podnet *ctx, const struct podnet_netns *spec,
 	if (r == 0)
 		r = lo_up(ctx, &rt, err);
 	if (r == 0)
-		r = pn_netns_pin_fd(ctx, fd, spec->name, spec->scope, err);
+		r = pn_netns_pin_fd(ctx, fd, -1, spec->name, spec->scope, err);
 	/* somebody was faster: theirs is as good */
 	if (r == -EEXIST && pn_netns_look(ctx, spec->name, &state) == 0 && state.mounted)
 		return 0;
@@ -208,7 +208,7 @@ int podnet_netns_pin(struct podnet *ctx, const char *netns, const struct podnet_
 	fd = podnet_netns_open(ctx, netns, err);
 	if (fd < 0)
 		return fd;
-	r = pn_netns_pin_fd(ctx, fd, spec->name, spec->scope, err);
+	r = pn_netns_pin_fd(ctx, fd, -1, spec->name, spec->scope, err);
 	if (r > 0)
 		pn_debug(ctx, "netns pin %s", spec->name);
 	return r;

@@ -46,15 +46,19 @@ int pn_netns_make(struct podnet *ctx, int *fd, struct nl *rt, struct podnet_erro
 /** pn_netns_put_lo_up() - one request: lo up (ifindex 1, in every namespace) */
 void pn_netns_put_lo_up(struct nl_batch *b, const void *tag);
 
+/** pn_netns_tree() - the mount that pins @fd, made ahead.  Return: a descriptor, or -1: none. */
+int pn_netns_tree(int fd);
+
 /**
  * pn_netns_pin_fd() - bind mount @fd on <netns_dir>/@name and record it as ours
+ * @tree:  from pn_netns_tree(), or -1; stays the caller's
  * @scope: recorded; NULL: ""
  *
  * What a crash left at the name (a plain file, a record) is replaced.
  * Return: 1; 0 when the same namespace is pinned there already (its record is left as it is);
  * -EEXIST when another one is.
  */
-int pn_netns_pin_fd(struct podnet *ctx, int fd, const char *name, const char *scope,
+int pn_netns_pin_fd(struct podnet *ctx, int fd, int tree, const char *name, const char *scope,
 		    struct podnet_error *err);
 
 /**

@@ -226,21 +226,35 @@ static bool is_leftover(const char *path)
 	return lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0;
 }
 
-static int mount_on(int fd, const char *path)
+/** What is pinned. */
+struct pin {
+	int fd, tree;               /* the namespace; its mount if that was made ahead, or -1 */
+	const char *name, *record;
+};
+
+int pn_netns_tree(int fd)
+{
+	return open_tree(fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+}
+
+static int mount_on(const struct pin *pin, const char *path)
 {
 	char from[64];
 
-	snprintf(from, sizeof(from), "/proc/thread-self/fd/%d", fd);
+	if (pin->tree >= 0 && move_mount(pin->tree, "", AT_FDCWD, path,
+					 MOVE_MOUNT_F_EMPTY_PATH) == 0)
+		return 0;
+	snprintf(from, sizeof(from), "/proc/thread-self/fd/%d", pin->fd);
 	return mount(from, path, "none", MS_BIND, NULL) < 0 ? -errno : 0;
 }
 
-static int mount_new(struct podnet *ctx, int fd, const char *name, const char *path)
+static int mount_new(struct podnet *ctx, const struct pin *pin, const char *path)
 {
-	int r = mount_on(fd, path);
+	int r = mount_on(pin, path);
 
 	if (r < 0) {
 		unlink(path);
-		unlinkat(ctx->records_fd, name, 0);
+		unlinkat(ctx->records_fd, pin->name, 0);
 	}
 	return r;
 }
@@ -249,65 +263,63 @@ static int mount_new(struct podnet *ctx, int fd, const char *name, const char *p
  * Something is at the name, or was recorded there.  Under the lock nobody of ours is at work on
  * it, so what is no namespace is what a crash left.
  */
-static int pin_over(struct podnet *ctx, int fd, const char *name, const char *path,
-		    const char *record)
+static int pin_over(struct podnet *ctx, const struct pin *pin, const char *path)
 {
 	_cleanup_close_ int file = -1;
 	struct pn_netns_state state;
 	struct stat st;
-	int r = pn_netns_look(ctx, name, &state);
+	int r = pn_netns_look(ctx, pin->name, &state);
 
 	if (r < 0)
 		return r;
 	if (state.mounted)
-		return fstat(fd, &st) == 0 && st.st_ino == state.inode ? 0 : -EEXIST;
+		return fstat(pin->fd, &st) == 0 && st.st_ino == state.inode ? 0 : -EEXIST;
 	if (state.there && !is_leftover(path))
 		return -EEXIST;
-	if (unlinkat(ctx->records_fd, name, 0) < 0 && errno != ENOENT)
+	if (unlinkat(ctx->records_fd, pin->name, 0) < 0 && errno != ENOENT)
 		return -errno;
-	if (symlinkat(record, ctx->records_fd, name) < 0)
+	if (symlinkat(pin->record, ctx->records_fd, pin->name) < 0)
 		return -errno;
 	file = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0);
 	if (file < 0)
 		return -errno;
-	r = mount_new(ctx, fd, name, path);
+	r = mount_new(ctx, pin, path);
 	return r < 0 ? r : 1;
 }
 
-static int pin_locked(struct podnet *ctx, int fd, const char *name, const char *record)
+static int pin_locked(struct podnet *ctx, const struct pin *pin)
 {
-	_cleanup_close_ int file = -1;
 	char path[PATH_MAX];
 	int r;
 
-	pin_path(ctx, name, path);
-	if (symlinkat(record, ctx->records_fd, name) < 0)
-		return errno == EEXIST ? pin_over(ctx, fd, name, path, record) : -errno;
-	file = open(path, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0);
-	if (file >= 0) {
-		r = mount_new(ctx, fd, name, path);
+	pin_path(ctx, pin->name, path);
+	if (symlinkat(pin->record, ctx->records_fd, pin->name) < 0)
+		return errno == EEXIST ? pin_over(ctx, pin, path) : -errno;
+	if (mknod(path, S_IFREG, 0) == 0) {
+		r = mount_new(ctx, pin, path);
 		return r < 0 ? r : 1;
 	}
 	r = -errno;
-	unlinkat(ctx->records_fd, name, 0);
-	return r == -EEXIST ? pin_over(ctx, fd, name, path, record) : r;
+	unlinkat(ctx->records_fd, pin->name, 0);
+	return r == -EEXIST ? pin_over(ctx, pin, path) : r;
 }
 
-static int with_lock(struct podnet *ctx, int fd, const char *name, const char *record)
+static int with_lock(struct podnet *ctx, const struct pin *pin)
 {
 	int r;
 
 	if (flock(ctx->records_fd, LOCK_EX) < 0)
 		return -errno;
-	r = pin_locked(ctx, fd, name, record);
+	r = pin_locked(ctx, pin);
 	flock(ctx->records_fd, LOCK_UN);
 	return r;
 }
 
-int pn_netns_pin_fd(struct podnet *ctx, int fd, const char *name, const char *scope,
+int pn_netns_pin_fd(struct podnet *ctx, int fd, int tree, const char *name, const char *scope,
 		    struct podnet_error *err)
 {
 	char record[RECORD_MAX];
+	const struct pin pin = { .fd = fd, .tree = tree, .name = name, .record = record };
 	struct stat st;
 	int r;
 
@@ -321,7 +333,7 @@ int pn_netns_pin_fd(struct podnet *ctx, int fd, const char *name, const char *sc
 	if (r < 0)
 		return r;
 	record_text(ctx, &st, scope, record);
-	r = with_lock(ctx, fd, name, record);
+	r = with_lock(ctx, &pin);
 	if (r == -ENOENT) {
 		/* one of the directories was taken away under us: make them anew, once */
 		close(take_fd(ctx->records_fd));
@@ -329,7 +341,7 @@ int pn_netns_pin_fd(struct podnet *ctx, int fd, const char *name, const char *sc
 		r = prepare(ctx, err);
 		if (r < 0)
 			return r;
-		r = with_lock(ctx, fd, name, record);
+		r = with_lock(ctx, &pin);
 	}
 	return r < 0 ? fail(err, r, "netns_pin", r == -EEXIST ? "name" : NULL, name) : r;
 }

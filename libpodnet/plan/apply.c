@@ -405,7 +405,7 @@ static int add_netns(struct run *run, const struct pn_op *op)
 	r = pn_netns_make(run->ctx, &space->fd, &space->nl, run->err);
 	if (r < 0)
 		return r;
-	r = pn_netns_pin_fd(run->ctx, space->fd, name, op->obj.u.netns.scope, run->err);
+	r = pn_netns_pin_fd(run->ctx, space->fd, -1, name, op->obj.u.netns.scope, run->err);
 	if (r < 0) {
 		nl_close(&space->nl);
 		close(space->fd);

@@ -86,7 +86,7 @@ struct pn_space {
 };
 
 struct pn_pool_entry {
-	int fd;
+	int fd, tree;                   /* the namespace, and the mount that will pin it */
 	struct nl nl;
 	char name[PODNET_IFNAME_SIZE];  /* host end; the kernel's name of it for good */
 	uint32_t host, inside;

@@ -127,9 +127,9 @@ int podnet_pool_new(struct podnet *ctx, const struct podnet_pool_spec *spec,
 static void entry_fini(struct pn_pool_entry *e)
 {
 	nl_close(&e->nl);
-	if (e->fd >= 0)
-		close(e->fd);
-	e->fd = -1;
+	closep(&e->tree);
+	closep(&e->fd);
+	e->tree = e->fd = -1;
 }
 
 void podnet_pool_free(struct podnet_pool *pool)
@@ -252,13 +252,15 @@ static int make_entry(struct podnet_pool *pool, struct pn_pool_entry *e, struct 
 	int r = 0;
 
 	memset(e, 0, sizeof(*e));
-	e->fd = e->nl.fd = -1;
+	e->fd = e->tree = e->nl.fd = -1;
 	if (pool->master[0])
 		r = nl_get(&pool->ctx->rt, pn_link_request(buf, 0, pool->master), keep_index,
 			   &master, NULL);
 	if (r < 0)
 		return pn_err(err, r, "pool_fill", "master", NULL);
 	r = pn_netns_make(pool->ctx, &e->fd, &e->nl, err);
+	if (r == 0)
+		e->tree = pn_netns_tree(e->fd);
 	for (int i = 0; i < TRIES && r == 0; i++) {
 		r = choose_names(pool, e);
 		if (r < 0)
@@ -340,15 +342,20 @@ const struct pn_obj *pn_pool_excess(const struct podnet_pool *pool, const struct
 int pn_pool_pop(struct podnet_pool *pool, const char *name, const char *scope,
 		struct pn_pool_entry *ret, struct podnet_error *err)
 {
+	struct pn_pool_entry *e;
 	int r = 0;
 
 	if (!pool->n)
 		return pn_err_why(err, -EAGAIN, "pool_take", NULL, "the pool is empty");
+	e = &pool->v[pool->n - 1];
 	if (name)
-		r = pn_netns_pin_fd(pool->ctx, pool->v[pool->n - 1].fd, name, scope, err);
+		r = pn_netns_pin_fd(pool->ctx, e->fd, e->tree, name, scope, err);
 	if (r < 0)
 		return r;
-	*ret = pool->v[--pool->n];
+	closep(&e->tree);
+	e->tree = -1;
+	*ret = *e;
+	pool->n--;
 	return 0;
 }
 
