@@ -27,7 +27,7 @@ static bool is_first(const struct kind *kind, bool of_version)
 	return true;
 }
 
-static const struct kind *find_group(const char *group, const char *version)
+const struct kind *kind_first(const char *group, const char *version)
 {
 	for (size_t i = 0; i < KIND_COUNT; i++)
 		if (strcmp(kinds[i].group, group) == 0 &&
@@ -116,18 +116,25 @@ static void add_words(const char *member, const char *words, struct buf *out)
 	buf_add(out, "]", 1);
 }
 
-static void add_resource(const struct kind *kind, bool status, struct buf *out)
+/* A resource, or its subresource @sub. */
+static void add_resource(const struct kind *kind, const char *sub, struct buf *out)
 {
-	buf_printf(out, "{\"name\":\"%s%s\",\"singularName\":\"%s\",\"namespaced\":%s,"
-		   "\"kind\":\"%s\",\"verbs\":[", kind->plural, status ? "/status" : "",
-		   status ? "" : kind->singular, kind->namespaced ? "true" : "false", kind->name);
-	route_verbs(status, out);
+	buf_printf(out, "{\"name\":\"%s%s%s\",\"singularName\":\"%s\",\"namespaced\":%s,"
+		   "\"kind\":\"%s\",\"verbs\":[", kind->plural, sub ? "/" : "", sub ? sub : "",
+		   sub ? "" : kind->singular, kind->namespaced ? "true" : "false", kind->name);
+	route_verbs(sub, out);
 	buf_add(out, "]", 1);
-	if (!status) {
+	if (!sub) {
 		add_words("shortNames", kind->short_names, out);
 		add_words("categories", kind->categories, out);
 	}
 	buf_add(out, "}", 1);
+}
+
+static void add_subresource(const struct kind *kind, const char *sub, struct buf *out)
+{
+	buf_add(out, ",", 1);
+	add_resource(kind, sub, out);
 }
 
 static void resources(struct call *c, const struct kind *first)
@@ -142,11 +149,11 @@ static void resources(struct call *c, const struct kind *first)
 			continue;
 		if (k != first)
 			buf_add(&out, ",", 1);
-		add_resource(k, false, &out);
-		if (!k->has_status)
-			continue;
-		buf_add(&out, ",", 1);
-		add_resource(k, true, &out);
+		add_resource(k, NULL, &out);
+		if (k->has_status)
+			add_subresource(k, "status", &out);
+		if (k->id == KIND_NAMESPACE)
+			add_subresource(k, "finalize", &out);
 	}
 	buf_str(&out, "]}");
 	reply(c, &out);
@@ -163,11 +170,28 @@ static const struct kind *find_path(const char *const *seg, size_t n, bool *know
 		return NULL;
 	}
 	if (core && n == 2)
-		kind = find_group("", seg[1]);
+		kind = kind_first("", seg[1]);
 	else if (!core && *seg[1])
-		kind = find_group(seg[1], n == 3 ? seg[2] : NULL);
+		kind = kind_first(seg[1], n == 3 ? seg[2] : NULL);
 	*known = kind != NULL;
 	return kind;
+}
+
+/* openapi/v3 before a path of discovery that names a version */
+static bool openapi_handle(struct call *c, const char *const *seg, size_t n)
+{
+	bool known;
+	const struct kind *kind;
+
+	if (n < 4 || strcmp(seg[0], "openapi") != 0 || strcmp(seg[1], "v3") != 0 ||
+	    n != (strcmp(seg[2], "api") == 0 ? 4 : strcmp(seg[2], "apis") == 0 ? 5 : 0))
+		return false;
+	kind = find_path(seg + 2, n - 2, &known);
+	if (!known)
+		return false;
+	if (!refuse_method(c))
+		openapi_v3_version(c, kind);
+	return true;
 }
 
 bool discovery_handle(struct call *c, const char *const *seg, size_t n)
@@ -175,6 +199,8 @@ bool discovery_handle(struct call *c, const char *const *seg, size_t n)
 	bool core, known;
 	const struct kind *kind;
 
+	if (openapi_handle(c, seg, n))
+		return true;
 	if (n < 1 || n > 3 || (strcmp(seg[0], "api") != 0 && strcmp(seg[0], "apis") != 0))
 		return false;
 	core = strcmp(seg[0], "api") == 0;
@@ -198,5 +224,6 @@ bool discovery_handle(struct call *c, const char *const *seg, size_t n)
 
 void discovery_print(void)
 {
-	puts("GET /api\nGET /api/v1\nGET /apis\nGET /apis/{group}\nGET /apis/{group}/{version}");
+	puts("GET /api\nGET /api/v1\nGET /apis\nGET /apis/{group}\nGET /apis/{group}/{version}\n"
+	     "GET /openapi/v3/api/v1\nGET /openapi/v3/apis/{group}/{version}");
 }

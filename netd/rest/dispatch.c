@@ -179,7 +179,16 @@ void rest_handle(void *arg, struct request *req)
 		reply_refusal(&c);
 }
 
-void route_verbs(bool status, struct buf *out)
+/* Of the subresource @sub, NULL: of the resource itself. */
+static bool is_of(const struct verb_route *v, const char *sub)
+{
+	const char *is = v->shape == SHAPE_STATUS ? "status" :
+			 v->shape == SHAPE_FINALIZE ? "finalize" : NULL;
+
+	return is && sub ? strcmp(is, sub) == 0 : is == sub;
+}
+
+void route_verbs(const char *sub, struct buf *out)
 {
 	static const char *const order[] = {
 		"create", "delete", "deletecollection", "get", "list", "patch", "update", "watch",
@@ -192,8 +201,7 @@ void route_verbs(bool status, struct buf *out)
 		bool has = false;
 
 		for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
-			has |= (verbs[i].shape == SHAPE_STATUS) == status &&
-			       strcmp(verbs[i].verb, verb) == 0;
+			has |= is_of(&verbs[i], sub) && strcmp(verbs[i].verb, verb) == 0;
 		if (has)
 			buf_printf(out, "%s\"%s\"", some ? "," : "", order[o]);
 		some |= has;

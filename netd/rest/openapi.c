@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * openapi.c - the documents about the API: api/openapi.yaml as it is, and what kubectl asks of v2
+ * openapi.c - OpenAPI 2, with what kubectl asks of it
  *
  * Room: rest.  Source: API-CONTRACT 3.1.  kubectl refuses to write when /openapi/v2 fails, and to
  * try without writing (--dry-run=server, diff) unless that document gives the kind's PATCH a
- * parameter dryRun.  So v2 has that much and no schemas: with a schema that lacks one member, old
+ * parameter dryRun.  So it has that much and no schemas: with a schema that lacks one member, old
  * clients refuse the member.  The document is in protobuf, by the numbers of
- * google/gnostic-models, openapiv2/OpenAPIv2.proto.  The index of v3 names no group and version, so
- * clients go on to v2.
+ * google/gnostic-models, openapiv2/OpenAPIv2.proto.
  * May include: http, codec, netd/base.
  */
 #include "special.h"
@@ -15,7 +14,7 @@
 /* openapiv2 Document: swagger 1, info 2 {title 1, version 2}, paths 8 {path 2 {name 1, value 2}} */
 enum { DOC_SWAGGER = 1, DOC_INFO = 2, DOC_PATHS = 8, INFO_TITLE = 1, INFO_VERSION = 2,
        PATHS_PATH = 2, NAMED_NAME = 1, NAMED_VALUE = 2,
-       ITEM_PATCH = 7, OPERATION_PARAMETERS = 8, OPERATION_EXTENSION = 13,
+       ITEM_PATCH = 8, OPERATION_PARAMETERS = 8, OPERATION_EXTENSION = 13,
        PARAMETERS_PARAMETER = 1, PARAMETER_NON_BODY = 2, NON_BODY_QUERY = 3,
        QUERY_IN = 2, QUERY_NAME = 4, QUERY_TYPE = 6, ANY_YAML = 2 };
 
@@ -86,8 +85,8 @@ static void put_path(struct buf *paths, const struct kind *kind)
 	buf_printf(&path, "/%s%s%s/%s/%s%s/{name}", *kind->group ? "apis" : "api",
 		   *kind->group ? "/" : "", kind->group, kind->version,
 		   kind->namespaced ? "namespaces/{namespace}/" : "", kind->plural);
-	put_parameter(&operation, "fieldValidation");   /* newer clients leave checking to us */
 	put_parameter(&operation, "dryRun");
+	put_parameter(&operation, "fieldValidation");   /* newer clients leave checking to us */
 	put_kind(&operation, kind);
 	put_message(&named, NAMED_NAME, &path);
 	put_message(&item, ITEM_PATCH, &operation);
@@ -110,28 +109,4 @@ void openapi_v2(struct call *c)
 	body = buf_bytes(&out);
 	buf_fini(&out);
 	http_reply(c->req, body ? 200 : 500, "application/octet-stream", body);
-}
-
-void openapi_v3(struct call *c)
-{
-	reply_text(c->req, 200, "application/json",
-		   "{\"paths\":{\"openapi.yaml\":{\"serverRelativeURL\":\"/openapi.yaml\"}}}");
-}
-
-/* The file itself, taken in by the assembler. */
-__asm__(".pushsection .rodata\n"
-	"openapi_yaml_begin:\n"
-	".incbin \"" OPENAPI_YAML "\"\n"
-	"openapi_yaml_end:\n"
-	".byte 0\n"
-	".popsection\n");
-extern const char openapi_yaml_begin[] __attribute__((visibility("hidden")));
-extern const char openapi_yaml_end[] __attribute__((visibility("hidden")));
-
-void openapi_yaml(struct call *c)
-{
-	size_t len = (size_t)((uintptr_t)openapi_yaml_end - (uintptr_t)openapi_yaml_begin);
-	struct bytes *body = bytes_new(openapi_yaml_begin, len);
-
-	http_reply(c->req, body ? 200 : 500, "application/yaml", body);
 }

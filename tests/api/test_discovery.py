@@ -6,7 +6,7 @@ from node import PODS, V1, Node, main, pod
 
 node = Node().start()
 c = node.client
-FULL = ["create", "delete", "get", "list", "patch", "update", "watch"]
+FULL = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
 
 
 def roots():
@@ -48,7 +48,8 @@ def resources():
         for entry in said["resources"]:
             assert {"name", "singularName", "namespaced", "kind", "verbs"} <= set(entry), entry
             if "/" in entry["name"]:
-                assert entry["verbs"] == ["get", "patch", "update"], entry
+                assert entry["verbs"] == (["update"] if entry["name"] == "namespaces/finalize"
+                                          else ["get", "patch", "update"]), entry
                 continue
             kinds[entry["name"]] = entry
             if "create" in entry["verbs"]:
@@ -108,9 +109,9 @@ def openapi():
     dry = {}
     for number, path in fields(at(body, 8)):
         assert number == 2, number
-        patch = at(path, 2, 7)
-        assert at(patch, 8, 1, 2, 3, 4) == b"dryRun", patch
-        assert b"fieldValidation" in patch, patch
+        patch = at(path, 2, 8)
+        assert [at(p, 1, 2, 3, 4) for n, p in fields(patch) if n == 8] == \
+            [b"dryRun", b"fieldValidation"], patch
         assert at(patch, 13, 1) == b"x-kubernetes-group-version-kind", patch
         dry[at(path, 1).decode()] = at(patch, 13, 2, 2).decode()
     assert dry["/api/v1/namespaces/{namespace}/pods/{name}"] == \
@@ -119,7 +120,19 @@ def openapi():
     assert len(dry) == sum(len([r for r in c.get(p)["resources"] if "/" not in r["name"]])
                            for p in paths()), sorted(dry)
     index = c.get("/openapi/v3")["paths"]
-    assert not [p for p in index if "v1" in p], index       # kubectl goes on to v2
+    assert sorted("/" + p for p in index if p != "openapi.yaml") == sorted(paths()), index
+    again = []
+    for path in paths():
+        said = c.get(index[path[1:]]["serverRelativeURL"])
+        assert said["openapi"].startswith("3."), said
+        again += said["paths"]
+        for item in said["paths"].values():
+            assert [p["name"] for p in item["patch"]["parameters"]] == ["dryRun", "fieldValidation"]
+    assert sorted(again) == sorted(dry), again
+    for path in ("/openapi/v3/api/v2", "/openapi/v3/api", "/openapi/v3/apis/podnet.dev",
+                 "/openapi/v3/apis/nowhere/v1", "/openapi/v4", "/openapi/v3/x/podnet.dev/v1"):
+        assert c.raw("GET", path)[0] == 404, path
+    assert c.raw("PUT", "/openapi/v3/api/v1", "{}")[0] == 405
     code, headers, body = c.raw("GET", index["openapi.yaml"]["serverRelativeURL"])
     assert code == 200 and headers["Content-Type"] == "application/yaml", headers
     assert b"\nopenapi: 3.0" in body and b"\n  /api/v1/namespaces/{namespace}/pods:" in body
