@@ -44,9 +44,11 @@ struct podnet_netns_info {
 /**
  * podnet_netns_ensure() - make and pin a namespace, lo up
  *
- * Idempotent.  A namespace of that name that is not ours is adopted as it is, never changed.
- * Return: the number of kernel changes made (0: it was so already); -EINVAL, -EPERM
- * (CAP_SYS_ADMIN), -ENOSPC (user.max_net_namespaces).  Source: namespaces(7), ip-netns(8).
+ * Idempotent.  A namespace of that name that is not ours is never changed, and is a conflict, as
+ * in a plan; it need not be made ours to be used: any spec may refer to it by its name.
+ * Return: the number of kernel changes made (0: it was so already); -EINVAL, -EEXIST (a foreign
+ * one is there; @err->object names it), -EPERM (CAP_SYS_ADMIN), -ENOSPC
+ * (user.max_net_namespaces).  Source: namespaces(7), ip-netns(8).
  */
 PODNET_API int podnet_netns_ensure(struct podnet *ctx, const struct podnet_netns *spec,
 				   struct podnet_error *err);

@@ -53,8 +53,8 @@ static int make_named(struct podnet *ctx, const struct podnet_netns *spec,
 		r = lo_up(ctx, &rt, err);
 	if (r == 0)
 		r = pn_netns_pin_fd(ctx, fd, -1, spec->name, spec->scope, err);
-	/* somebody was faster: theirs is as good */
-	if (r == -EEXIST && pn_netns_look(ctx, spec->name, &state) == 0 && state.mounted)
+	/* another process of this owner was faster: its is as good */
+	if (r == -EEXIST && pn_netns_look(ctx, spec->name, &state) == 0 && state.ours)
 		return 0;
 	if (r > 0)
 		pn_debug(ctx, "netns add %s", spec->name);
@@ -111,7 +111,12 @@ int podnet_netns_ensure(struct podnet *ctx, const struct podnet_netns *spec,
 		return r;
 	if (!state.mounted)
 		return make_named(ctx, spec, err);
-	return state.ours ? keep_ours(ctx, spec, err) : 0;
+	if (state.ours)
+		return keep_ours(ctx, spec, err);
+	pn_err_why(err, -EEXIST, "netns_ensure", "name",
+		   "foreign: it is not recorded as this owner's");
+	pn_err_object(err, spec->name);
+	return -EEXIST;
 }
 
 int podnet_netns_absent(struct podnet *ctx, const char *name, struct podnet_error *err)

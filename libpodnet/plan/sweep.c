@@ -255,6 +255,26 @@ static int gather_sysctls(struct sweep *s)
 	return r;
 }
 
+/* What is left of them were about links that are gone: there is nothing to put back. */
+static void drop_records(struct sweep *s)
+{
+	char path[512], mine[64];
+	struct dirent *entry;
+	struct stat st;
+	DIR *dir;
+
+	if (fstat(s->ctx->netns_fd, &st) < 0)
+		return;
+	snprintf(path, sizeof(path), "%s/sysctl", s->ctx->run_dir);
+	snprintf(mine, sizeof(mine), "%s.%llu.", s->ctx->owner, (unsigned long long)st.st_ino);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir)))
+		if (strncmp(entry->d_name, mine, strlen(mine)) == 0)
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	if (dir)
+		closedir(dir);
+}
+
 static int each_line(const char *text, void *arg)
 {
 	struct sweep *s = arg;
@@ -306,6 +326,8 @@ int podnet_sweep(struct podnet *ctx, bool (*keep)(const char *scope, void *arg),
 		r = sweep_links(&s);
 	if (r >= 0 && !keep)
 		r = sweep_rest(&s);
+	if (r >= 0 && !keep)
+		drop_records(&s);
 	free(s.names.v);
 	free(s.links.v);
 	free(s.pins.v);

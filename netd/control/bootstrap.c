@@ -34,15 +34,17 @@ static void warn_changed(const struct node_config *conf, const struct network *n
 {
 	char ours[PODNET_PREFIX_STRLEN], theirs[PODNET_PREFIX_STRLEN];
 
-	for (size_t i = 0; i < conf->ncluster_cidrs; i++)
-		for (size_t k = 0; k < net->ncidrs; k++) {
-			const struct podnet_prefix *a = &conf->cluster_cidrs[i], *b = &net->cidrs[k];
+	for (size_t i = 0; i < conf->ncluster_cidrs; i++) {
+		const struct podnet_prefix *a = &conf->cluster_cidrs[i], *b = NULL;
 
-			if (a->family == b->family && memcmp(a, b, sizeof(*a)) != 0)
-				log_event(LOG_LEVEL_WARNING, "cluster_cidr_kept",
-					  "stored=%s configured=%s", podnet_prefix_format(b, theirs),
-					  podnet_prefix_format(a, ours));
-		}
+		for (size_t k = 0; k < net->ncidrs; k++)
+			if (net->cidrs[k].family == a->family)
+				b = &net->cidrs[k];
+		if (!b || memcmp(a, b, sizeof(*a)) != 0)
+			log_event(LOG_LEVEL_WARNING, "cluster_cidr_kept", "stored=%s configured=%s",
+				  b ? podnet_prefix_format(b, theirs) : "none",
+				  podnet_prefix_format(a, ours));
+	}
 }
 
 static int set_network_spec(const struct node_config *conf, struct doc *doc)

@@ -18,6 +18,8 @@ static void changed(void *arg, const struct object *old, const struct object *no
 	owners_changed(control, old, now);
 	if (now && now->kind->id == KIND_POD)
 		pods_changed(control, now);
+	else if (old && old->kind->id == KIND_POD)
+		grace_forget(control, old);
 }
 
 static void written(void *arg, int rc, const char *error)
@@ -84,6 +86,8 @@ int control_start(struct loop *loop, struct state *state, struct control **ret)
 	if (r == 0)
 		r = loop_timer_new(loop, pods_expire, control, &control->grace_timer);
 	if (r == 0)
+		r = loop_timer_new(loop, grace_look, control, &control->look_timer);
+	if (r == 0)
 		r = loop_timer_new(loop, owners_collect, control, &control->owner_timer);
 	if (r == 0)
 		r = loop_timer_new(loop, events_flush, control, &control->event_timer);
@@ -108,8 +112,10 @@ void control_stop(struct control *control)
 		return;
 	loop_timer_free(control->empty_timer);
 	loop_timer_free(control->grace_timer);
+	loop_timer_free(control->look_timer);
 	loop_timer_free(control->owner_timer);
 	loop_timer_free(control->event_timer);
+	grace_free(control);
 	owners_free(control);
 	events_free(control);
 	free(control);

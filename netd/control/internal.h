@@ -7,6 +7,7 @@
 #ifndef CONTROL_INTERNAL_H
 #define CONTROL_INTERNAL_H
 
+#include <dirent.h>
 #include <netd/control/control.h>
 
 struct control {
@@ -15,6 +16,10 @@ struct control {
 	struct loop_timer *empty_timer;     /* namespaces.c */
 	struct loop_timer *grace_timer;     /* pods.c */
 	int64_t grace_at;                   /* seconds; 0: nothing waits */
+	struct loop_timer *look_timer;      /* grace.c */
+	struct leaving *leaving;
+	DIR *proc;                          /* a round is under way; else NULL */
+	bool look_failed;                   /* ... and not every process could be looked at */
 	struct loop_timer *owner_timer;     /* owners.c */
 	struct map owned;                   /* uid -> struct owned */
 	struct loop_timer *event_timer;     /* events.c */
@@ -45,6 +50,14 @@ void owners_free(struct control *control);
 int pods_after_reboot(struct control *control);
 void pods_changed(struct control *control, const struct object *now);
 void pods_expire(void *control);
+
+/** grace_watch() - the pod waits for its grace to end; let grace_over() say so when it may */
+void grace_watch(struct control *control, const struct object *pod);
+void grace_forget(struct control *control, const struct object *pod);
+/** grace_over() - nothing runs in its namespace any more */
+bool grace_over(const struct control *control, const struct object *pod);
+void grace_look(void *control);
+void grace_free(struct control *control);
 
 void events_flush(void *control);
 void events_free(struct control *control);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * pods.c - pods whose grace has ended go; and what a reboot means for pods
+ * pods.c - pods whose grace has ended, by time or as grace.c says, go; and what a reboot means for pods
  *
  * Room: control.  May include: state, codec, model, netd/base.
  */
@@ -21,12 +21,16 @@ static void arm(struct control *control, int64_t at)
 
 void pods_changed(struct control *control, const struct object *now)
 {
-	if (now->meta->deleted && !now->meta->nfinalizers &&
-	    (!control->grace_at || now->meta->deleted < control->grace_at))
+	if (!now->meta->deleted || now->meta->nfinalizers)
+		return;
+	if (!control->grace_at || now->meta->deleted < control->grace_at)
 		arm(control, now->meta->deleted);
+	if (now->meta->deleted > now_realtime_s())
+		grace_watch(control, now);
 }
 
 struct expiry {
+	struct control *control;
 	struct txn *txn;
 	int64_t now, next;          /* next: the earliest that is still to come, 0: none */
 	size_t writes;
@@ -39,6 +43,10 @@ static int expire_one(void *arg, struct object *pod)
 
 	if (!at || pod->meta->nfinalizers)
 		return 0;
+	if (at > e->now && grace_over(e->control, pod))
+		at = e->now;
+	else if (at > e->now)
+		grace_watch(e->control, pod);
 	if (at > e->now || e->writes >= BATCH_WRITES) {
 		if (!e->next || at < e->next)
 			e->next = at;
@@ -62,7 +70,7 @@ static void expired(void *arg, int rc, const char *error)
 void pods_expire(void *arg)
 {
 	struct control *control = arg;
-	struct expiry e = { .now = now_realtime_s() };
+	struct expiry e = { .control = control, .now = now_realtime_s() };
 	int r = txn_new(control->state, &e.txn);
 
 	control->grace_at = 0;

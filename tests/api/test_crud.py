@@ -4,6 +4,7 @@
 Room: HTTP only; the kernel is looked at by tests/e2e.
 """
 import sqlite3
+import subprocess
 
 from node import PODS, V1, Client, Node, Refused, main, pod
 
@@ -135,10 +136,16 @@ def grace():
     assert answer["metadata"]["deletionGracePeriodSeconds"] == 1, answer
     watch.until(lambda e: e["type"] == "DELETED")
     c.post(PODS, pod("grace", terminationGracePeriodSeconds=600))
+    node.await_running("grace")
+    # while something runs there
+    held = subprocess.Popen(["ip", "netns", "exec", "grace.default", "sh", "-c", "echo in; read x"],
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert held.stdout.readline() == "in\n"
     c.delete(PODS + "/grace")
     assert c.get(PODS + "/grace")["metadata"]["deletionTimestamp"]
     c.delete(PODS + "/grace?gracePeriodSeconds=0")
     refused(404, "NotFound", c.get, PODS + "/grace")
+    held.communicate()
     watch.close()
 
 

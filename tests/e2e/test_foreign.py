@@ -153,9 +153,24 @@ def another_netd_does_not_start():
     NODE.client.delete(PODS + "/stays")
 
 
+def another_cluster_cidr_is_warned_about():
+    NODE.stop()
+    NODE.flags = ["--cluster-cidr", "10.99.0.0/16"]
+    NODE.start()
+    assert "event=cluster_cidr_kept stored=10.244.0.0/16 configured=10.99.0.0/16" in NODE.tail()
+    NODE.stop()
+    NODE.flags = []
+    NODE.start()
+    assert "cluster_cidr_kept" not in NODE.tail(3), NODE.tail(3)
+
+
 def purge_takes_ours_and_nothing_else():
     NODE.client.post(PODS, pod("p"))
     NODE.await_running("p")
+    NODE.client.post(V1 + "/networks", {"metadata": {"name": "lan"}, "spec": {
+        "type": "bridge", "cidrs": ["10.61.0.0/16"]}})
+    NODE.await_ready(V1 + "/networks/lan")
+    assert any("br-lan" in record for record in os.listdir(NODE.dir + "/sysctl"))
     before = snapshot()
     NODE.stop()
     run(NODE.netd, "--config", "/dev/null", "--state-dir", NODE.dir + "/state", "--run-dir",
@@ -167,12 +182,14 @@ def purge_takes_ours_and_nothing_else():
     assert not run("ip route show table all proto 142"), run("ip route show table all proto 142")
     assert not run("ip -6 route show table all proto 142")
     assert "169.254.1.1" not in run("ip addr show lo")
+    for kept in ("sysctl", "netns"):
+        assert os.listdir(NODE.dir + "/" + kept) == [], os.listdir(NODE.dir + "/" + kept)
 
 
 if __name__ == "__main__":
     setup()
     main([foreign_things_stay, a_pod_whose_namespace_is_taken_says_so,
           a_bridge_whose_name_is_taken_says_so, a_route_that_is_taken_says_so,
-          a_conflict_that_ends_is_resolved,
-          the_first_success_is_no_repair, a_pod_around_the_nodes_own_namespace_is_refused, another_netd_does_not_start,
-          purge_takes_ours_and_nothing_else])
+          a_conflict_that_ends_is_resolved, the_first_success_is_no_repair,
+          a_pod_around_the_nodes_own_namespace_is_refused, another_netd_does_not_start,
+          another_cluster_cidr_is_warned_about, purge_takes_ours_and_nothing_else])

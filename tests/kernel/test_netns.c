@@ -223,7 +223,8 @@ static void foreign_stays(void **state)
 
 	(void)state;
 	assert_int_equal(test_run("ip", "netns", "add", "blue", NULL), 0);
-	assert_int_equal(podnet_netns_ensure(ctx, &blue, &err), 0);     /* adopted as it is */
+	assert_int_equal(podnet_netns_ensure(ctx, &blue, &err), -EEXIST);
+	assert_string_equal(err.object, "blue");
 	assert_int_equal(test_run("ip", "netns", "exec", "blue", "sh", "-c",
 				  "! ip link show lo | grep -q ,UP", NULL), 0);
 	assert_int_equal(podnet_netns_get(ctx, "blue", &info, &err), 0);
