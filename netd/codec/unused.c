@@ -89,8 +89,6 @@ static const struct {
 	{ "Node", "spec.unschedulable", QUIET },
 	{ "Event", "firstTimestamp", QUIET },
 	{ "Event", "deprecatedCount", QUIET },
-	{ "Service", "spec.allocateLoadBalancerNodePorts", false },
-	{ "Service", "spec.loadBalancerClass", false },
 	{ "Service", "spec.loadBalancerIP", false },
 	{ "Service", "spec.trafficDistribution", false },
 	{ "Service", "spec.topologyKeys", QUIET },
