@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 /* The first line of a small file, or "". */
 static void read_line(const char *path, char *buf, size_t size)
@@ -80,11 +81,34 @@ static int set_info(const struct node_config *conf, struct doc *doc, const struc
 }
 
 /* How many pods fit: the addresses of the smallest cluster CIDR, as far as that is a number. */
+static int set_resource(struct doc *doc, const char *name, const char *text)
+{
+	char path[64];
+	int r;
+
+	snprintf(path, sizeof(path), "status.capacity.%s", name);
+	r = doc_set_str(doc, path, text);
+	snprintf(path, sizeof(path), "status.allocatable.%s", name);
+	return r < 0 ? r : doc_set_str(doc, path, text);
+}
+
+/* The machine's: kubectl describe divides by them. */
+static int set_machine(struct doc *doc)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN), pages = sysconf(_SC_PHYS_PAGES);
+	char text[24];
+	int r;
+
+	snprintf(text, sizeof(text), "%ld", cpus > 0 ? cpus : 1);
+	r = set_resource(doc, "cpu", text);
+	snprintf(text, sizeof(text), "%ldKi", pages > 0 ? pages * (sysconf(_SC_PAGESIZE) / 1024) : 1);
+	return r < 0 ? r : set_resource(doc, "memory", text);
+}
+
 static int set_capacity(const struct node_config *conf, struct doc *doc)
 {
 	unsigned bits = 16;
 	char text[16];
-	int r;
 
 	for (size_t i = 0; i < conf->ncluster_cidrs; i++) {
 		const struct podnet_prefix *p = &conf->cluster_cidrs[i];
@@ -93,8 +117,7 @@ static int set_capacity(const struct node_config *conf, struct doc *doc)
 		bits = host < bits ? host : bits;
 	}
 	snprintf(text, sizeof(text), "%u", bits > 1 ? (1u << bits) - 3 : 1);
-	r = doc_set_str(doc, "status.capacity.pods", text);
-	return r < 0 ? r : doc_set_str(doc, "status.allocatable.pods", text);
+	return set_resource(doc, "pods", text);
 }
 
 static int set_ready(struct doc *doc, bool ready, const char *reason, const char *message)
@@ -118,6 +141,8 @@ int set_node_facts(const struct node_config *conf, struct doc *doc)
 	r = set_info(conf, doc, &u);
 	if (r == 0)
 		r = set_capacity(conf, doc);
+	if (r == 0)
+		r = set_machine(doc);
 	if (r == 0 && !doc_has(doc, "status.addresses"))
 		r = doc_set_json(doc, "status.addresses", "[]");
 	if (r == 0 && !doc_has(doc, "status.conditions"))

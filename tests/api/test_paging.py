@@ -61,6 +61,20 @@ def plain():
     assert "continue" not in last["metadata"], last["metadata"]
 
 
+def selected():
+    """Pages of what a selector chooses; what remains is not counted then."""
+    for i in (1, 2, 4, 6):
+        c.patch(ONE + "/e%02d" % i, {"metadata": {"labels": {"odd": "yes"}}})
+    url = ONE + "?labelSelector=odd&limit=3"
+    first = c.get(url)
+    assert [i["metadata"]["name"] for i in first["items"]] == ["e01", "e02", "e04"], names(first)
+    assert "remainingItemCount" not in first["metadata"], first["metadata"]
+    c.patch(ONE + "/e05", {"metadata": {"labels": {"odd": "yes"}}})     # too late
+    c.patch(ONE + "/e06", {"metadata": {"labels": {"odd": None}}})
+    rest = c.get(url + "&continue=" + first["metadata"]["continue"])
+    assert names(rest) == ["default/e06"] and "continue" not in rest["metadata"], rest
+
+
 def one_snapshot():
     """Whatever happens between two pages, they are of the moment of the first."""
     before = c.get(ONE)["items"]
@@ -174,5 +188,5 @@ def refused():
         assert "too old to display a consistent list" in refusal.status["message"], refusal
 
 
-main([plain, one_snapshot, writers, exact, refused])
+main([plain, selected, one_snapshot, writers, exact, refused])
 node.stop()

@@ -23,6 +23,7 @@ MASKS = [
     (r"(?<![\w.-])(\d+[smhdy]){1,2}(?![\w.-])", "<age>"),
     (r'((?:resource|Resource ?)[vV]ersion"?: +"?)\d+', r"\1<version>"),
     (r"\bfd[0-9a-f]{2}:[0-9a-f:]+", "<ip6>"),
+    (r"\b(amd64|arm64)\b", "<arch>"),
     (r"(Kernel Version: +)\S+", r"\1<kernel>"),
     (r"(Debian GNU/Linux 12 \(bookworm\) +)\S+", r"\1<kernel>"),
     (r"/tmp/(LIVE|MERGED)-\d+", r"/tmp/\1"),
