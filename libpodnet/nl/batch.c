@@ -8,8 +8,8 @@
  * Behind it lies a spare area of SPILL bytes: when a thing does not fit, its builder is handed
  * that instead, writes there in peace, and learns of it from nl_batch_send().
  *
- * The kernel handles a datagram inside sendmsg(2) and queues one ack a request before it returns,
- * so reading never waits: an empty queue means that acks were lost.
+ * The kernel handles a datagram inside sendmsg(2) and queues refusals and the last request's ack
+ * before it returns, so reading never waits: an empty queue means that acks were lost.
  */
 #include "ack.h"
 
@@ -184,7 +184,7 @@ static const char *field_at(const struct nl_batch *b, const struct nl_op *op, ui
 
 struct acks {
 	struct nl_batch *b;
-	uint32_t n, got;            /* requests, and acks of them */
+	uint32_t n;                 /* requests */
 	const void *failed;
 	struct podnet_error *err;
 	int rc;
@@ -202,7 +202,6 @@ static void on_ack(struct acks *a, const struct nlmsghdr *nlh)
 	op = &a->b->ops[i];
 	if (op->rc != -EINPROGRESS)
 		return;
-	a->got++;
 	op->rc = ack.rc;
 	if (!op->rc || a->rc || (a->b->tolerate && a->b->tolerate(op, op->rc)))
 		return;
@@ -215,7 +214,7 @@ static int read_acks(struct nl *nl, struct acks *a)
 {
 	uint8_t buf[NL_RECV_BYTES] __attribute__((aligned(8)));
 
-	while (a->got < a->n) {
+	while (a->b->ops[a->n - 1].rc == -EINPROGRESS) {
 		ssize_t left = nl_recv(nl->fd, buf, sizeof(buf));
 
 		if (left < 0)
@@ -227,10 +226,16 @@ static int read_acks(struct nl *nl, struct acks *a)
 			nlh = (const void *)((const uint8_t *)nlh + NLMSG_ALIGN(nlh->nlmsg_len));
 		}
 	}
+	for (uint32_t i = 0; i < a->n; i++)
+		if (a->b->ops[i].rc == -EINPROGRESS)
+			a->b->ops[i].rc = 0;
 	return 0;
 }
 
-/* sequence numbers are the socket's: given as late as possible, so a batch knows no socket */
+/*
+ * Sequence numbers are the socket's: given as late as possible, so a batch knows no socket.  Only
+ * the last request asks for an ack; a refusal is told anyway (netlink(7)), and told before.
+ */
 static void number(struct nl *nl, struct nl_batch *b)
 {
 	b->first_seq = nl->seq;
@@ -239,6 +244,8 @@ static void number(struct nl *nl, struct nl_batch *b)
 
 		nlh->nlmsg_seq = nl->seq++;
 		nlh->nlmsg_pid = nl->portid;
+		if (i + 1 < b->n)
+			nlh->nlmsg_flags &= (uint16_t)~NLM_F_ACK;
 	}
 }
 

@@ -199,7 +199,7 @@ static void late_acks(void **state)
 	assert_int_equal(nl_batch_send(&f->nl, &f->b, NULL, NULL), 0);
 }
 
-/* acks lost by a receive buffer that is too small: an error, never a success */
+/* refusals lost by a receive buffer that is too small: an error, never a success */
 static void lost_acks(void **state)
 {
 	struct fixture *f = *state;
@@ -208,7 +208,7 @@ static void lost_acks(void **state)
 
 	setsockopt(f->nl.fd, SOL_SOCKET, SO_RCVBUF, &tiny, sizeof(tiny));
 	for (uint32_t i = 0; i < NL_BATCH_MAX; i++)
-		put_addr(&f->b, LO, 0x0a000001 + i, "x");
+		put_addr(&f->b, i + 1 < NL_BATCH_MAX ? 4711 : LO, 0x0a000001 + i, "x");
 	assert_int_equal(nl_batch_send(&f->nl, &f->b, NULL, &err), -ENOBUFS);
 	assert_string_equal(err.step, "batch_acks");
 	assert_int_not_equal(f->b.ops[NL_BATCH_MAX - 1].rc, 0);
