@@ -25,11 +25,11 @@ static int fail(struct sqlite *s, int r)
 	return r;
 }
 
-static int set_synchronous(struct sqlite *s, int full)
+int sqlite_synchronous(struct sqlite *s, bool full)
 {
 	int r;
 
-	if (s->synchronous_full == full)
+	if (s->synchronous_full == (int)full)
 		return 0;
 	r = db_exec(&s->writer, full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
 	if (r == 0)
@@ -43,7 +43,7 @@ static int begin(struct backend *b, bool durable)
 	int r;
 
 	pthread_mutex_lock(&s->lock);
-	r = set_synchronous(s, durable);
+	r = sqlite_synchronous(s, durable);
 	if (r == 0)
 		r = db_do(&s->writer, SQL_BEGIN);
 	if (r == 0)
@@ -192,7 +192,7 @@ static int meta_put(struct backend *b, const char *key, const char *value)
 	int r;
 
 	pthread_mutex_lock(&s->lock);
-	r = set_synchronous(s, 1);
+	r = sqlite_synchronous(s, 1);
 	if (r == 0)
 		r = db_meta_put(&s->writer, key, value);
 	pthread_mutex_unlock(&s->lock);
@@ -223,7 +223,7 @@ static void close_clean(struct backend *b, uint64_t rev)
 {
 	struct sqlite *s = of(b);
 
-	if (set_synchronous(s, 1) == 0)
+	if (sqlite_synchronous(s, 1) == 0)
 		db_meta_put_number(&s->writer, META_CLEAN, rev);
 	discard(s);
 }

@@ -62,6 +62,9 @@ int db_meta_put_number(struct db *db, const char *key, uint64_t value);
 /* schema.c */
 int schema_ensure(struct db *db, uint64_t first, char error[160]);
 
+/** sqlite_synchronous() - what a commit waits for: the disk, or nothing; with the lock held */
+int sqlite_synchronous(struct sqlite *s, bool full);
+
 /* sqlite_tidy.c */
 int sqlite_mark(struct sqlite *s);              /* in the open transaction */
 bool sqlite_tidy(struct backend *b, bool must);

@@ -184,6 +184,9 @@ bool sqlite_tidy(struct backend *b, bool must)
 	bool did = false;
 
 	pthread_mutex_lock(&s->lock);
+	/* now, when nobody waits: the next durable write has no SQL to compile */
+	if (must)
+		sqlite_synchronous(s, true);
 	if (log_long(s, must))
 		did = checkpoint(s);
 	pthread_mutex_unlock(&s->lock);
