@@ -14,6 +14,7 @@
 #include <ftw.h>
 #include <getopt.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -31,12 +32,20 @@ static void must_mount(const char *type, const char *where, unsigned long flags)
 		die("mounting %s at %s: %s", type ? type : "(private)", where, strerror(errno));
 }
 
+/*
+ * With an address that is not of the host alone, as each node has one early in its list of links:
+ * where there is none the kernel looks at all links for each route to one without an address.
+ */
 static void lo_up(void)
 {
 	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	struct ifreq addr = { .ifr_name = "lo:node" };
+	struct sockaddr_in in = { .sin_family = AF_INET };
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &ifr) < 0)
+	in.sin_addr.s_addr = htonl(0xc0000201);     /* 192.0.2.1, RFC 5737 */
+	memcpy(&addr.ifr_addr, &in, sizeof(in));
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &ifr) < 0 || ioctl(fd, SIOCSIFADDR, &addr) < 0)
 		die("lo up: %s", strerror(errno));
 	close(fd);
 }
