@@ -96,19 +96,65 @@ static int parse_node_ip(struct conf *conf, const struct row *row, const char *v
 	return parse_pair(value, each_node_ip, conf);
 }
 
+static int read_cidr(const char *item, struct podnet_prefix *ret)
+{
+	struct podnet_prefix masked;
+
+	if (podnet_prefix_parse(item, ret) < 0 || !strchr(item, '/'))
+		return -EINVAL;
+	masked = podnet_prefix_mask(ret);
+	return memcmp(ret, &masked, sizeof(masked)) ? -EINVAL : 0;
+}
+
 static int each_cidr(void *arg, const char *item)
 {
 	struct conf *conf = arg;
-	struct podnet_prefix p, masked;
+	struct podnet_prefix p;
 	bool v6;
 
-	if (podnet_prefix_parse(item, &p) < 0 || !strchr(item, '/'))
+	if (read_cidr(item, &p) < 0)
 		return -EINVAL;
-	masked = podnet_prefix_mask(&p);
 	v6 = p.family == AF_INET6;
-	if (memcmp(&p, &masked, sizeof(p)) || conf->cluster_cidrs[v6].family)
+	if (conf->cluster_cidrs[v6].family)
 		return -EINVAL;
 	conf->cluster_cidrs[v6] = p;
+	return 0;
+}
+
+/* In their order: the first is of the family that a Service has by itself. */
+static int each_service_cidr(void *arg, const char *item)
+{
+	struct conf *conf = arg;
+	size_t n = conf->service_cidrs[0].family != 0;
+	struct podnet_prefix p;
+
+	if (conf->service_cidrs[1].family || read_cidr(item, &p) < 0 ||
+	    conf->service_cidrs[0].family == p.family)
+		return -EINVAL;
+	if (p.len > (p.family == AF_INET ? 28 : 120))
+		return -EINVAL;
+	conf->service_cidrs[n] = p;
+	return 0;
+}
+
+static int parse_service_cidrs(struct conf *conf, const struct row *row, const char *value)
+{
+	(void)row;
+	memset(conf->service_cidrs, 0, sizeof(conf->service_cidrs));
+	return parse_pair(value, each_service_cidr, conf);
+}
+
+static int parse_port_range(struct conf *conf, const struct row *row, const char *value)
+{
+	unsigned least, most;
+	char more;
+
+	(void)row;
+	if (sscanf(value, "%u-%u%c", &least, &most, &more) != 2 || least < 1 || most > 65535 ||
+	    least > most)
+		return -EINVAL;
+	conf->node_port_min = least;
+	conf->node_port_max = most;
 	return 0;
 }
 
@@ -157,6 +203,9 @@ static const struct row rows[] = {
 	      "host addresses, one a family; default: of the default route's link"),
 	OTHER("cluster-cidr", parse_cidrs, "10.244.0.0/16", "CIDR[,CIDR]",
 	      "pod addresses of Network \"default\"; without an IPv6 one a unique local /48 is made"),
+	OTHER("service-cidr", parse_service_cidrs, "10.96.0.0/16", "CIDR[,CIDR]",
+	      "cluster IPs of Services; without an IPv6 one a unique local /112 is made"),
+	OTHER("node-port-range", parse_port_range, "30000-32767", "MIN-MAX", "node ports of Services"),
 	OTHER("block-size", parse_blocks, "22,64", "V4,V6", "prefix lengths of a node's blocks"),
 	PATH("state-dir", state_dir, "/var/lib/podnet", "where the database is"),
 	PATH("run-dir", run_dir, "/run/podnet", "socket, and records of what carries no mark"),
@@ -315,6 +364,22 @@ static int read_file(struct conf *conf, bool named, char why[256])
 	return r;
 }
 
+static int check_ranges(const struct conf *conf, char why[256])
+{
+	for (int i = 0; i < 2; i++)
+		for (int k = 0; k < 2; k++) {
+			const struct podnet_prefix *a = &conf->cluster_cidrs[i];
+			const struct podnet_prefix *b = &conf->service_cidrs[k];
+
+			if (!a->family || a->family != b->family ||
+			    (!podnet_prefix_contains(a, b) && !podnet_prefix_contains(b, a)))
+				continue;
+			snprintf(why, 256, "service-cidr and cluster-cidr overlap");
+			return -EINVAL;
+		}
+	return 0;
+}
+
 /* What follows from other values. */
 static int derive(struct conf *conf, char why[256])
 {
@@ -333,6 +398,8 @@ static int derive(struct conf *conf, char why[256])
 			 "'-' and '.'", conf->node_name);
 		return -EINVAL;
 	}
+	if (check_ranges(conf, why) < 0)
+		return -EINVAL;
 	if (!conf->socket)
 		conf->socket = arena_printf(&conf->arena, "%s/netd.sock", conf->run_dir);
 	if (!conf->node_name || !conf->socket) {

@@ -23,6 +23,8 @@ struct conf {
 	struct podnet_prefix node_ips[2];
 	size_t nnode_ips;
 	struct podnet_prefix cluster_cidrs[2];      /* IPv4 first; family 0: made by netd */
+	struct podnet_prefix service_cidrs[2];      /* as given; an IPv6 one is made by netd */
+	uint32_t node_port_min, node_port_max;
 	uint8_t block_len[2];                       /* IPv4, IPv6 */
 	uint32_t pool, mtu, resync_s;
 	enum log_level log_level;

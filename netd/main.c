@@ -159,17 +159,17 @@ static void read_boot_id(char boot_id[37])
 }
 
 /* A random unique local prefix (RFC 4193), made once and kept with the data. */
-static int local_prefix(struct netd *netd, struct podnet_prefix *ret)
+static int local_prefix(struct netd *netd, const char *key, uint8_t len, struct podnet_prefix *ret)
 {
 	char text[PODNET_PREFIX_STRLEN];
-	struct podnet_prefix p = { .family = AF_INET6, .len = 48, .addr = { 0xfd } };
+	struct podnet_prefix p = { .family = AF_INET6, .len = len, .addr = { 0xfd } };
 
-	if (store_meta_get(netd->store, "local-prefix", text, sizeof(text)) >= 0)
+	if (store_meta_get(netd->store, key, text, sizeof(text)) >= 0)
 		return podnet_prefix_parse(text, ret);
 	if (random_bytes(p.addr + 1, 5) < 0)
 		return -EIO;
 	*ret = p;
-	return store_meta_put(netd->store, "local-prefix", podnet_prefix_format(&p, text));
+	return store_meta_put(netd->store, key, podnet_prefix_format(&p, text));
 }
 
 static int node_config(struct netd *netd, char why[256])
@@ -182,7 +182,12 @@ static int node_config(struct netd *netd, char why[256])
 		.mtu = conf->mtu, .block_len = { conf->block_len[0], conf->block_len[1] },
 	};
 	read_boot_id(node->boot_id);
-	if (!conf->cluster_cidrs[1].family && local_prefix(netd, &conf->cluster_cidrs[1]) < 0) {
+	node->node_port_min = conf->node_port_min;
+	node->node_port_max = conf->node_port_max;
+	if ((!conf->cluster_cidrs[1].family &&
+	     local_prefix(netd, "local-prefix", 48, &conf->cluster_cidrs[1]) < 0) ||
+	    (conf->service_cidrs[0].family == AF_INET && !conf->service_cidrs[1].family &&
+	     local_prefix(netd, "service-prefix", 112, &conf->service_cidrs[1]) < 0)) {
 		snprintf(why, 256, "no unique local prefix could be made or stored");
 		return -EIO;
 	}
@@ -191,6 +196,9 @@ static int node_config(struct netd *netd, char why[256])
 			node->block_len[node->ncluster_cidrs] = conf->block_len[i];
 			node->cluster_cidrs[node->ncluster_cidrs++] = conf->cluster_cidrs[i];
 		}
+	for (int i = 0; i < 2; i++)
+		if (conf->service_cidrs[i].family)
+			node->service_cidrs[node->nservice_cidrs++] = conf->service_cidrs[i];
 	return 0;
 }
 

@@ -64,6 +64,16 @@ static void store_prefix(const char *s, void *at)
 		memcpy(at, &p, sizeof(p));
 }
 
+static void store_net(const char *s, void *at)
+{
+	struct podnet_prefix p;
+
+	if (podnet_prefix_parse(s, &p) < 0)
+		return;
+	p = podnet_prefix_mask(&p);
+	memcpy(at, &p, sizeof(p));
+}
+
 static int store_string(const struct target *t, const struct field *f, enum field_type type,
 			const char *s, void *at)
 {
@@ -74,6 +84,11 @@ static int store_string(const struct target *t, const struct field *f, enum fiel
 	case FIELD_ADDRESS: case FIELD_PREFIX: case FIELD_CIDR: case FIELD_DESTINATION:
 		store_prefix(s, at);
 		return 0;
+	case FIELD_NET:
+		store_net(s, at);
+		return 0;
+	case FIELD_PORT_REF:
+		return store_text(t, NULL, s, &((struct port_ref *)at)->name);
 	case FIELD_MAC:
 		podnet_mac_parse(s, at);
 		return 0;
@@ -137,6 +152,8 @@ static int store_scalar(const struct target *t, const struct field *f, enum fiel
 		return store_string(t, f, type, json_string_value(v), at);
 	if (type == FIELD_INT && json_is_integer(v))
 		store_int(f, json_integer_value(v), at);
+	if (type == FIELD_PORT_REF && json_is_integer(v))
+		((struct port_ref *)at)->number = (uint32_t)json_integer_value(v);
 	if (type == FIELD_BOOL && json_is_boolean(v))
 		*(bool *)at = json_is_true(v);
 	return 0;

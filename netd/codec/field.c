@@ -59,6 +59,8 @@ const char *field_format(enum field_type type, const char *s)
 		[FIELD_CIDR] = format_cidr,
 		[FIELD_DESTINATION] = format_destination,
 		[FIELD_MAC] = format_mac,
+		[FIELD_NET] = format_net,
+		[FIELD_PORT_REF] = format_port_name,
 	};
 
 	return formats[type] ? formats[type](s) : NULL;
@@ -235,6 +237,16 @@ static void check_list(struct walk *w, const struct field *f, const json_t *v)
 	}
 }
 
+static void check_port_ref(struct walk *w, const struct field *f, const json_t *v)
+{
+	if (json_is_string(v))
+		check_string(w, f, FIELD_PORT_REF, v);
+	else if (json_is_integer(v))
+		check_int(w, f, v);
+	else
+		expect(w, false, v, "an integer or a string");
+}
+
 static void check_value(struct walk *w, const struct field *f, enum field_type type,
 			const json_t *v)
 {
@@ -257,10 +269,14 @@ static void check_value(struct walk *w, const struct field *f, enum field_type t
 	case FIELD_LIST:
 		check_list(w, f, v);
 		return;
+	case FIELD_PORT_REF:
+		check_port_ref(w, f, v);
+		return;
 	case FIELD_STRING: case FIELD_ENUM: case FIELD_LABEL: case FIELD_SUBDOMAIN:
 	case FIELD_QUALIFIED: case FIELD_PORT_NAME: case FIELD_IFNAME: case FIELD_OWN_IFNAME:
 	case FIELD_NETNS_PATH: case FIELD_TIME: case FIELD_QUANTITY: case FIELD_ADDRESS:
 	case FIELD_PREFIX: case FIELD_CIDR: case FIELD_DESTINATION: case FIELD_MAC:
+	case FIELD_NET:
 		check_string(w, f, type, v);
 		return;
 	}

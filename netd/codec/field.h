@@ -22,6 +22,8 @@ enum field_type {
 	FIELD_LABEL, FIELD_SUBDOMAIN, FIELD_QUALIFIED, FIELD_PORT_NAME, FIELD_IFNAME,
 	FIELD_OWN_IFNAME, FIELD_NETNS_PATH, FIELD_TIME, FIELD_QUANTITY, FIELD_ADDRESS,
 	FIELD_PREFIX, FIELD_CIDR, FIELD_DESTINATION, FIELD_MAC,
+	FIELD_NET,                  /* a CIDR whose host bits do not matter */
+	FIELD_PORT_REF,             /* a port's number or name; to struct port_ref */
 };
 
 enum field_flag {

@@ -257,6 +257,15 @@ const char *format_cidr(const char *s)
 	return memcmp(&m, &p, sizeof(m)) ? "must have zero bits behind its prefix length" : NULL;
 }
 
+const char *format_net(const char *s)
+{
+	struct podnet_prefix p;
+
+	if (!strchr(s, '/') || podnet_prefix_parse(s, &p) < 0)
+		return "must be a valid CIDR value, such as 10.9.8.0/24 or 2001:db8::/64";
+	return NULL;
+}
+
 const char *format_destination(const char *s)
 {
 	return strcmp(s, "default") == 0 ? NULL : format_cidr(s);

@@ -26,6 +26,7 @@ const char *format_bandwidth(const char *s);        /* a quantity of 1k to 1P, b
 const char *format_address(const char *s);          /* an address alone */
 const char *format_prefix(const char *s);           /* an address of an interface, "/len" or not */
 const char *format_cidr(const char *s);             /* "/len", host bits zero */
+const char *format_net(const char *s);              /* "/len", any host bits */
 const char *format_destination(const char *s);      /* a CIDR or "default" */
 
 /** format_special() - "loopback" ..., what keeps an address from being a host's; NULL: nothing */

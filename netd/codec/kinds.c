@@ -76,6 +76,37 @@ const struct kind kinds[KIND_COUNT] = {
 		.ours = true, .in_kernel = true, .fields = route_fields,
 		.defaults = route_defaults, .check = route_check, .decode = route_decode,
 	},
+	[KIND_SERVICE] = {
+		.id = KIND_SERVICE, .group = "", .version = "v1", .plural = "services",
+		.singular = "service", .name = "Service", .short_names = "svc",
+		.categories = "all", .store_name = "services", .namespaced = true,
+		.has_status = true, .name_is_label = true, .fields = service_fields,
+		.selectable = service_selectable, .defaults = service_defaults,
+		.check = service_check, .decode = service_decode,
+	},
+	[KIND_ENDPOINTS] = {
+		.id = KIND_ENDPOINTS, .group = "", .version = "v1", .plural = "endpoints",
+		.singular = "endpoints", .name = "Endpoints", .short_names = "ep",
+		.categories = "", .store_name = "endpoints", .namespaced = true,
+		.fields = endpoints_fields, .defaults = endpoints_defaults,
+		.check = endpoints_check, .decode = endpoints_decode,
+	},
+	[KIND_ENDPOINT_SLICE] = {
+		.id = KIND_ENDPOINT_SLICE, .group = "discovery.k8s.io", .version = "v1",
+		.plural = "endpointslices", .singular = "endpointslice",
+		.name = "EndpointSlice", .short_names = "", .categories = "",
+		.store_name = "endpointslices.discovery.k8s.io", .namespaced = true,
+		.fields = slice_fields, .defaults = slice_defaults, .check = slice_check,
+		.decode = slice_decode,
+	},
+	[KIND_NETWORK_POLICY] = {
+		.id = KIND_NETWORK_POLICY, .group = "networking.k8s.io", .version = "v1",
+		.plural = "networkpolicies", .singular = "networkpolicy",
+		.name = "NetworkPolicy", .short_names = "netpol", .categories = "",
+		.store_name = "networkpolicies.networking.k8s.io", .namespaced = true,
+		.fields = policy_fields, .defaults = policy_defaults, .check = policy_check,
+		.decode = policy_decode,
+	},
 };
 
 const struct kind *kind_find(const char *group, const char *version, const char *plural)

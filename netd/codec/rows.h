@@ -12,11 +12,12 @@
 
 extern const struct field namespace_fields[], node_fields[], pod_fields[], event_fields[];
 extern const struct field network_fields[], netns_fields[], veth_fields[], bridge_fields[];
-extern const struct field route_fields[];
+extern const struct field route_fields[], service_fields[], endpoints_fields[], slice_fields[];
+extern const struct field policy_fields[];
 
 /* selectable.c */
 extern const struct selectable namespace_selectable[], node_selectable[], pod_selectable[];
-extern const struct selectable event_selectable[];
+extern const struct selectable event_selectable[], service_selectable[];
 
 int namespace_defaults(struct doc *doc);
 void *namespace_decode(const struct doc *doc, struct arena *arena);
@@ -52,5 +53,22 @@ void *bridge_decode(const struct doc *doc, struct arena *arena);
 int route_defaults(struct doc *doc);
 void route_check(const struct doc *doc, const struct doc *old, struct causes *causes);
 void *route_decode(const struct doc *doc, struct arena *arena);
+
+int service_defaults(struct doc *doc);
+void *service_decode(const struct doc *doc, struct arena *arena);
+/* service_check.c */
+void service_check(const struct doc *doc, const struct doc *old, struct causes *causes);
+
+int endpoints_defaults(struct doc *doc);
+void endpoints_check(const struct doc *doc, const struct doc *old, struct causes *causes);
+void *endpoints_decode(const struct doc *doc, struct arena *arena);
+
+int slice_defaults(struct doc *doc);
+void slice_check(const struct doc *doc, const struct doc *old, struct causes *causes);
+void *slice_decode(const struct doc *doc, struct arena *arena);
+
+int policy_defaults(struct doc *doc);
+void policy_check(const struct doc *doc, const struct doc *old, struct causes *causes);
+void *policy_decode(const struct doc *doc, struct arena *arena);
 
 #endif

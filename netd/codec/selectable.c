@@ -30,6 +30,12 @@ const struct selectable pod_selectable[] = {
 	END
 };
 
+const struct selectable service_selectable[] = {
+	{ .field = "spec.clusterIP" },
+	{ .field = "spec.type" },
+	END
+};
+
 const struct selectable event_selectable[] = {
 	{ .field = "involvedObject.kind" },
 	{ .field = "involvedObject.namespace" },

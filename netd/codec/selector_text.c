@@ -202,6 +202,12 @@ static const char *member(const json_t *v, const char *name)
 	return json_string_value(json_object_get(v, name));
 }
 
+/* An object that was stored may be of an older version: what is no string is an empty one. */
+static char *copy_text(struct arena *arena, const char *text)
+{
+	return arena_strdup(arena, text ? text : "");
+}
+
 static int decode_values(const json_t *list, struct arena *arena, struct requirement *req)
 {
 	const json_t *v;
@@ -211,7 +217,7 @@ static int decode_values(const json_t *list, struct arena *arena, struct require
 	if (!req->values)
 		return -ENOMEM;
 	json_array_foreach(list, i, v) {
-		req->values[req->nvalues] = arena_strdup(arena, json_string_value(v));
+		req->values[req->nvalues] = copy_text(arena, json_string_value(v));
 		if (!req->values[req->nvalues++])
 			return -ENOMEM;
 	}
@@ -226,7 +232,7 @@ static int decode_label(const char *key, const json_t *value, struct arena *aren
 	req->values = arena_alloc(arena, sizeof(*req->values));
 	if (!req->key || !req->values)
 		return -ENOMEM;
-	req->values[req->nvalues++] = arena_strdup(arena, json_string_value(value));
+	req->values[req->nvalues++] = copy_text(arena, json_string_value(value));
 	return req->values[0] ? 0 : -ENOMEM;
 }
 
@@ -235,7 +241,7 @@ static int decode_expression(const json_t *v, struct arena *arena, struct requir
 	int op = find_operator(member(v, "operator"));
 
 	req->op = op < 0 ? REQ_EXISTS : (enum requirement_op)op;
-	req->key = arena_strdup(arena, member(v, "key"));
+	req->key = copy_text(arena, member(v, "key"));
 	return req->key ? decode_values(json_object_get(v, "values"), arena, req) : -ENOMEM;
 }
 

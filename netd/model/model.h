@@ -15,6 +15,7 @@
 enum kind_id {
 	KIND_NAMESPACE, KIND_NODE, KIND_POD, KIND_EVENT,
 	KIND_NETWORK, KIND_NETNS, KIND_VETH, KIND_BRIDGE, KIND_ROUTE,
+	KIND_SERVICE, KIND_ENDPOINTS, KIND_ENDPOINT_SLICE, KIND_NETWORK_POLICY,
 	KIND_COUNT
 };
 
@@ -148,6 +149,105 @@ struct route {
 	bool on_link;
 };
 
+/* What the kinds below share. */
+enum port_protocol { PORT_TCP, PORT_UDP, PORT_SCTP };
+enum ip_family { FAMILY_IPV4, FAMILY_IPV6 };
+struct port_ref {               /* a number, or a name to be looked up in a pod */
+	uint32_t number;            /* 0: by name, or all */
+	const char *name;
+};
+
+/* v1 Service */
+enum service_type {
+	SERVICE_CLUSTER_IP, SERVICE_NODE_PORT, SERVICE_LOAD_BALANCER, SERVICE_EXTERNAL_NAME
+};
+enum traffic_policy { TRAFFIC_CLUSTER, TRAFFIC_LOCAL };
+enum ip_family_policy { POLICY_SINGLE_STACK, POLICY_PREFER_DUAL, POLICY_REQUIRE_DUAL };
+struct service_port {
+	const char *name;               /* NULL: unnamed */
+	enum port_protocol protocol;
+	uint32_t port, node_port;       /* node_port 0: none */
+	struct port_ref target;
+	const char *app_protocol;
+};
+struct service_ingress {
+	struct podnet_prefix ip;        /* family 0: a host name instead */
+};
+struct service {
+	struct meta meta;
+	enum service_type type;
+	bool headless;                  /* clusterIP "None" */
+	struct podnet_prefix cluster_ips[2];
+	size_t ncluster_ips;
+	enum ip_family families[2];
+	size_t nfamilies;
+	enum ip_family_policy family_policy;
+	struct service_port *ports;
+	struct kv *selector;
+	struct podnet_prefix *external_ips, *source_ranges;
+	struct service_ingress *ingress;        /* status.loadBalancer */
+	size_t nports, nselector, nexternal_ips, nsource_ranges, ningress;
+	const char *external_name, *load_balancer_class, *traffic_distribution;
+	enum traffic_policy internal_policy, external_policy;
+	bool client_ip_affinity;
+	uint32_t affinity_s;            /* of client_ip_affinity */
+	uint32_t health_check_port;     /* 0: none */
+	bool publish_not_ready, allocate_node_ports;
+};
+
+/* v1 Endpoints: stored and served; whoever wants endpoints reads slices */
+struct endpoints {
+	struct meta meta;
+};
+
+/* discovery.k8s.io/v1 EndpointSlice */
+struct endpoint {
+	struct podnet_prefix *addresses;
+	size_t naddresses;
+	bool ready, serving, terminating;
+	const char *node_name, *zone, *hostname;
+	const char *target_kind, *target_ns, *target_name, *target_uid;
+};
+struct endpoint_port {
+	const char *name;               /* NULL: unnamed */
+	enum port_protocol protocol;
+	uint32_t port;                  /* 0: all */
+	const char *app_protocol;
+};
+struct endpoint_slice {
+	struct meta meta;
+	const char *service;            /* label kubernetes.io/service-name, NULL: nobody's */
+	enum ip_family family;
+	struct endpoint *endpoints;
+	struct endpoint_port *ports;
+	size_t nendpoints, nports;
+};
+
+/* networking.k8s.io/v1 NetworkPolicy */
+struct label_selector;          /* selector.h */
+struct policy_peer {
+	const struct label_selector *pods, *namespaces;     /* NULL: not given, which is not {} */
+	struct podnet_prefix cidr, *except;     /* cidr.family 0: selectors */
+	size_t nexcept;
+};
+struct policy_port {
+	enum port_protocol protocol;
+	struct port_ref port;           /* neither: all of the protocol */
+	uint32_t end_port;              /* 0: only port */
+};
+struct policy_rule {
+	struct policy_peer *peers;      /* none: anyone */
+	struct policy_port *ports;      /* none: everything */
+	size_t npeers, nports;
+};
+struct network_policy {
+	struct meta meta;
+	const struct label_selector *pods;
+	bool isolates_ingress, isolates_egress;
+	struct policy_rule *ingress, *egress;
+	size_t ningress, negress;
+};
+
 /* v1 Event */
 struct event {
 	struct meta meta;
@@ -165,6 +265,9 @@ struct node_config {
 	size_t ncluster_cidrs;
 	uint8_t block_len[2];
 	uint32_t mtu;                   /* 0: of the underlay */
+	struct podnet_prefix service_cidrs[2];  /* the default family's first */
+	size_t nservice_cidrs;
+	uint32_t node_port_min, node_port_max;
 };
 
 #endif

@@ -53,6 +53,10 @@ static bool uses(const struct search *s, const struct object *obj)
 	case KIND_EVENT:
 	case KIND_NETWORK:
 	case KIND_NETNS:
+	case KIND_SERVICE:
+	case KIND_ENDPOINTS:
+	case KIND_ENDPOINT_SLICE:
+	case KIND_NETWORK_POLICY:
 	case KIND_COUNT:
 		return false;
 	}

@@ -135,6 +135,10 @@ static const char *node_of(const struct object *obj)
 	case KIND_NODE:
 	case KIND_EVENT:
 	case KIND_NETWORK:
+	case KIND_SERVICE:
+	case KIND_ENDPOINTS:
+	case KIND_ENDPOINT_SLICE:
+	case KIND_NETWORK_POLICY:
 	case KIND_COUNT:
 		return NULL;
 	}

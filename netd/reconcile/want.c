@@ -62,6 +62,10 @@ static int compile_object(const struct compile_input *in, const struct object *o
 	case KIND_NAMESPACE:
 	case KIND_NODE:
 	case KIND_EVENT:
+	case KIND_SERVICE:
+	case KIND_ENDPOINTS:
+	case KIND_ENDPOINT_SLICE:
+	case KIND_NETWORK_POLICY:
 	case KIND_COUNT:
 		return -EINVAL;
 	}
@@ -132,6 +136,10 @@ static int put_places(struct kernel_task *task, const struct object *obj)
 	case KIND_NODE:
 	case KIND_EVENT:
 	case KIND_NETWORK:
+	case KIND_SERVICE:
+	case KIND_ENDPOINTS:
+	case KIND_ENDPOINT_SLICE:
+	case KIND_NETWORK_POLICY:
 	case KIND_COUNT:
 		return 0;
 	}

@@ -66,6 +66,8 @@ struct kind_hooks {
 	int (*validate)(struct call *c, const struct doc *doc, const struct object *old);
 	/* create, after everything else: claims and first status */
 	int (*admit)(struct call *c, struct txn *txn, struct doc *doc);
+	/* update, after the checks: claims and releases; @old is what @doc replaces */
+	int (*revise)(struct call *c, struct txn *txn, struct doc *doc, const struct object *old);
 	/* a write of the status subresource: what of it stays the server's */
 	int (*keep_status)(struct doc *doc, const struct object *old);
 	/* before a deletion; also of a forced one */
@@ -76,7 +78,7 @@ struct kind_hooks {
 };
 const struct kind_hooks *hooks_of(const struct kind *kind);
 extern const struct kind_hooks pod_hooks, namespace_hooks, node_hooks, network_hooks,
-			       node_local_hooks, route_hooks;
+			       node_local_hooks, route_hooks, service_hooks;
 int node_local_prepare(struct call *c, struct doc *doc, const struct object *old);
 
 /* refuse.c.  Each returns a negative number, to be returned by the handler. */

@@ -7,6 +7,11 @@
 #include "internal.h"
 #include <stdio.h>
 
+static bool overlaps(const struct podnet_prefix *a, const struct podnet_prefix *b)
+{
+	return podnet_prefix_contains(a, b) || podnet_prefix_contains(b, a);
+}
+
 struct overlap {
 	struct causes *causes;
 	const struct network *mine;
@@ -25,8 +30,7 @@ static int check_overlap(void *arg, struct object *obj)
 		const struct podnet_prefix *p = &o->mine->cidrs[i];
 
 		for (size_t k = 0; k < other->ncidrs; k++) {
-			if (!podnet_prefix_contains(p, &other->cidrs[k]) &&
-			    !podnet_prefix_contains(&other->cidrs[k], p))
+			if (!overlaps(p, &other->cidrs[k]))
 				continue;
 			snprintf(field, sizeof(field), "spec.cidrs[%zu]", i);
 			causes_add(o->causes, CAUSE_INVALID, field, podnet_prefix_format(p, text),
@@ -34,6 +38,23 @@ static int check_overlap(void *arg, struct object *obj)
 		}
 	}
 	return 0;
+}
+
+/* An address of a pod that is also a Service's could not be reached. */
+static void check_service_range(struct call *c, const struct network *net)
+{
+	const struct node_config *conf = state_config(c->rest->state);
+	char field[32], text[PODNET_PREFIX_STRLEN];
+
+	for (size_t i = 0; i < net->ncidrs; i++)
+		for (size_t k = 0; k < conf->nservice_cidrs; k++) {
+			if (!overlaps(&net->cidrs[i], &conf->service_cidrs[k]))
+				continue;
+			snprintf(field, sizeof(field), "spec.cidrs[%zu]", i);
+			causes_add(&c->refusal.causes, CAUSE_INVALID, field,
+				   podnet_prefix_format(&net->cidrs[i], text),
+				   "overlaps with the addresses of Services");
+		}
 }
 
 static int validate(struct call *c, const struct doc *doc, const struct object *old)
@@ -45,6 +66,7 @@ static int validate(struct call *c, const struct doc *doc, const struct object *
 	o.mine = c->kind->decode(doc, request_arena(c->req));
 	if (!o.mine)
 		return refuse_memory(c);
+	check_service_range(c, o.mine);
 	return state_each_accepted(c->rest->state, c->kind, NULL, check_overlap, &o);
 }
 

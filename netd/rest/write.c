@@ -247,8 +247,15 @@ static int write_version(struct call *c, struct doc *doc, struct object *old)
 {
 	_cleanup_(txn_dropp) struct txn *txn = NULL;
 	struct object *obj;
+	const struct kind_hooks *h = hooks_of(c->kind);
 	int r = txn_new(c->rest->state, &txn);
 
+	if (r < 0)
+		return refuse_memory(c);
+	if (h->revise && !c->status)
+		r = h->revise(c, txn, doc, old);
+	if (r < 0 || refuse_causes(c) < 0)
+		return r < 0 ? r : -EINVAL;
 	if (c->dry_run)
 		return write_dry(c, doc, old, 200);
 	if (r == 0)

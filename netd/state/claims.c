@@ -111,17 +111,18 @@ static int add_release(struct txn *txn, bool block, const char *network,
 	return op.name ? txn_op(txn, &op) : -ENOMEM;
 }
 
-static int release_ip(struct txn *txn, const char *network, const struct podnet_prefix *ip)
+int txn_release_ip(struct txn *txn, const char *network, const struct podnet_prefix *ip,
+		   int64_t free_after)
 {
 	struct txn_effect effect = {
 		.type = EFFECT_RELEASE_IP,
 		.network = arena_strdup(&txn->batch.arena, network),
 		.prefix = *ip,
-		.free_after = now_realtime_s() + IPAM_COOL_DOWN_S,
+		.free_after = free_after,
 	};
 	int r = effect.network ? txn_effect(txn, &effect) : -ENOMEM;
 
-	return r < 0 ? r : add_release(txn, false, network, ip, effect.free_after);
+	return r < 0 ? r : add_release(txn, false, network, ip, free_after);
 }
 
 int txn_release_ips(struct txn *txn, const struct pod *pod)
@@ -132,7 +133,8 @@ int txn_release_ips(struct txn *txn, const struct pod *pod)
 		const struct pod_network *net = &pod->attached[i];
 
 		for (size_t k = 0; r == 0 && k < net->nips; k++)
-			r = release_ip(txn, net->network, &net->ips[k]);
+			r = txn_release_ip(txn, net->network, &net->ips[k],
+					   now_realtime_s() + IPAM_COOL_DOWN_S);
 	}
 	return r;
 }

@@ -104,6 +104,8 @@ struct txn {
 };
 
 int txn_op(struct txn *txn, const struct store_op *op);
+int txn_release_ip(struct txn *txn, const char *network, const struct podnet_prefix *ip,
+		   int64_t free_after);
 int txn_effect(struct txn *txn, const struct txn_effect *effect);
 /** txn_commit() - the store has it: publish; txn_revert() - it failed or is dropped */
 void txn_commit(struct txn *txn);

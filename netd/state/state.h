@@ -36,6 +36,9 @@ struct object {
 		const struct veth *veth;
 		const struct bridge *bridge;
 		const struct route *route;
+		const struct service *service;
+		const struct endpoint_slice *slice;
+		const struct network_policy *policy;
 		const struct event *event;
 	};
 };
@@ -119,6 +122,20 @@ int txn_claim_block(struct txn *txn, const struct network *network, int family,
 int txn_release_ips(struct txn *txn, const struct pod *pod);
 /** txn_release_network() - blocks and addresses of a network that is deleted */
 int txn_release_network(struct txn *txn, const struct network *network);
+/**
+ * txn_claim_service_ip() - a cluster IP of @family: @want, or any
+ * Return: 0; -ENOSPC (none left, or no service CIDR of @family), and of @want as ipam_take().
+ */
+int txn_claim_service_ip(struct txn *txn, int family, const struct podnet_prefix *want,
+			 const char *owner, struct podnet_prefix *ret);
+/** txn_claim_node_port() - @want, or 0: any; 0, -ENOSPC, -EADDRINUSE, -ERANGE */
+int txn_claim_node_port(struct txn *txn, uint32_t want, const char *owner, uint32_t *ret);
+int txn_release_service_ip(struct txn *txn, const struct podnet_prefix *ip);
+int txn_release_node_port(struct txn *txn, uint32_t port);
+/** txn_release_service() - what @svc holds, but for what @kept holds too; free at once */
+int txn_release_service(struct txn *txn, const struct service *svc, const struct service *kept);
+bool service_holds_port(const struct service *svc, uint32_t port);      /* 0: whether some has none */
+bool service_holds_ip(const struct service *svc, const struct podnet_prefix *ip);
 /**
  * txn_submit() - hand to the store; the txn is gone
  * @soft: only status that the kernel can tell again: no fsync

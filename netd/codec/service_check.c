@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * service_check.c - the rules of a v1 Service
+ *
+ * Room (codec): API-CONTRACT 15.5, in the words of Kubernetes.  What the type rules out, what may
+ * not change; whether a number is free is asked later.
+ * May include: model, netd/base, include/podnet/ip.h, jansson.
+ */
+#include <netd/codec/format.h>
+#include <netd/codec/ports.h>
+#include <netd/codec/rows.h>
+#include <netd/codec/service.h>
+#include <stdio.h>
+
+static bool given(const struct doc *doc, const char *path)
+{
+	const char *s = doc_str(doc, path);
+
+	return s && s[0];
+}
+
+static const char *type_name(const struct doc *doc)
+{
+	const char *type = doc_str(doc, "spec.type");
+
+	return type ? type : "";
+}
+
+/* DNS-1035: its name is a host's, and may not be read as a number. */
+static void check_name(const struct doc *doc, struct causes *causes)
+{
+	static const char *const paths[] = { "metadata.name", "metadata.generateName" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		const char *name = doc_str(doc, paths[i]);
+
+		if (name && name[0] >= '0' && name[0] <= '9')
+			causes_add(causes, CAUSE_INVALID, paths[i], name, "a DNS-1035 label must "
+				   "consist of lower case alphanumeric characters or '-', start "
+				   "with an alphabetic character, and end with an alphanumeric "
+				   "character (e.g. 'my-name',  or 'abc-123')");
+	}
+}
+
+static bool same(const json_t *a, const json_t *b, const char *key)
+{
+	const json_t *x = json_object_get(a, key), *y = json_object_get(b, key);
+
+	return x && y && json_equal(x, y);
+}
+
+static void check_twins(const json_t *ports, size_t i, const char *path, struct causes *causes)
+{
+	const json_t *port = json_array_get(ports, i);
+	int64_t node = json_integer_value(json_object_get(port, "nodePort"));
+	char field[64], text[24];
+
+	for (size_t k = 0; k < i; k++) {
+		const json_t *other = json_array_get(ports, k);
+
+		if (!same(port, other, "protocol"))
+			continue;
+		if (same(port, other, "port")) {
+			snprintf(text, sizeof(text), "%lld",
+				 (long long)json_integer_value(json_object_get(port, "port")));
+			causes_add(causes, CAUSE_DUPLICATE, path, text, "%s", "");
+			return;
+		}
+		if (!node || !same(port, other, "nodePort"))
+			continue;
+		snprintf(field, sizeof(field), "%s.nodePort", path);
+		snprintf(text, sizeof(text), "%lld", (long long)node);
+		causes_add(causes, CAUSE_DUPLICATE, field, text, "%s", "");
+		return;
+	}
+}
+
+static void check_ports(const struct doc *doc, struct causes *causes)
+{
+	const json_t *ports = doc_at(doc, "spec.ports"), *port;
+	bool many = json_array_size(ports) > 1;
+	size_t i;
+
+	if (!json_array_size(ports) && (!ports || json_is_array(ports)) &&
+	    !service_is_headless(doc) && service_type_of(doc) != SERVICE_EXTERNAL_NAME)
+		causes_add(causes, CAUSE_REQUIRED, "spec.ports", NULL, "%s", "");
+	json_array_foreach(ports, i, port) {
+		const json_t *name = json_object_get(port, "name");
+		char path[40], field[64];
+
+		if (!json_is_object(port) || i >= 512)
+			return;
+		snprintf(path, sizeof(path), "spec.ports[%zu]", i);
+		snprintf(field, sizeof(field), "%s.name", path);
+		if (many && !json_string_length(name) && (!name || json_is_string(name)))
+			causes_add(causes, CAUSE_REQUIRED, field, NULL, "%s", "");
+		snprintf(field, sizeof(field), "%s.nodePort", path);
+		if (!service_has_node_ports(doc) &&
+		    json_integer_value(json_object_get(port, "nodePort")))
+			causes_add(causes, CAUSE_FORBIDDEN, field, NULL,
+				   "may not be used when type is '%s'", type_name(doc));
+		check_twins(ports, i, path, causes);
+	}
+}
+
+static void check_external_name(const struct doc *doc, struct causes *causes)
+{
+	static const char *const forbidden[] = {
+		"spec.clusterIP", "spec.clusterIPs", "spec.ipFamilies", "spec.ipFamilyPolicy"
+	};
+	const char *name = doc_str(doc, "spec.externalName"), *why;
+	char text[256];
+	size_t len;
+
+	for (size_t i = 0; i < ARRAY_SIZE(forbidden); i++)
+		if (given(doc, forbidden[i]) || doc_len(doc, forbidden[i]))
+			causes_add(causes, CAUSE_FORBIDDEN, forbidden[i], NULL,
+				   "may not be set for ExternalName services");
+	if (!name || !name[0]) {
+		causes_add(causes, CAUSE_REQUIRED, "spec.externalName", NULL, "%s", "");
+		return;
+	}
+	len = strlen(name);
+	snprintf(text, sizeof(text), "%.*s", (int)(len - (name[len - 1] == '.')), name);
+	why = format_subdomain(text);
+	if (why)
+		causes_add(causes, CAUSE_INVALID, "spec.externalName", name, "%s", why);
+}
+
+/* clusterIPs, and what stands beside them at the same index. */
+static void check_cluster_ip(const struct doc *doc, size_t i, struct causes *causes)
+{
+	char field[32], family[32];
+	const char *ip, *want;
+
+	snprintf(field, sizeof(field), "spec.clusterIPs[%zu]", i);
+	snprintf(family, sizeof(family), "spec.ipFamilies[%zu]", i);
+	ip = doc_str(doc, field);
+	want = doc_str(doc, family);
+	if (!ip || (strcmp(ip, "None") == 0 && i == 0))
+		return;
+	if (format_address(ip))
+		causes_add(causes, CAUSE_INVALID, field, ip, "%s",
+			   i ? "must be a valid IP address" :
+			   "must be empty, 'None', or a valid IP address");
+	else if (want && strcmp(want, ip_families[strchr(ip, ':') != NULL]) != 0)
+		causes_add(causes, CAUSE_INVALID, field, ip, "expected an %s value as indicated "
+			   "by `ipFamilies[%zu]`", want, i);
+}
+
+static void check_cluster_ips(const struct doc *doc, struct causes *causes)
+{
+	const char *one = doc_str(doc, "spec.clusterIP"), *first = doc_str(doc, "spec.clusterIPs[0]");
+
+	if (one && one[0] && (!first || strcmp(one, first) != 0))
+		causes_add(causes, CAUSE_INVALID, "spec.clusterIPs", first,
+			   "element [0] must match clusterIP");
+	if (service_is_headless(doc) && service_has_node_ports(doc))
+		causes_add(causes, CAUSE_INVALID, "spec.clusterIPs[0]", "None",
+			   "may not be set to 'None' for %s services", type_name(doc));
+	if (service_is_headless(doc) && doc_len(doc, "spec.clusterIPs") > 1)
+		causes_add(causes, CAUSE_INVALID, "spec.clusterIPs", NULL,
+			   "'None' must be the first and only value");
+	for (size_t i = 0; i < 2; i++)
+		check_cluster_ip(doc, i, causes);
+}
+
+static void check_families(const struct doc *doc, struct causes *causes)
+{
+	const char *policy = doc_str(doc, "spec.ipFamilyPolicy");
+
+	if (policy && strcmp(policy, "SingleStack") == 0 &&
+	    (doc_len(doc, "spec.ipFamilies") > 1 || doc_len(doc, "spec.clusterIPs") > 1))
+		causes_add(causes, CAUSE_INVALID, "spec.ipFamilyPolicy", policy,
+			   "may not be 'SingleStack' with more than one of ipFamilies or clusterIPs");
+}
+
+static void check_external(const struct doc *doc, struct causes *causes)
+{
+	json_t *v;
+	size_t i;
+	char field[48];
+
+	if (!service_is_external(doc) && given(doc, "spec.externalTrafficPolicy"))
+		causes_add(causes, CAUSE_INVALID, "spec.externalTrafficPolicy",
+			   doc_str(doc, "spec.externalTrafficPolicy"),
+			   "may only be set for externally-accessible services");
+	json_array_foreach(doc_at(doc, "spec.externalIPs"), i, v) {
+		snprintf(field, sizeof(field), "spec.externalIPs[%zu]", i);
+		check_host(json_string_value(v), field, causes);
+	}
+	if (!service_checks_health(doc) && doc_int(doc, "spec.healthCheckNodePort", 0))
+		causes_add(causes, CAUSE_INVALID, "spec.healthCheckNodePort", NULL, "may only be "
+			   "set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is "
+			   "'Local'");
+}
+
+static void check_balancer(const struct doc *doc, struct causes *causes)
+{
+	static const char *const fields[] = {
+		"spec.loadBalancerSourceRanges", "spec.loadBalancerClass",
+		"spec.allocateLoadBalancerNodePorts"
+	};
+
+	if (service_type_of(doc) == SERVICE_LOAD_BALANCER)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		if (doc_has(doc, fields[i]) && (i > 0 || doc_len(doc, fields[i])) &&
+		    (i != 1 || given(doc, fields[i])))
+			causes_add(causes, CAUSE_FORBIDDEN, fields[i], NULL,
+				   "may only be used when `type` is 'LoadBalancer'");
+}
+
+static bool changed(const struct doc *doc, const struct doc *old, const char *path)
+{
+	const char *now = doc_str(doc, path), *was = doc_str(old, path);
+
+	return was && was[0] && (!now || strcmp(now, was) != 0);
+}
+
+/* Addresses stay while the Service has any; a second one may come and go. */
+static void check_update(const struct doc *doc, const struct doc *old, struct causes *causes)
+{
+	static const char *const firsts[] = { "spec.clusterIPs[0]", "spec.ipFamilies[0]" };
+	static const char *const seconds[] = { "spec.clusterIPs[1]", "spec.ipFamilies[1]" };
+	static const char class_path[] = "spec.loadBalancerClass";
+	static const char health_path[] = "spec.healthCheckNodePort";
+
+	if (service_type_of(doc) != SERVICE_EXTERNAL_NAME &&
+	    service_type_of(old) != SERVICE_EXTERNAL_NAME)
+		for (size_t i = 0; i < 2; i++) {
+			if (changed(doc, old, firsts[i]))
+				causes_add(causes, CAUSE_INVALID, firsts[i],
+					   doc_str(doc, firsts[i]), "may not change once set");
+			if (doc_str(doc, seconds[i]) && changed(doc, old, seconds[i]))
+				causes_add(causes, CAUSE_INVALID, seconds[i],
+					   doc_str(doc, seconds[i]), "may not change once set");
+		}
+	if (service_type_of(doc) == SERVICE_LOAD_BALANCER &&
+	    service_type_of(old) == SERVICE_LOAD_BALANCER &&
+	    (given(doc, class_path) || given(old, class_path)) &&
+	    !doc_equal_at(doc, old, class_path))
+		causes_add(causes, CAUSE_INVALID, class_path, doc_str(doc, class_path),
+			   "may not change once set");
+	if (service_checks_health(doc) && service_checks_health(old) &&
+	    doc_int(old, health_path, 0) && !doc_equal_at(doc, old, health_path))
+		causes_add(causes, CAUSE_INVALID, health_path, NULL, "field is immutable");
+}
+
+void service_check(const struct doc *doc, const struct doc *old, struct causes *causes)
+{
+	check_name(doc, causes);
+	check_ports(doc, causes);
+	check_labels_at(doc_at(doc, "spec.selector"), "spec.selector", causes);
+	if (service_type_of(doc) == SERVICE_EXTERNAL_NAME) {
+		check_external_name(doc, causes);
+	} else {
+		check_cluster_ips(doc, causes);
+		check_families(doc, causes);
+	}
+	check_external(doc, causes);
+	check_balancer(doc, causes);
+	if (old)
+		check_update(doc, old, causes);
+}

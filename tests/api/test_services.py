@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""test_services.py - Service, EndpointSlice, Endpoints, NetworkPolicy: what the server gives and keeps
+
+Room: HTTP only.
+"""
+import ipaddress
+
+from node import Client, Node, Refused, main
+
+FLAGS = ["--service-cidr", "10.96.0.0/24,fd96::/112", "--node-port-range", "30000-30063"]
+node = Node(flags=FLAGS).start()
+c = node.client
+NS = "/api/v1/namespaces/default"
+SVC = NS + "/services"
+SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+BETA = "/apis/discovery.k8s.io/v1beta1/namespaces/default/endpointslices"
+POLICIES = "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies"
+RANGE4, RANGE6 = ipaddress.ip_network("10.96.0.0/24"), ipaddress.ip_network("fd96::/112")
+
+
+def svc(name, ports=({"port": 80},), **spec):
+    spec.setdefault("selector", {"app": name})
+    return {"metadata": {"name": name}, "spec": dict(spec, ports=[dict(p) for p in ports])}
+
+
+def refused(field, piece, function, *args):
+    try:
+        answer = function(*args)
+    except Refused as r:
+        assert r.code == 422, r
+        causes = r.status["details"]["causes"]
+        assert any(x["field"] == field and piece in x["message"] for x in causes), causes
+        return
+    raise AssertionError("not refused: %s" % answer)
+
+
+def drop(*names):
+    for name in names:
+        c.delete(SVC + "/" + name)
+
+
+def cluster_ips():
+    made = c.post(SVC, svc("one"))
+    spec = made["spec"]
+    assert ipaddress.ip_address(spec["clusterIP"]) in RANGE4, spec
+    assert spec["clusterIPs"] == [spec["clusterIP"]], spec
+    assert spec["ipFamilies"] == ["IPv4"] and spec["ipFamilyPolicy"] == "SingleStack", spec
+    assert spec["ports"] == [{"port": 80, "protocol": "TCP", "targetPort": 80}], spec
+    assert made["status"] == {"loadBalancer": {}}, made
+    refused("spec.clusterIPs", "provided IP is already allocated", c.post, SVC,
+            svc("two", clusterIP=spec["clusterIP"]))
+    refused("spec.clusterIPs", "not in the valid range", c.post, SVC,
+            svc("two", clusterIP="10.97.0.1"))
+    refused("spec.clusterIPs", "reserved", c.post, SVC, svc("two", clusterIP="10.96.0.255"))
+    want = c.post(SVC + "?dryRun=All", svc("two", clusterIPs=["10.96.0.7"]))["spec"]
+    assert want["clusterIP"] == "10.96.0.7", want
+    assert c.post(SVC, svc("two", clusterIPs=["10.96.0.7"]))["spec"] == dict(
+        want, clusterIP="10.96.0.7")
+    drop("two")
+    assert c.post(SVC, svc("two", clusterIP="10.96.0.7"))["spec"]["clusterIP"] == "10.96.0.7", \
+        "what is freed can be had at once"
+    drop("one", "two")
+
+
+def put_keeps():
+    made = c.post(SVC, svc("keep", type="NodePort", ports=[
+        {"name": "a", "port": 80}, {"name": "b", "port": 81, "nodePort": 30011}]))
+    body = svc("keep", type="NodePort", ports=[
+        {"name": "b", "port": 81}, {"name": "a", "port": 8080}])
+    after = c.put(SVC + "/keep", body)["spec"]
+    before = made["spec"]
+    assert after["clusterIP"] == before["clusterIP"], after
+    assert after["ports"][0]["nodePort"] == 30011, after
+    assert after["ports"][1]["nodePort"] == before["ports"][0]["nodePort"], after
+    again = c.put(SVC + "/keep", body)
+    assert again["metadata"]["resourceVersion"] == c.get(SVC + "/keep")["metadata"]["resourceVersion"]
+    refused("spec.clusterIPs[0]", "may not change once set", c.patch, SVC + "/keep",
+            {"spec": {"clusterIP": "10.96.0.9"}})
+    swapped = c.put(SVC + "/keep", svc("keep", type="NodePort", ports=[
+        {"name": "b", "port": 81, "nodePort": after["ports"][1]["nodePort"]},
+        {"name": "a", "port": 8080, "nodePort": 30011}]))["spec"]
+    assert swapped["ports"][1]["nodePort"] == 30011, swapped
+    drop("keep")
+
+
+def node_ports():
+    first = c.post(SVC, svc("np1", type="NodePort", ports=[{"port": 80, "nodePort": 30005}]))
+    assert first["spec"]["externalTrafficPolicy"] == "Cluster", first
+    refused("spec.ports[0].nodePort", "provided port is already allocated", c.post, SVC,
+            svc("np2", type="NodePort", ports=[{"port": 80, "nodePort": 30005, "protocol": "UDP"}]))
+    refused("spec.ports[0].nodePort", "The range of valid ports is 30000-30063", c.post, SVC,
+            svc("np2", type="NodePort", ports=[{"port": 80, "nodePort": 8080}]))
+    refused("spec.ports[0].nodePort", "may not be used when type is 'ClusterIP'", c.post, SVC,
+            svc("np2", ports=[{"port": 80, "nodePort": 30006}]))
+    dns = c.post(SVC, svc("np2", type="NodePort", ports=[
+        {"name": "u", "port": 53, "protocol": "UDP"}, {"name": "t", "port": 53}]))["spec"]["ports"]
+    assert dns[0]["nodePort"] == dns[1]["nodePort"], dns
+    taken = {30005, dns[0]["nodePort"]}
+    many = c.post(SVC, svc("np3", type="NodePort", ports=[
+        {"name": "p%d" % i, "port": 1000 + i} for i in range(62)]))["spec"]["ports"]
+    taken |= {p["nodePort"] for p in many}
+    assert taken == set(range(30000, 30064)), sorted(taken)
+    try:
+        c.post(SVC, svc("np4", type="NodePort"))
+        raise AssertionError("the range is full")
+    except Refused as r:
+        assert r.code == 503 and "nodePort" in r.status["message"], r
+    assert all(i["metadata"]["name"] != "np4" for i in c.get(SVC)["items"])
+    ip = c.post(SVC, svc("np5"))["spec"]["clusterIP"]
+    drop("np3", "np5")
+    again = c.post(SVC, svc("np4", type="NodePort", clusterIP=ip,
+                            ports=[{"port": 80, "nodePort": many[0]["nodePort"]}]))
+    assert again["spec"]["ports"][0]["nodePort"] == many[0]["nodePort"], again
+    drop("np1", "np2", "np4")
+
+
+def types():
+    made = c.post(SVC, svc("kind", type="LoadBalancer", externalTrafficPolicy="Local",
+                           loadBalancerClass="a.b/c"))["spec"]
+    health, port = made["healthCheckNodePort"], made["ports"][0]["nodePort"]
+    assert health != port and made["allocateLoadBalancerNodePorts"] is True, made
+    less = c.patch(SVC + "/kind", {"spec": {"type": "ClusterIP"}})["spec"]
+    gone = {"healthCheckNodePort", "externalTrafficPolicy", "loadBalancerClass",
+            "allocateLoadBalancerNodePorts"}
+    assert not gone & set(less) and "nodePort" not in less["ports"][0], less
+    c.post(SVC, svc("other", type="NodePort", ports=[
+        {"name": "a", "port": 1, "nodePort": health}, {"name": "b", "port": 2, "nodePort": port}]))
+    name = c.patch(SVC + "/kind", {"spec": {"type": "ExternalName", "externalName": "a.b"}})["spec"]
+    assert not {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"} & set(name), name
+    c.post(SVC, svc("third", clusterIP=made["clusterIP"]))
+    back = c.patch(SVC + "/kind", {"spec": {"type": "ClusterIP", "externalName": None}})["spec"]
+    assert back["clusterIP"] != made["clusterIP"], back
+    none = c.post(SVC, svc("bare", type="LoadBalancer", allocateLoadBalancerNodePorts=False))["spec"]
+    assert "nodePort" not in none["ports"][0], none
+    refused("spec.clusterIP", "ExternalName", c.post, SVC, {
+        "metadata": {"name": "bad"}, "spec": {"type": "ExternalName", "externalName": "a.b",
+                                              "clusterIP": "10.96.0.77"}})
+    drop("kind", "other", "third", "bare")
+
+
+def families():
+    both = c.post(SVC, svc("dual", ipFamilyPolicy="PreferDualStack"))["spec"]
+    assert both["ipFamilies"] == ["IPv4", "IPv6"] and len(both["clusterIPs"]) == 2, both
+    assert ipaddress.ip_address(both["clusterIPs"][1]) in RANGE6, both
+    six = c.post(SVC, svc("six", ipFamilies=["IPv6"]))["spec"]
+    assert ":" in six["clusterIP"] and six["ipFamilyPolicy"] == "SingleStack", six
+    asked = c.post(SVC, svc("asked", clusterIPs=["fd96::77", "10.96.0.77"]))["spec"]
+    assert asked["ipFamilies"] == ["IPv6", "IPv4"], asked
+    assert asked["ipFamilyPolicy"] == "RequireDualStack" and asked["clusterIP"] == "fd96::77", asked
+    one = c.patch(SVC + "/dual", {"spec": {"ipFamilyPolicy": "SingleStack"}})["spec"]
+    assert one["clusterIPs"] == both["clusterIPs"][:1] and one["ipFamilies"] == ["IPv4"], one
+    two = c.patch(SVC + "/dual", {"spec": {"ipFamilyPolicy": "RequireDualStack",
+                                           "clusterIPs": [one["clusterIP"],
+                                                          both["clusterIPs"][1]]}})["spec"]
+    assert two["clusterIPs"] == both["clusterIPs"], "the second was free again"
+    refused("spec.ipFamilies[0]", "may not change", c.patch, SVC + "/six",
+            {"spec": {"ipFamilies": ["IPv4"]}})
+    head = c.post(SVC, svc("head", clusterIP="None"))["spec"]
+    assert head["clusterIPs"] == ["None"] and head["ipFamilies"] == ["IPv4"], head
+    free = c.post(SVC, svc("free", clusterIP="None", selector={}))["spec"]
+    assert free["ipFamilyPolicy"] == "RequireDualStack" and len(free["ipFamilies"]) == 2, free
+    drop("dual", "six", "asked", "head", "free")
+
+
+def single_stack():
+    other = Node(flags=["--service-cidr", "fd97::/112"])
+    node.stop()
+    other.start()
+    client = other.client
+    got = client.post(SVC, svc("only"))["spec"]
+    assert got["clusterIP"].startswith("fd97::") and got["ipFamilies"] == ["IPv6"], got
+    refused("spec.ipFamilyPolicy", "not configured for dual-stack", client.post, SVC,
+            svc("both", ipFamilyPolicy="RequireDualStack"))
+    refused("spec.ipFamilies[0]", "not configured on this cluster", client.post, SVC,
+            svc("four", ipFamilies=["IPv4"]))
+    assert client.post(SVC, svc("rather", ipFamilyPolicy="PreferDualStack"))["spec"]["clusterIPs"]
+    other.stop()
+    node.start()
+
+
+def networks():
+    refused("spec.cidrs[0]", "overlaps with the addresses of Services", Client(node.socket).post,
+            "/apis/podnet.dev/v1/networks", {"metadata": {"name": "over"},
+                                             "spec": {"cidrs": ["10.96.0.128/25"]}})
+
+
+def restart():
+    client = Client(node.socket)
+    made = client.post(SVC, svc("stay", type="NodePort"))["spec"]
+    client.close()
+    node.stop()
+    node.start()
+    client = Client(node.socket)
+    assert client.get(SVC + "/stay")["spec"] == made
+    refused("spec.clusterIPs", "already allocated", client.post, SVC,
+            svc("thief", clusterIP=made["clusterIP"]))
+    refused("spec.ports[0].nodePort", "already allocated", client.post, SVC,
+            svc("thief", type="NodePort", ports=[{"port": 1,
+                                                  "nodePort": made["ports"][0]["nodePort"]}]))
+    client.delete(SVC + "/stay")
+    client.close()
+
+
+def watched():
+    client = Client(node.socket)
+    for url, body in (
+            (SVC, svc("seen")),
+            (NS + "/endpoints", {"metadata": {"name": "seen"}, "subsets": [
+                {"addresses": [{"ip": "192.0.2.1"}], "ports": [{"port": 80}]}]}),
+            (SLICES, {"metadata": {"name": "seen"}, "addressType": "IPv4"}),
+            (POLICIES, {"metadata": {"name": "seen"}})):
+        watch = node.watch(url + "?fieldSelector=metadata.name=seen")
+        made = client.post(url, body)
+        assert watch.next()["object"] == made
+        made["metadata"]["labels"] = {"a": "b"}
+        client.put(url + "/seen", made)
+        assert watch.next()["type"] == "MODIFIED"
+        client.delete(url + "/seen")
+        assert watch.next()["type"] == "DELETED"
+        watch.close()
+    client.close()
+
+
+main([cluster_ips, put_keeps, node_ports, types, families, single_stack, networks, restart, watched,
+      node.stop])
