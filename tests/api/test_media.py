@@ -39,6 +39,14 @@ def protobuf():
         got, _, body = c.raw("POST", url, data, PROTOBUF)
         assert got == code and json.loads(body)["kind"] == "Status", (data, got, body)
     c.delete(NS + "/red")
+    spec = part(1, part(1, "http") + bytes([3 << 3, 80]) + part(4, bytes([1 << 3, 0, 2 << 3, 90]))) + \
+        part(2, part(1, "app") + part(2, "web")) + part(4, "ClusterIP")
+    code, _, body = c.raw("POST", NS + "/default/services",
+                          unknown("v1", "Service", part(1, part(1, "web")) + part(2, spec)), PROTOBUF)
+    got = json.loads(body)
+    assert code == 201 and got["spec"]["selector"] == {"app": "web"}, (code, body)
+    assert got["spec"]["ports"] == [{"name": "http", "protocol": "TCP", "port": 80, "targetPort": 90}], got
+    c.delete(NS + "/default/services/web")
 
 
 def unsaid():
