@@ -26,6 +26,7 @@ enum podnet_event_type {
 	PODNET_EVENT_NEIGH,
 	PODNET_EVENT_QDISC,
 	PODNET_EVENT_NFT,           /* somebody committed; @table is set when it was about our table */
+	PODNET_EVENT_FORWARDING,    /* net.ipv4.ip_forward or net.ipv6.conf.all.forwarding was set */
 	PODNET_EVENT_OVERRUN,       /* events were lost (ENOBUFS): everything may have changed */
 };
 

@@ -70,7 +70,7 @@ static int open_route(struct podnet_monitor *mon)
 	static const uint32_t groups[] = {
 		RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
 		RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, RTNLGRP_NEIGH,
-		RTNLGRP_TC,
+		RTNLGRP_TC, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF,
 	};
 	int on = 1, r = nl_listen(&mon->rt, NETLINK_ROUTE, groups, ARRAY_SIZE(groups),
 				  MONITOR_RCVBUF);

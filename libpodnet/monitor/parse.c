@@ -12,6 +12,7 @@
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
+#include <linux/netconf.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
@@ -181,6 +182,18 @@ static bool on_tc(const struct nlmsghdr *nlh, struct pn_notice *n)
 	return true;
 }
 
+/* Of one link it tells as each is made; only what is set for all is of interest. */
+static bool on_netconf(const struct nlmsghdr *nlh, struct pn_notice *n)
+{
+	struct attrs tb;
+
+	if (!open_message(nlh, NLMSG_ALIGN(sizeof(struct netconfmsg)), &tb))
+		return false;
+	n->ev.type = PODNET_EVENT_FORWARDING;
+	return tb.v[NETCONFA_FORWARDING] &&
+	       (int32_t)get_u32(&tb, NETCONFA_IFINDEX, 0) == NETCONFA_IFINDEX_ALL;
+}
+
 bool pn_notice_route(const struct nlmsghdr *nlh, struct pn_notice *n)
 {
 	static const struct {
@@ -194,6 +207,7 @@ bool pn_notice_route(const struct nlmsghdr *nlh, struct pn_notice *n)
 		{ RTM_NEWNEIGH,   RTM_DELNEIGH,   on_neigh },
 		{ RTM_NEWQDISC,   RTM_DELQDISC,   on_tc },
 		{ RTM_NEWTFILTER, RTM_DELTFILTER, on_tc },
+		{ RTM_NEWNETCONF, RTM_NEWNETCONF, on_netconf },
 	};
 
 	n->portid = nlh->nlmsg_pid;

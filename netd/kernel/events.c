@@ -96,9 +96,12 @@ static void on_home_link(struct kernel *k, const struct podnet_event *ev)
 		k->index.all = true;    /* what cannot be remembered is looked at */
 }
 
-static bool default_route(const struct podnet_event *ev)
+/* The default route, and what an administrator adds: it may lead where a Network is. */
+static bool node_route(const struct podnet_event *ev)
 {
-	return ev->type == PODNET_EVENT_ROUTE && ev->prefix.family && ev->prefix.len == 0;
+	return ev->type == PODNET_EVENT_ROUTE && ev->prefix.family &&
+	       (ev->prefix.len == 0 || ev->protocol == RTPROT_BOOT ||
+		ev->protocol == RTPROT_STATIC);
 }
 
 /* A permanent entry of ours that somebody made another one. */
@@ -142,7 +145,7 @@ static void on_home(struct kernel *k, const struct podnet_event *ev)
 		return;
 	home = ev->index ? index_home(&k->index, ev->index) : NULL;
 	if (!home && ev->protocol != PODNET_ROUTE_PROTOCOL &&
-	    (ev->type == PODNET_EVENT_ADDR || default_route(ev)))
+	    (ev->type == PODNET_EVENT_ADDR || node_route(ev)))
 		facts_due(k);
 	if (home && (of_ours_gone(ev) || in_place_of_ours(ev)))
 		mark_link(k, home->scope, &home->link);
@@ -222,6 +225,11 @@ static void on_event(const struct podnet_event *ev, void *arg)
 	}
 	if (ev->type == PODNET_EVENT_NFT) {
 		if (ev->table && !ev->ours)
+			index_mark_name(&k->index, "node");
+		return;
+	}
+	if (ev->type == PODNET_EVENT_FORWARDING) {
+		if (ev->nsid < 0)
 			index_mark_name(&k->index, "node");
 		return;
 	}

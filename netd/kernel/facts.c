@@ -30,6 +30,8 @@ struct underlay {
 	size_t nlinks;
 	struct underlay_addr addrs[KERNEL_MAX_ADDRESSES];
 	size_t naddrs;
+	struct podnet_prefix taken[KERNEL_MAX_TAKEN];
+	size_t ntaken;
 	char uplink[PODNET_IFNAME_SIZE];
 	uint32_t metric;
 	bool uplink_v4;
@@ -60,6 +62,27 @@ static const struct underlay_link *find(const struct underlay *u, const char *na
 	return NULL;
 }
 
+static bool link_local(const struct podnet_prefix *p)
+{
+	static const uint8_t v4[] = { 169, 254 };
+
+	if (p->family == AF_INET)
+		return memcmp(p->addr, v4, sizeof(v4)) == 0;
+	return (p->addr[0] == 0xfe && (p->addr[1] & 0xc0) == 0x80) || p->addr[0] == 0xff;
+}
+
+/* Routes come before addresses, so an address is mostly in what is known already. */
+static void take(struct underlay *u, const struct podnet_prefix *p)
+{
+	size_t i;
+
+	for (i = 0; i < u->ntaken; i++)
+		if (podnet_prefix_contains(&u->taken[i], p))
+			return;
+	if (u->ntaken < KERNEL_MAX_TAKEN && !link_local(p))
+		u->taken[u->ntaken++] = *p;
+}
+
 /* The IPv4 default route with the least metric, else the IPv6 one. */
 static int each_route(const struct podnet_route_info *info, void *arg)
 {
@@ -67,10 +90,15 @@ static int each_route(const struct podnet_route_info *info, void *arg)
 	bool v4 = route->dst.family == AF_INET;
 	struct underlay *u = arg;
 
-	if (route->dst.len || info->ours || !route->link || !*route->link)
+	if (info->ours || !route->link || !*route->link)
 		return 0;
 	if (route->type != PODNET_ROUTE_UNICAST || (route->table && route->table != 254))
 		return 0;
+	if (route->dst.len) {
+		if (!route->via.family && find(u, route->link))
+			take(u, &route->dst);
+		return 0;
+	}
 	if (!find(u, route->link) || (*u->uplink && u->uplink_v4 > v4))
 		return 0;
 	if (*u->uplink && u->uplink_v4 == v4 && u->metric <= route->metric)
@@ -101,6 +129,7 @@ static int each_addr(const struct podnet_addr_info *info, void *arg)
 		return 0;
 	now.addr.len = now.addr.family == AF_INET6 ? 128 : 32;
 	now.rank = rank_of(u, link);
+	take(u, &now.addr);
 	/* insertion keeps the kernel's order among equals; the worst falls off a full list */
 	for (i = u->naddrs; i > 0 && u->addrs[i - 1].rank > now.rank; i--)
 		if (i < KERNEL_MAX_ADDRESSES)
@@ -133,6 +162,8 @@ int kernel_facts_read(struct podnet *ctx, struct kernel_facts *ret, struct podne
 	for (i = 0; i < u->naddrs; i++)
 		ret->addresses[i] = u->addrs[i].addr;
 	ret->naddresses = u->naddrs;
+	memcpy(ret->taken, u->taken, sizeof(ret->taken));
+	ret->ntaken = u->ntaken;
 	uplink = find(u, u->uplink);
 	ret->mtu = uplink ? uplink->mtu : DEFAULT_MTU;
 	return 0;

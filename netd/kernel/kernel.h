@@ -58,11 +58,15 @@ struct kernel_task *kernel_task_new(enum kernel_task_type type, const char *scop
 void kernel_task_free(struct kernel_task *task);
 
 #define KERNEL_MAX_ADDRESSES 16
+#define KERNEL_MAX_TAKEN 64         /* what a node has beyond these is not looked at */
 /** What the node is, as the kernel tells; underlay only: links that are not ours. */
 struct kernel_facts {
 	/* global, best first: the default route's */
 	struct podnet_prefix addresses[KERNEL_MAX_ADDRESSES];
 	size_t naddresses;
+	/* what the node reaches without a gateway and what it is itself, link-local left out */
+	struct podnet_prefix taken[KERNEL_MAX_TAKEN];
+	size_t ntaken;
 	uint32_t mtu;               /* of the default route's link; 1500 (Ethernet) without one */
 };
 

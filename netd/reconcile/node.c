@@ -61,6 +61,33 @@ void node_report(struct reconcile *rec)
 	control_node(rec->conf.control, &report);
 }
 
+const struct podnet_prefix *reconcile_node_overlap(const struct reconcile *rec,
+						   const struct podnet_prefix *p)
+{
+	const struct podnet_prefix *taken = rec->facts.taken;
+	size_t i;
+
+	for (i = 0; i < rec->facts.ntaken; i++)
+		if (podnet_prefix_contains(p, &taken[i]) || podnet_prefix_contains(&taken[i], p))
+			return &taken[i];
+	return NULL;
+}
+
+static int mark_network(void *arg, struct object *obj)
+{
+	struct reconcile *rec = arg;
+	struct scope *scope = scope_find(rec, obj->meta->uid);
+
+	if (scope)
+		reconcile_mark(rec, scope, 0);
+	return 0;
+}
+
+static bool same_taken(const struct kernel_facts *a, const struct kernel_facts *b)
+{
+	return a->ntaken == b->ntaken && !memcmp(a->taken, b->taken, sizeof(a->taken));
+}
+
 void node_facts(void *arg, const struct kernel_facts *facts)
 {
 	struct reconcile *rec = arg;
@@ -68,6 +95,7 @@ void node_facts(void *arg, const struct kernel_facts *facts)
 	size_t n = facts->naddresses;
 	bool mtu_changed = !rec->conf.mtu && facts->mtu != rec->facts.mtu;
 	struct podnet_prefix ips[2];
+	bool retake;
 
 	if (rec->conf.nnode_ips) {
 		from = rec->conf.node_ips;
@@ -77,7 +105,10 @@ void node_facts(void *arg, const struct kernel_facts *facts)
 	if (n != rec->nips || memcmp(ips, rec->ips, sizeof(ips)) != 0)
 		rec->epoch++;
 	else if (!mtu_changed && rec->begun) {
+		retake = !same_taken(facts, &rec->facts);
 		rec->facts = *facts;
+		if (retake)
+			state_each(rec->conf.state, &kinds[KIND_NETWORK], NULL, mark_network, rec);
 		node_report(rec);
 		return;
 	}

@@ -137,6 +137,29 @@ static int put_blocks(const struct reconcile *rec, struct doc *doc, const char *
 	return r;
 }
 
+/* Not refused any more, and perhaps meant: pods work, but what is there on the node is cut off. */
+static int put_overlap(const struct reconcile *rec, struct doc *doc, const struct network *net,
+		       const char *now)
+{
+	char ours[PODNET_PREFIX_STRLEN], theirs[PODNET_PREFIX_STRLEN], text[160];
+	const struct podnet_prefix *other = NULL;
+	size_t i;
+	int r;
+
+	for (i = 0; i < net->ncidrs && !other; i++)
+		other = reconcile_node_overlap(rec, &net->cidrs[i]);
+	if (!other) {
+		r = doc_set_condition(doc, "status.conditions", "OverlapsHost", "False", "None", NULL,
+				      now);
+		return r < 0 ? r : 0;
+	}
+	snprintf(text, sizeof(text), "%s overlaps %s, an address or a connected route of this node",
+		 podnet_prefix_format(&net->cidrs[i - 1], ours),
+		 podnet_prefix_format(other, theirs));
+	r = doc_set_condition(doc, "status.conditions", "OverlapsHost", "True", "HostRoute", text, now);
+	return r < 0 ? r : 0;
+}
+
 static int put_other(const struct reconcile *rec, struct doc *doc, const struct object *sent,
 		     const struct outcome *outcome, const char *now)
 {
@@ -146,6 +169,8 @@ static int put_other(const struct reconcile *rec, struct doc *doc, const struct 
 		r = doc_set_int(doc, "status.observedGeneration", sent->meta->generation);
 	if (r == 0 && outcome->inode)
 		r = doc_set_int(doc, "status.inode", (int64_t)outcome->inode);
+	if (r == 0 && sent->kind->id == KIND_NETWORK)
+		r = put_overlap(rec, doc, sent->network, now);
 	if (r == 0 && sent->kind->id == KIND_NETWORK)
 		r = put_blocks(rec, doc, sent->meta->name);
 	return r;

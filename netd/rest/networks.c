@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * networks.c - Networks must not overlap, nor go while pods are attached
+ * networks.c - Networks must not overlap each other or the node, nor go while pods are attached
  *
- * Room: rest.  May include: codec, state, model, netd/base.
+ * Room: rest.  May include: codec, state, model, reconcile.h, netd/base.
  */
 #include "internal.h"
 #include <stdio.h>
@@ -57,6 +57,23 @@ static void check_service_range(struct call *c, const struct network *net)
 		}
 }
 
+static void check_host(struct call *c, const struct network *net)
+{
+	char field[32], text[PODNET_PREFIX_STRLEN], theirs[PODNET_PREFIX_STRLEN];
+
+	for (size_t i = 0; c->rest->reconcile && i < net->ncidrs; i++) {
+		const struct podnet_prefix *p = &net->cidrs[i];
+		const struct podnet_prefix *other = reconcile_node_overlap(c->rest->reconcile, p);
+
+		if (!other)
+			continue;
+		snprintf(field, sizeof(field), "spec.cidrs[%zu]", i);
+		causes_add(&c->refusal.causes, CAUSE_INVALID, field, podnet_prefix_format(p, text),
+			   "overlaps with %s, an address or a connected route of this node",
+			   podnet_prefix_format(other, theirs));
+	}
+}
+
 static int validate(struct call *c, const struct doc *doc, const struct object *old)
 {
 	struct overlap o = { .causes = &c->refusal.causes, .name = c->name };
@@ -67,6 +84,7 @@ static int validate(struct call *c, const struct doc *doc, const struct object *
 	if (!o.mine)
 		return refuse_memory(c);
 	check_service_range(c, o.mine);
+	check_host(c, o.mine);
 	return state_each_accepted(c->rest->state, c->kind, NULL, check_overlap, &o);
 }
 

@@ -63,6 +63,10 @@ ROWS = [
      lambda: "masquerade" in run("nft list table inet podnet")),
     ("ruleset flushed", lambda: run("nft flush ruleset"), "node1",
      lambda: "masquerade" in run("nft list table inet podnet")),
+    ("forwarding off", lambda: run("sysctl -qw net.ipv4.ip_forward=0"), "node1",
+     lambda: run("sysctl -n net.ipv4.ip_forward") == "1\n"),
+    ("IPv6 forwarding off", lambda: run("sysctl -qw net.ipv6.conf.all.forwarding=0"), "node1",
+     lambda: run("sysctl -n net.ipv6.conf.all.forwarding") == "1\n"),
     ("bridge deleted", lambda: run("ip link del br0"), "br0", con_reachable),
     ("bridge's address deleted", lambda: run("ip addr del 172.16.0.1/24 dev br0"), "br0", con_reachable),
     ("bridge's mtu changed", lambda: run("ip link set br0 mtu 1300"), "br0",
@@ -113,6 +117,21 @@ def a_namespace_tells_its_inode():
     eventually("all of it", con_reachable)
 
 
+def a_sysctl_that_is_not_announced_waits_for_the_resync():
+    NODE.client.post(V1 + "/networks", {"metadata": {"name": "lan"}, "spec": {
+        "type": "bridge", "cidrs": ["10.62.0.0/16"]}})
+    NODE.await_ready(V1 + "/networks/lan")
+    NODE.stop()
+    NODE.flags = ["--resync", "1"]
+    NODE.start()
+    repaired(("redirects", lambda: run("sysctl -qw net.ipv4.neigh.br-lan.proxy_delay=80"), "lan",
+              lambda: run("sysctl -n net.ipv4.neigh.br-lan.proxy_delay") == "0\n"))
+    NODE.client.delete(V1 + "/networks/lan")
+    eventually("gone", lambda: "br-lan" not in our_links() and "10.62." not in run("ip route"))
+    eventually("the node's too", lambda: "10.62." not in run("nft list table inet podnet"))
+    NODE.flags = []
+
+
 def nothing_to_do_makes_no_change():
     NODE.stop()
     NODE.start()
@@ -123,4 +142,5 @@ if __name__ == "__main__":
     setup()
     main([make_test(row) for row in ROWS] + [what_is_foreign_inside_a_pod_stays,
                                              a_namespace_tells_its_inode,
+                                             a_sysctl_that_is_not_announced_waits_for_the_resync,
                                              nothing_to_do_makes_no_change])

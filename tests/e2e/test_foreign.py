@@ -131,6 +131,36 @@ def a_pod_around_the_nodes_own_namespace_is_refused():
     assert own_network() == before
 
 
+def overlaps(name, status):
+    return NODE.await_object(V1 + "/networks/" + name, lambda o: any(
+        c["type"] == "OverlapsHost" and c["status"] == status
+        for c in o.get("status", {}).get("conditions", [])))["status"]["conditions"]
+
+
+def a_network_over_the_nodes_own_is_refused():
+    for cidr in ("192.0.0.0/16", "192.0.2.128/25", "198.51.100.0/24"):
+        try:
+            NODE.client.post(V1 + "/networks", {"metadata": {"name": "over"}, "spec": {
+                "type": "bridge", "cidrs": ["fd63::/48", cidr]}})
+            raise AssertionError(cidr + " was taken")
+        except Refused as err:
+            assert err.code == 422, err
+            assert [c["field"] for c in err.status["details"]["causes"]] == ["spec.cidrs[1]"], err
+
+
+def a_network_that_is_overlapped_later_says_so():
+    NODE.client.post(V1 + "/networks", {"metadata": {"name": "under"}, "spec": {
+        "type": "bridge", "cidrs": ["10.63.0.0/16"]}})
+    overlaps("under", "False")
+    for how in ("addr %s 10.63.5.1/24 dev pnaaaaaaaaaaaaa", "route %s 10.63.0.0/18 dev pnaaaaaaaaaaaaa"):
+        run("ip " + how % "add")
+        said = overlaps("under", "True")
+        assert "10.63.0.0/16 overlaps 10.63." in json.dumps(said), said
+        run("ip " + how % "del")
+        overlaps("under", "False")
+    NODE.client.delete(V1 + "/networks/under")
+
+
 def start_refused(flags):
     """Standard error of a netd that does not start."""
     import subprocess
@@ -191,5 +221,6 @@ if __name__ == "__main__":
     main([foreign_things_stay, a_pod_whose_namespace_is_taken_says_so,
           a_bridge_whose_name_is_taken_says_so, a_route_that_is_taken_says_so,
           a_conflict_that_ends_is_resolved, the_first_success_is_no_repair,
-          a_pod_around_the_nodes_own_namespace_is_refused, another_netd_does_not_start,
+          a_pod_around_the_nodes_own_namespace_is_refused, a_network_over_the_nodes_own_is_refused,
+          a_network_that_is_overlapped_later_says_so, another_netd_does_not_start,
           another_cluster_cidr_is_warned_about, purge_takes_ours_and_nothing_else])
