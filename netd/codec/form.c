@@ -94,12 +94,25 @@ static void add_row(const struct form *form, const struct kind *kind, const stru
 	buf_add(out, "}", 1);
 }
 
+/* An element of a list in a version that it is not stored in. */
+static int add_other_version(const struct form *form, const struct kind *kind, const char *object,
+			     size_t len, bool first, struct buf *out)
+{
+	_cleanup_(bytes_unrefp) struct bytes *stored = bytes_new(object, len), *other = NULL;
+
+	other = stored ? kind_bytes(kind, stored) : NULL;
+	return other ? form_list_item(form, kind->stored, other->data, other->len, first, out) :
+	       -ENOMEM;
+}
+
 int form_list_item(const struct form *form, const struct kind *kind, const char *object, size_t len,
 		   bool first, struct buf *out)
 {
 	_cleanup_(doc_freep) struct doc *doc = NULL;
 	char why[160];
 
+	if (kind->stored)
+		return add_other_version(form, kind, object, len, first, out);
 	if (!first)
 		buf_add(out, ",", 1);
 	if (form->type == FORM_PLAIN) {
@@ -186,16 +199,19 @@ static void one_row(const struct form *form, const struct kind *kind, const stru
 	form_list_end(out);
 }
 
-struct bytes *form_object(const struct form *form, const struct kind *kind, struct bytes *object,
+struct bytes *form_object(const struct form *form, const struct kind *kind, struct bytes *stored,
 			  bool columns)
 {
+	_cleanup_(bytes_unrefp) struct bytes *object = kind_bytes(kind, stored);
 	_cleanup_(doc_freep) struct doc *doc = NULL;
 	struct buf out = { 0 };
 	struct bytes *ret;
 	char why[160];
 
+	if (!object)
+		return NULL;
 	if (form->type == FORM_PLAIN)
-		return bytes_ref(object);
+		return take_ptr(object);
 	if (doc_parse(object->data, object->len, &doc, why) < 0)
 		return NULL;
 	if (form->type == FORM_TABLE)

@@ -37,9 +37,25 @@ struct kind {
 	void (*check)(const struct doc *doc, const struct doc *old, struct causes *causes);
 	/* decode: into @arena, after check() was clean; NULL: no memory */
 	void *(*decode)(const struct doc *doc, struct arena *arena);
+	/* of a further version: the row it is stored as, and the ways there and back; 0 or -ENOMEM */
+	const struct kind *stored;
+	int (*to_stored)(struct doc *doc), (*from_stored)(struct doc *doc);
 };
 
-extern const struct kind kinds[KIND_COUNT];     /* indexed by kind_id */
+/* Indexed by kind_id; behind these stand the further versions, which are only served. */
+#define KIND_SERVED (KIND_COUNT + 1)
+extern const struct kind kinds[KIND_SERVED];
+/** kind_stored() - the row of what is checked and stored; @served itself, mostly */
+static inline const struct kind *kind_stored(const struct kind *served)
+{
+	return served && served->stored ? served->stored : served;
+}
+/** kind_take_in() - from the version that is served to the one that is stored; 0 or -ENOMEM */
+int kind_take_in(const struct kind *served, struct doc *doc);
+/** kind_hand_out() - and back; what is not of the kind (a Status) stays.  0 or -ENOMEM. */
+int kind_hand_out(const struct kind *served, struct doc *doc);
+/** kind_bytes() - the same of bytes, a reference where nothing changes; NULL: no memory */
+struct bytes *kind_bytes(const struct kind *served, struct bytes *stored);
 /** kind_find() - by group, version and plural; NULL: unknown */
 const struct kind *kind_find(const char *group, const char *version, const char *plural);
 const struct kind *kind_by_store_name(const char *store_name);

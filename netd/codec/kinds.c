@@ -9,7 +9,7 @@
 #include <netd/codec/rows.h>
 #include <stdio.h>
 
-const struct kind kinds[KIND_COUNT] = {
+const struct kind kinds[KIND_SERVED] = {
 	[KIND_NAMESPACE] = {
 		.id = KIND_NAMESPACE, .group = "", .version = "v1", .plural = "namespaces",
 		.singular = "namespace", .name = "Namespace", .short_names = "ns",
@@ -107,11 +107,19 @@ const struct kind kinds[KIND_COUNT] = {
 		.fields = policy_fields, .defaults = policy_defaults, .check = policy_check,
 		.decode = policy_decode,
 	},
+	[KIND_COUNT] = {
+		.id = KIND_ENDPOINT_SLICE, .group = "discovery.k8s.io", .version = "v1beta1",
+		.plural = "endpointslices", .singular = "endpointslice",
+		.name = "EndpointSlice", .short_names = "", .categories = "",
+		.store_name = "endpointslices.discovery.k8s.io", .namespaced = true,
+		.stored = &kinds[KIND_ENDPOINT_SLICE], .to_stored = slice_beta_in,
+		.from_stored = slice_beta_out,
+	},
 };
 
 const struct kind *kind_find(const char *group, const char *version, const char *plural)
 {
-	for (size_t i = 0; i < KIND_COUNT; i++)
+	for (size_t i = 0; i < KIND_SERVED; i++)
 		if (strcmp(kinds[i].plural, plural) == 0 && strcmp(kinds[i].group, group) == 0 &&
 		    strcmp(kinds[i].version, version) == 0)
 			return &kinds[i];
@@ -130,6 +138,43 @@ const char *kind_api_version(const struct kind *kind, char buf[64])
 {
 	snprintf(buf, 64, "%s%s%s", kind->group, kind->group[0] ? "/" : "", kind->version);
 	return buf;
+}
+
+static int set_version(const struct kind *kind, struct doc *doc)
+{
+	char api[64];
+
+	return doc_set_str(doc, "apiVersion", kind_api_version(kind, api)) == -ENOMEM ? -ENOMEM : 0;
+}
+
+int kind_take_in(const struct kind *served, struct doc *doc)
+{
+	int r = served->stored ? served->to_stored(doc) : 0;
+
+	return r < 0 || !served->stored ? r : set_version(served->stored, doc);
+}
+
+int kind_hand_out(const struct kind *served, struct doc *doc)
+{
+	const char *name = doc_str(doc, "kind");
+	int r;
+
+	if (!served->stored || !name || strcmp(name, served->name) != 0)
+		return 0;
+	r = served->from_stored(doc);
+	return r < 0 ? r : set_version(served, doc);
+}
+
+struct bytes *kind_bytes(const struct kind *served, struct bytes *stored)
+{
+	_cleanup_(doc_freep) struct doc *doc = NULL;
+	char why[160];
+
+	if (!served->stored)
+		return bytes_ref(stored);
+	if (doc_parse(stored->data, stored->len, &doc, why) < 0 || kind_hand_out(served, doc) < 0)
+		return NULL;
+	return doc_bytes(doc);
 }
 
 int kind_decode(const struct kind *kind, const char *bytes, size_t len, struct arena *arena,

@@ -66,6 +66,9 @@ void *endpoints_decode(const struct doc *doc, struct arena *arena);
 int slice_defaults(struct doc *doc);
 void slice_check(const struct doc *doc, const struct doc *old, struct causes *causes);
 void *slice_decode(const struct doc *doc, struct arena *arena);
+/* slice_beta.c */
+int slice_beta_in(struct doc *doc);
+int slice_beta_out(struct doc *doc);
 
 int policy_defaults(struct doc *doc);
 void policy_check(const struct doc *doc, const struct doc *old, struct causes *causes);

@@ -29,7 +29,7 @@ static bool is_first(const struct kind *kind, bool of_version)
 
 const struct kind *kind_first(const char *group, const char *version)
 {
-	for (size_t i = 0; i < KIND_COUNT; i++)
+	for (size_t i = 0; i < KIND_SERVED; i++)
 		if (strcmp(kinds[i].group, group) == 0 &&
 		    (!version || strcmp(kinds[i].version, version) == 0))
 			return &kinds[i];
@@ -61,7 +61,7 @@ static void add_group(const struct kind *first, struct buf *out)
 	bool some = false;
 
 	buf_printf(out, "\"name\":\"%s\",\"versions\":[", first->group);
-	for (const struct kind *k = first; k < kinds + KIND_COUNT; k++) {
+	for (const struct kind *k = first; k < kinds + KIND_SERVED; k++) {
 		if (strcmp(k->group, first->group) != 0 || !is_first(k, true))
 			continue;
 		if (some)
@@ -79,7 +79,7 @@ static void groups(struct call *c)
 	bool some = false;
 
 	buf_str(&out, "{\"kind\":\"APIGroupList\",\"apiVersion\":\"v1\",\"groups\":[");
-	for (const struct kind *k = kinds; k < kinds + KIND_COUNT; k++) {
+	for (const struct kind *k = kinds; k < kinds + KIND_SERVED; k++) {
 		if (!*k->group || !is_first(k, false))
 			continue;
 		buf_str(&out, some ? ",{" : "{");
@@ -144,7 +144,7 @@ static void resources(struct call *c, const struct kind *first)
 
 	buf_printf(&out, "{\"kind\":\"APIResourceList\",\"apiVersion\":\"v1\",\"groupVersion\":\"%s\","
 		   "\"resources\":[", kind_api_version(first, api));
-	for (const struct kind *k = first; k < kinds + KIND_COUNT; k++) {
+	for (const struct kind *k = first; k < kinds + KIND_SERVED; k++) {
 		if (strcmp(k->group, first->group) != 0 || strcmp(k->version, first->version) != 0)
 			continue;
 		if (k != first)

@@ -93,6 +93,12 @@ static bool fit_item(struct call *c, const char **seg, size_t n, enum shape *sha
 	return n < 2 || c->status;
 }
 
+static void find_kind(struct call *c, const char *group, const char *version, const char *plural)
+{
+	c->served = kind_find(group, version, plural);
+	c->kind = kind_stored(c->served);
+}
+
 /* What is behind the version: PLURAL..., or namespaces/NS/PLURAL... */
 static bool fit_resource(struct call *c, const char *group, const char *version, const char **seg,
 			 size_t n, enum shape *shape)
@@ -100,12 +106,12 @@ static bool fit_resource(struct call *c, const char *group, const char *version,
 	if (!n)
 		return false;
 	if (n >= 3 && strcmp(seg[0], "namespaces") == 0) {
-		c->kind = kind_find(group, version, seg[2]);
+		find_kind(c, group, version, seg[2]);
 		c->ns = seg[1];
 		if (c->kind && c->kind->namespaced)
 			return fit_item(c, seg + 3, n - 3, shape);
 	}
-	c->kind = kind_find(group, version, seg[0]);
+	find_kind(c, group, version, seg[0]);
 	c->ns = "";
 	if (!c->kind)
 		return false;
@@ -230,7 +236,7 @@ void rest_routes_print(void)
 {
 	special_print();
 	discovery_print();
-	for (size_t k = 0; k < KIND_COUNT; k++)
+	for (size_t k = 0; k < KIND_SERVED; k++)
 		for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 			print_kind(&kinds[k], &verbs[i]);
 }

@@ -66,10 +66,11 @@ int write_finish(struct call *c, struct txn *txn, unsigned code, const struct ob
 	const struct http_peer *peer = request_peer(c->req);
 
 	if (p) {
+		p->body = kind_bytes(c->served, body);
 		p->ns = arena_strdup(&p->arena, obj->meta->ns);
 		p->name = arena_strdup(&p->arena, obj->meta->name);
 	}
-	if (!p || !p->ns || !p->name) {
+	if (!p || !p->ns || !p->name || !p->body) {
 		if (p)
 			pending_free(p);
 		txn_drop(txn);
@@ -80,7 +81,6 @@ int write_finish(struct call *c, struct txn *txn, unsigned code, const struct ob
 	p->kind = c->kind;
 	p->rev = obj->rev;
 	p->code = code;
-	p->body = bytes_ref(body);
 	if (peer)
 		p->peer = *peer;
 	etag_send(c, obj->rev);
@@ -105,6 +105,8 @@ int write_dry(struct call *c, struct doc *doc, const struct object *old, unsigne
 		snprintf(rev, sizeof(rev), "%llu", (unsigned long long)old->rev);
 		r = doc_set_str(doc, "metadata.resourceVersion", rev);
 	}
+	if (r == 0)
+		r = kind_hand_out(c->served, doc);
 	body = r == 0 ? doc_bytes(doc) : NULL;
 	if (!body)
 		return refuse_memory(c);

@@ -44,7 +44,8 @@ enum field_validation { FIELDS_WARN, FIELDS_IGNORE, FIELDS_STRICT };
 struct call {
 	struct rest *rest;
 	struct request *req;
-	const struct kind *kind;
+	const struct kind *kind;    /* as it is stored */
+	const struct kind *served;  /* the version that was asked for, mostly the same */
 	const char *verb;           /* "create", for the log */
 	const char *ns, *name;      /* ns "" for cluster scope, NULL: all; name NULL: collection */
 	bool status;                /* the status subresource */

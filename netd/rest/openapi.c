@@ -103,7 +103,7 @@ void openapi_v2(struct call *c)
 	put_text(&info, INFO_TITLE, "podnet");
 	put_text(&info, INFO_VERSION, "v1");
 	put_message(&out, DOC_INFO, &info);
-	for (size_t i = 0; i < KIND_COUNT; i++)
+	for (size_t i = 0; i < KIND_SERVED; i++)
 		put_path(&paths, &kinds[i]);
 	put_message(&out, DOC_PATHS, &paths);
 	body = buf_bytes(&out);

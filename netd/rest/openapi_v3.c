@@ -34,7 +34,7 @@ void openapi_v3(struct call *c)
 	struct buf out = { 0 };
 
 	buf_str(&out, "{\"paths\":{\"openapi.yaml\":{\"serverRelativeURL\":\"/openapi.yaml\"}");
-	for (const struct kind *k = kinds; k < kinds + KIND_COUNT; k++) {
+	for (const struct kind *k = kinds; k < kinds + KIND_SERVED; k++) {
 		if (!is_first(k))
 			continue;
 		buf_str(&out, ",\"");
@@ -69,7 +69,7 @@ void openapi_v3_version(struct call *c, const struct kind *first)
 
 	buf_str(&out, "{\"openapi\":\"3.0.3\",\"info\":{\"title\":\"podnet\",\"version\":\"v1\"},"
 		"\"paths\":{");
-	for (const struct kind *k = first; k < kinds + KIND_COUNT; k++) {
+	for (const struct kind *k = first; k < kinds + KIND_SERVED; k++) {
 		if (strcmp(k->group, first->group) != 0 || strcmp(k->version, first->version) != 0)
 			continue;
 		if (k != first)

@@ -85,7 +85,7 @@ int verb_patch(struct call *c)
 	if (!old)
 		return refuse_object(c, 404, "NotFound");
 	doc = object_doc(old);
-	if (!doc)
+	if (!doc || kind_hand_out(c->served, doc) < 0)
 		return refuse_memory(c);
 	r = apply(c, type, doc, patch);
 	return r < 0 ? r : write_update(c, doc, old);

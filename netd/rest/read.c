@@ -21,7 +21,7 @@ int verb_get(struct call *c)
 		reply_json(c->req, 304, NULL);
 		return 0;
 	}
-	body = form_object(&c->form, c->kind, obj->bytes, true);
+	body = form_object(&c->form, c->served, obj->bytes, true);
 	if (!body)
 		return refuse_memory(c);
 	reply_json(c->req, 200, body);
@@ -60,7 +60,7 @@ static int list_one(void *arg, const char *ns, const char *name, struct bytes *b
 	}
 	l->ns = ns;
 	l->name = name;
-	return form_list_item(&l->c->form, l->c->kind, bytes->data, bytes->len, !l->n++, &l->items);
+	return form_list_item(&l->c->form, l->c->served, bytes->data, bytes->len, !l->n++, &l->items);
 }
 
 static int forbid_match(struct call *c, const char *why)
@@ -160,7 +160,7 @@ static void add_head(struct listing *l, const char *next, struct buf *out)
 		.remaining = !selector_is_all(l->sel) ? -1 : (int64_t)l->left,
 	};
 
-	form_list_begin(&l->c->form, l->c->kind, &head, out);
+	form_list_begin(&l->c->form, l->c->served, &head, out);
 }
 
 /* The head of a page is written when it is known whether there is more. */

@@ -17,7 +17,7 @@
 struct sweep {
 	struct rest *rest;
 	struct request *req;        /* NULL: the client has gone */
-	const struct kind *kind;
+	const struct kind *kind, *served;
 	struct delete_options options;  /* without preconditions: they were looked at */
 	struct http_peer peer;
 	struct object **objs;
@@ -64,11 +64,16 @@ static int choose(void *arg, struct object *obj)
 	return 0;
 }
 
-static void add_item(struct sweep *s, const struct bytes *bytes)
+static void add_item(struct sweep *s, struct bytes *stored)
 {
+	_cleanup_(bytes_unrefp) struct bytes *bytes = kind_bytes(s->served, stored);
+
 	if (s->deleted++)
 		buf_add(&s->items, ",", 1);
-	buf_add(&s->items, bytes->data, bytes->len);
+	if (bytes)
+		buf_add(&s->items, bytes->data, bytes->len);
+	else
+		s->items.failed = true;
 }
 
 static void reply_list(struct sweep *s)
@@ -80,7 +85,7 @@ static void reply_list(struct sweep *s)
 
 	buf_printf(&out, "{\"kind\":\"%sList\",\"apiVersion\":\"%s\",\"metadata\":"
 		   "{\"resourceVersion\":\"%" PRIu64 "\"},\"items\":[", s->kind->name,
-		   kind_api_version(s->kind, api), state_revision(s->rest->state));
+		   kind_api_version(s->served, api), state_revision(s->rest->state));
 	if (s->items.len)
 		buf_add(&out, s->items.data, s->items.len);
 	buf_str(&out, "]}");
@@ -198,6 +203,7 @@ int verb_delete_collection(struct call *c)
 	s->rest = c->rest;
 	s->req = c->req;
 	s->kind = c->kind;
+	s->served = c->served;
 	if (peer)
 		s->peer = *peer;
 	choice.sel = &sel;

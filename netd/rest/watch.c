@@ -17,7 +17,7 @@
 
 struct watch {
 	struct rest *rest;
-	const struct kind *kind;
+	const struct kind *kind, *served;
 	struct http_stream *stream;
 	struct hub_sub *sub;
 	struct loop_timer *timer;
@@ -65,7 +65,7 @@ static void line(struct watch *w, const char *type, struct bytes *object)
 /* An event's object in the form that was asked for. */
 static void object_line(struct watch *w, const char *type, struct bytes *object)
 {
-	struct bytes *formed = form_object(&w->form, w->kind, object, !w->columns);
+	struct bytes *formed = form_object(&w->form, w->served, object, !w->columns);
 
 	w->columns = true;
 	if (formed)
@@ -86,7 +86,7 @@ static void error_line(struct watch *w, unsigned code, const char *reason, const
 
 static void bookmark_line(struct watch *w, uint64_t rev, bool initial_end)
 {
-	struct bytes *body = form_bookmark(&w->form, w->kind, rev, initial_end);
+	struct bytes *body = form_bookmark(&w->form, w->served, rev, initial_end);
 
 	if (body)
 		line(w, "BOOKMARK", body);
@@ -380,6 +380,7 @@ int verb_watch(struct call *c)
 		return refuse_memory(c);
 	w->rest = c->rest;
 	w->kind = c->kind;
+	w->served = c->served;
 	w->form = c->form;
 	metric_set(METRIC_WATCHES, (int64_t)++c->rest->nwatches);
 	r = open_watch(c, w);

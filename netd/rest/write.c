@@ -42,7 +42,7 @@ static bool empty(const struct doc *doc, const char *path)
 static int set_envelope(struct call *c, struct doc *doc)
 {
 	char api[64];
-	int r = match(c, doc, "apiVersion", kind_api_version(c->kind, api));
+	int r = match(c, doc, "apiVersion", kind_api_version(c->served, api));
 
 	if (r == 0)
 		r = match(c, doc, "kind", c->kind->name);
@@ -53,6 +53,8 @@ static int set_envelope(struct call *c, struct doc *doc)
 	if (r < 0)
 		return r;
 	r = doc_set_str(doc, "apiVersion", api);
+	if (r == 0)
+		r = kind_take_in(c->served, doc);
 	if (r == 0)
 		r = doc_set_str(doc, "kind", c->kind->name);
 	if (r == 0)
@@ -360,7 +362,7 @@ static int parse_update(struct call *c, struct doc **doc, struct object **old)
 	int r = parse_object(c, doc);
 
 	if (r == 0)
-		r = match(c, *doc, "apiVersion", kind_api_version(c->kind, api));
+		r = match(c, *doc, "apiVersion", kind_api_version(c->served, api));
 	if (r == 0)
 		r = match(c, *doc, "kind", c->kind->name);
 	if (r == 0)

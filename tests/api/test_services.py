@@ -4,6 +4,7 @@
 Room: HTTP only.
 """
 import ipaddress
+import json
 
 from node import Client, Node, Refused, main
 
@@ -221,5 +222,51 @@ def watched():
     client.close()
 
 
-main([cluster_ips, put_keeps, node_ports, types, families, single_stack, networks, restart, watched,
+def beta():
+    """v1beta1 of EndpointSlice: the same object, its node and zone said in topology."""
+    client = Client(node.socket)
+    watch, old = node.watch(SLICES), node.watch(BETA)
+    made = client.post(BETA, {"metadata": {"name": "beta"}, "addressType": "IPv4", "endpoints": [
+        {"addresses": ["192.0.2.1"], "topology": {"kubernetes.io/hostname": "n1", "rack": "r1",
+                                                  "topology.kubernetes.io/zone": "z1"}}]})
+    beta_end = {"addresses": ["192.0.2.1"], "nodeName": "n1", "topology": {
+        "kubernetes.io/hostname": "n1", "rack": "r1", "topology.kubernetes.io/zone": "z1"}}
+    v1_end = {"addresses": ["192.0.2.1"], "nodeName": "n1", "zone": "z1",
+              "deprecatedTopology": {"rack": "r1"}}
+    v1 = client.get(SLICES + "/beta")
+    assert made["apiVersion"] == "discovery.k8s.io/v1beta1" and made["endpoints"] == [beta_end], made
+    assert v1["apiVersion"] == "discovery.k8s.io/v1" and v1["endpoints"] == [v1_end], v1
+    assert watch.next()["object"] == v1 and old.next()["object"] == made
+    assert client.get(BETA)["items"] == [made] and client.get(BETA)["apiVersion"] == made["apiVersion"]
+    again = client.put(BETA + "/beta", made)
+    assert again == made, "what was read can be written back"
+    for url, other in ((BETA, v1), (SLICES, made)):
+        try:
+            client.put(url + "/beta", other)
+            raise AssertionError("the other version was taken")
+        except Refused as r:
+            assert r.code == 400, r
+    dry = client.call("PATCH", BETA + "/beta?dryRun=All", {"metadata": {"labels": {"a": "b"}}},
+                      {"Content-Type": "application/merge-patch+json"})
+    assert dry["endpoints"] == [beta_end] and dry["apiVersion"] == made["apiVersion"], dry
+    patched = client.call("PATCH", BETA + "/beta", [
+        {"op": "replace", "path": "/endpoints/0/topology/kubernetes.io~1hostname", "value": "n2"},
+        {"op": "remove", "path": "/endpoints/0/nodeName"}],
+        {"Content-Type": "application/json-patch+json"})
+    assert patched["endpoints"][0]["nodeName"] == "n2", patched
+    assert client.get(SLICES + "/beta")["endpoints"][0]["nodeName"] == "n2"
+    table = json.loads(client.raw("GET", BETA + "/beta", None, {
+        "Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"})[2])
+    assert table["rows"][0]["cells"][0] == "beta", table
+    gone = client.delete(BETA)
+    assert [i["apiVersion"] for i in gone["items"]] == [made["apiVersion"]], gone
+    group = client.get("/apis/discovery.k8s.io")
+    assert [v["version"] for v in group["versions"]] == ["v1", "v1beta1"], group
+    assert group["preferredVersion"]["version"] == "v1", group
+    watch.close()
+    old.close()
+    client.close()
+
+
+main([cluster_ips, put_keeps, node_ports, types, families, single_stack, networks, restart, watched, beta,
       node.stop])

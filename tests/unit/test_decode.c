@@ -276,6 +276,13 @@ static void finding(void **state)
 		assert_ptr_equal(kind_find(k->group, k->version, k->plural), k);
 		assert_ptr_equal(kind_by_store_name(k->store_name), k);
 	}
+	for (int i = KIND_COUNT; i < KIND_SERVED; i++) {
+		const struct kind *k = &kinds[i];
+
+		assert_ptr_equal(kind_find(k->group, k->version, k->plural), k);
+		assert_ptr_equal(kind_stored(k), &kinds[k->id]);
+		assert_ptr_equal(kind_by_store_name(k->store_name), &kinds[k->id]);
+	}
 	assert_null(kind_find("", "v2", "pods"));
 	assert_null(kind_find("podnet.dev", "v1", "pods"));
 	assert_null(kind_by_store_name("networks"));
