@@ -16,11 +16,6 @@
 
 #define SIZE 1000
 
-static int sh(const char *command)
-{
-	return test_run("/bin/sh", "-c", command, NULL);
-}
-
 /* two namespaces and a pair: 10.0.0.1 here, 10.0.0.2 in "far" */
 static void make_pair(void)
 {

@@ -21,19 +21,6 @@
 #define SAME_BUT_FOR_ORDER "sort " GOLDEN " >/run/golden; nft list table inet podnet 2>/dev/null | " \
 	"sort | diff /run/golden - "
 
-static struct podnet_prefix prefix(const char *text)
-{
-	struct podnet_prefix p = { 0 };
-
-	assert_int_equal(podnet_prefix_parse(text, &p), 0);
-	return p;
-}
-
-static int sh(const char *command)
-{
-	return test_run("/bin/sh", "-c", command, NULL);
-}
-
 /* overlapping, touching, with host bits, up to the last address of all */
 static int ensure(struct podnet *ctx)
 {

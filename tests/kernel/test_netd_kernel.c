@@ -101,14 +101,6 @@ static void rig_stop(struct rig *rig)
 	loop_free(rig->loop);
 }
 
-static struct podnet_prefix ip(const char *text)
-{
-	struct podnet_prefix p;
-
-	assert_int_equal(podnet_prefix_parse(text, &p), 0);
-	return p;
-}
-
 /* A pod as compile makes one: namespace @scope, host end pn-@scope. */
 static struct podnet_set *pod_set(const char *scope, const char *addr, bool declare)
 {
@@ -118,14 +110,14 @@ static struct podnet_set *pod_set(const char *scope, const char *addr, bool decl
 		{ .netns = scope, .name = "eth0", .mtu = 1500,
 		  .flags = PODNET_LINK_UP | PODNET_LINK_NO_ADDRGEN },
 	} };
-	struct podnet_addr inside = { .netns = scope, .link = "eth0", .prefix = ip(addr) };
-	struct podnet_route back = { .dst = ip(addr), .link = host };
-	struct podnet_neigh neigh = { .link = host, .addr = ip(addr) };
+	struct podnet_addr inside = { .netns = scope, .link = "eth0", .prefix = prefix(addr) };
+	struct podnet_route back = { .dst = prefix(addr), .link = host };
+	struct podnet_neigh neigh = { .link = host, .addr = prefix(addr) };
 	struct podnet_neigh gateway = {
-		.netns = scope, .link = "eth0", .addr = ip("169.254.1.1"),
+		.netns = scope, .link = "eth0", .addr = prefix("169.254.1.1"),
 	};
 	struct podnet_route out = {
-		.netns = scope, .dst = { .family = AF_INET }, .via = ip("169.254.1.1"),
+		.netns = scope, .dst = { .family = AF_INET }, .via = prefix("169.254.1.1"),
 		.link = "eth0", .onlink = true,
 	};
 	struct podnet_set *set;
@@ -170,11 +162,6 @@ static int ensure(struct rig *rig, const char *scope, const char *addr, bool fre
 
 	task->fresh = task->urgent = fresh;
 	return run(rig, task);
-}
-
-static int sh(const char *command)
-{
-	return test_run("sh", "-c", command, NULL);
 }
 
 static void life(struct rig *rig, const char *scope)
@@ -267,7 +254,7 @@ static void make_node(struct rig *rig)
 
 	assert_non_null(task);
 	assert_non_null(inside);
-	*inside = ip("10.0.0.0/8");
+	*inside = prefix("10.0.0.0/8");
 	assert_int_equal(podnet_set_new(&task->set, "node", NULL), 0);
 	task->has_nat = true;
 	task->nat = (struct podnet_nat){ .inside = inside, .ninside = 1 };
@@ -452,11 +439,11 @@ static void facts(void **state)
 			    "ip route add default via 10.3.0.9 dev da"), 0);
 	while (rig.facts.naddresses < 3 || rig.facts.mtu != 1444)
 		turn(&rig);
-	want = ip("10.3.0.1");
+	want = prefix("10.3.0.1");
 	assert_memory_equal(&rig.facts.addresses[0], &want, sizeof(want));
-	want = ip("10.2.0.1");
+	want = prefix("10.2.0.1");
 	assert_memory_equal(&rig.facts.addresses[1], &want, sizeof(want));
-	want = ip("10.1.0.1");
+	want = prefix("10.1.0.1");
 	assert_memory_equal(&rig.facts.addresses[2], &want, sizeof(want));
 	/* pods are no news of the node */
 	rig.wait_facts = false;

@@ -19,19 +19,6 @@
 #define NODE_UP "ip link set lo up; ip addr add 10.255.0.1/32 dev lo;" \
 	"ip addr add fdff::1/128 dev lo"
 
-static struct podnet_prefix prefix(const char *text)
-{
-	struct podnet_prefix p = { 0 };
-
-	assert_int_equal(podnet_prefix_parse(text, &p), 0);
-	return p;
-}
-
-static int sh(const char *command)
-{
-	return test_run("/bin/sh", "-c", command, NULL);
-}
-
 /* one family of a pod: both sides know the other by permanent neighbours */
 static void declare_family(struct podnet_set *set, const char *ns, const char *ip,
 			   const char *gateway, const char *all, struct podnet_error *err)

@@ -18,19 +18,6 @@
 #define LINKS_GO(n) "for i in $(seq 80); do test $(ip link show type veth |" \
 	"grep -c 'pn[a-z2-7]\\{13\\}@') = " n " && exit 0; sleep 0.05; done; exit 1"
 
-static int sh(const char *command)
-{
-	return test_run("/bin/sh", "-c", command, NULL);
-}
-
-static struct podnet_prefix prefix(const char *text)
-{
-	struct podnet_prefix p = { 0 };
-
-	assert_int_equal(podnet_prefix_parse(text, &p), 0);
-	return p;
-}
-
 static struct podnet_set *declare(uint32_t mtu, const char *master)
 {
 	const struct podnet_prefix addr = prefix("10.0.0.2"), via = prefix("169.254.1.1");

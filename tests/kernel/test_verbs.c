@@ -10,19 +10,6 @@
 #include <sys/socket.h>
 #include <tests/lib/testlib.h>
 
-static struct podnet_prefix prefix(const char *text)
-{
-	struct podnet_prefix p = { 0 };
-
-	assert_int_equal(podnet_prefix_parse(text, &p), 0);
-	return p;
-}
-
-static int sh(const char *command)
-{
-	return test_run("/bin/sh", "-c", command, NULL);
-}
-
 enum kind { VETH, BRIDGE, LINK, ADDR, ROUTE, RULE, NEIGH, LIMIT, SYSCTL };
 
 static const struct row {

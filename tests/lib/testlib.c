@@ -82,3 +82,17 @@ int test_run(const char *program, ...)
 		fail_msg("cannot run %s", program);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
+
+int sh(const char *command)
+{
+	return test_run("/bin/sh", "-c", command, NULL);
+}
+
+struct podnet_prefix prefix(const char *text)
+{
+	struct podnet_prefix p = { 0 };
+
+	if (text)
+		assert_int_equal(podnet_prefix_parse(text, &p), 0);
+	return p;
+}

@@ -38,6 +38,10 @@ struct podnet *test_open(const char *owner);
 int test_ok(int r, const struct podnet_error *err);
 /** test_run() - run a program, arguments up to NULL.  Return: its exit status. */
 int test_run(const char *program, ...) __attribute__((sentinel));
+/** sh() - a line for the shell.  Return: its exit status. */
+int sh(const char *command);
+/** prefix() - an address or a prefix from its text, NULL: family 0; fails the row when it is none */
+struct podnet_prefix prefix(const char *text);
 
 /**
  * allocfail_at() - let the @k-th allocation from now fail (1: the next one), 0: none

@@ -13,14 +13,6 @@
 
 #define UID "0b7e6f4a-1111-4222-8333-94a5b6c7d8e9"
 
-static struct podnet_prefix ip(const char *text)
-{
-	struct podnet_prefix p;
-
-	assert_int_equal(podnet_prefix_parse(text, &p), 0);
-	return p;
-}
-
 /** The networks of the tests, with their blocks on this node. */
 struct world {
 	struct network nets[4];
@@ -38,14 +30,14 @@ static void add_network(struct world *w, size_t i, const char *name, enum networ
 	net->type = type;
 	net->isolation = isolation;
 	net->masquerade = true;
-	net->cidrs[net->ncidrs++] = ip(v4);
+	net->cidrs[net->ncidrs++] = prefix(v4);
 	if (v6)
-		net->cidrs[net->ncidrs++] = ip(v6);
+		net->cidrs[net->ncidrs++] = prefix(v6);
 }
 
 static void add_block(struct world *w, size_t i, const char *block)
 {
-	w->blocks[i][w->nblocks[i]++] = ip(block);
+	w->blocks[i][w->nblocks[i]++] = prefix(block);
 }
 
 static void make_world(struct world *w)
@@ -134,9 +126,9 @@ static struct pod_network attached(const char *network, const char *interface, c
 		.network = network, .interface = interface, .default_route = is_default,
 	};
 
-	att.ips[att.nips++] = ip(v4);
+	att.ips[att.nips++] = prefix(v4);
 	if (v6)
-		att.ips[att.nips++] = ip(v6);
+		att.ips[att.nips++] = prefix(v6);
 	return att;
 }
 
@@ -337,7 +329,7 @@ static void primitive_netns(void **state)
 
 static void primitive_veth(void **state)
 {
-	struct podnet_prefix here = ip("172.16.0.1/24"), there = ip("172.16.0.2/24");
+	struct podnet_prefix here = prefix("172.16.0.1/24"), there = prefix("172.16.0.2/24");
 	struct veth veth = {
 		.meta = { .name = "v", .uid = UID }, .mtu = 1400,
 		.ends = {
@@ -360,7 +352,7 @@ static void primitive_veth(void **state)
 
 static void primitive_bridge(void **state)
 {
-	struct podnet_prefix addrs[] = { ip("172.16.0.1/24"), ip("fd00::1/64") };
+	struct podnet_prefix addrs[] = { prefix("172.16.0.1/24"), prefix("fd00::1/64") };
 	struct bridge br = {
 		.meta = { .name = "br0", .uid = UID }, .addresses = addrs, .naddresses = 2,
 	};
@@ -382,14 +374,14 @@ static void primitive_route(void **state)
 		bool leads = i < 2;
 		struct route route = {
 			.meta = { .name = "r", .uid = UID }, .netns = "con",
-			.destination = ip("10.9.0.0/16"), .metric = 7, .type = types[i],
+			.destination = prefix("10.9.0.0/16"), .metric = 7, .type = types[i],
 			.interface = leads ? "veth11" : NULL, .on_link = leads,
 		};
 		_cleanup_(podnet_set_freep) struct podnet_set *set = NULL;
 		struct podnet_error err = { 0 };
 
 		if (leads)
-			route.gateway = ip("172.16.0.1");
+			route.gateway = prefix("172.16.0.1");
 		test_ok(compile_route(NULL, &route, &set, &err), &err);
 		snprintf(name, sizeof(name), "route-%s", types[i] ? types[i] : "default-type");
 		golden(name, set, NULL);

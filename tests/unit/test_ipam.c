@@ -10,15 +10,6 @@
 
 DEFINE_CLEANUP(struct ipam, ipam_free)
 
-static struct podnet_prefix prefix(const char *text)
-{
-	struct podnet_prefix p = { 0 };
-
-	if (podnet_prefix_parse(text, &p) < 0)
-		fail_msg("%s is no prefix", text);
-	return p;
-}
-
 static struct network net_of(const char *v4, unsigned len4, const char *v6, unsigned len6)
 {
 	struct network net = { .meta = { .name = "n" } };

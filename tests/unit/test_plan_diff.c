@@ -131,14 +131,6 @@ static const struct row {
 	{ "absent never touches lo", LO, LO, FOREIGN_LINK, PN_DIFF_ABSENT, 0, "" },
 };
 
-static struct podnet_prefix prefix(const char *text)
-{
-	struct podnet_prefix p = { 0 };
-
-	assert_int_equal(podnet_prefix_parse(text, &p), 0);
-	return p;
-}
-
 static void declare_pair(struct podnet_set *set, uint32_t parts, struct podnet_error *err)
 {
 	const struct podnet_veth veth = { .end = {

@@ -12,15 +12,6 @@
 
 #define MAC_MULTICAST { 1, 2, 3, 4, 5, 6 }
 
-static struct podnet_prefix prefix(const char *text)
-{
-	struct podnet_prefix p = { 0 };
-
-	if (text)
-		assert_int_equal(podnet_prefix_parse(text, &p), 0);
-	return p;
-}
-
 static struct podnet_set *new_set(void)
 {
 	struct podnet_error err = { 0 };
