@@ -134,6 +134,38 @@ static int get(struct look *l, struct nlmsghdr *nlh,
 
 static const uint8_t families[] = { AF_INET, AF_INET6 };
 
+static int look_neigh(struct look *l, const struct pn_obj *want)
+{
+	uint8_t buf[256] __attribute__((aligned(8)));
+	const struct pn_dev *dev = pn_dev_find(l->plan, l->ns, want->link);
+
+	if (!dev || !dev->index)
+		return 0;
+	return get(l, pn_neigh_get_request(buf, dev->index, &want->u.neigh), each_neigh);
+}
+
+/*
+ * The kernel keeps one table of neighbours for all namespaces and walks it whole for a dump of any:
+ * with 3,000 pods that took half of the time of looking at one.
+ */
+static int look_neighs(struct look *l)
+{
+	uint8_t buf[256] __attribute__((aligned(8)));
+	int r = 0;
+
+	if (!(l->plan->mode & (PN_DIFF_NAMED | PN_DIFF_ABSENT))) {
+		r = dump(l, pn_neigh_request(buf, false), each_neigh);
+		return r < 0 ? r : dump(l, pn_neigh_request(buf, true), each_neigh);
+	}
+	for (size_t i = 0; i < l->plan->want.n && r == 0; i++) {
+		const struct pn_obj *want = &l->plan->want.v[i];
+
+		if (want->kind == PN_NEIGH && want->ns == l->ns)
+			r = look_neigh(l, want);
+	}
+	return r;
+}
+
 /* all of a namespace that is not the context's own */
 static int look_whole(struct look *l)
 {
@@ -144,10 +176,8 @@ static int look_whole(struct look *l)
 		r = dump(l, pn_route_request(buf, families[i], 0, 0, 0), each_route);
 		if (r == 0)
 			r = dump(l, pn_rule_request(buf, families[i]), each_rule);
-		if (r == 0)
-			r = dump(l, pn_neigh_request(buf, i == 1), each_neigh);
 	}
-	return r;
+	return r < 0 ? r : look_neighs(l);
 }
 
 static bool wants(const struct look *l, uint8_t kind, uint8_t family)
@@ -223,16 +253,6 @@ static int look_route(struct look *l, const struct pn_obj *want)
 	    (is_host_route(want) && !(l->plan->flags & PN_PLAN_BROAD)))
 		return r;
 	return dump(l, pn_route_request(buf, route->dst.family, route->table, 0, 0), each_route);
-}
-
-static int look_neigh(struct look *l, const struct pn_obj *want)
-{
-	uint8_t buf[256] __attribute__((aligned(8)));
-	const struct pn_dev *dev = pn_dev_find(l->plan, l->ns, want->link);
-
-	if (!dev || !dev->index)
-		return 0;
-	return get(l, pn_neigh_get_request(buf, dev->index, &want->u.neigh), each_neigh);
 }
 
 static int look_narrow(struct look *l)

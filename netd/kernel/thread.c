@@ -5,9 +5,10 @@
  * Room: threads and queues.  May include: inner.h, netd/base, metrics, include/podnet.
  *
  * The thread waits for tasks, kernel events and names that vanish.  What a client waits for goes
- * first, but no eighth urgent task in a row delays the rest: events are read, and one task of the
- * others runs.  Namespaces for the pool are made one at a time and only when nothing else waits,
- * so that a task never waits for more than one of them.
+ * first, but no third urgent task in a row delays the rest: events are read, and one task of the
+ * others runs, so that a first pass ends also while clients keep the thread at work.  Namespaces
+ * for the pool are made one at a time and only when nothing else waits, so that a task never waits
+ * for more than one of them.
  */
 #include "inner.h"
 
@@ -19,7 +20,7 @@
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 
-#define URGENT_IN_A_ROW 8
+#define URGENT_IN_A_ROW 2
 
 static void append(struct kernel *k, struct kernel_task *task)
 {

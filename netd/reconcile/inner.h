@@ -24,7 +24,9 @@ struct scope {
 	bool node;
 	bool dirty, urgent, drift;  /* must be looked at; a client waits; what is found is drift */
 	bool running;               /* a task is under way */
-	bool queued, dead;          /* in the queue of those that wait; freed when taken from it */
+	bool held;                  /* the kernel may hold something of it */
+	bool dead;                  /* freed when taken from the last queue that it is in */
+	struct { struct scope *next; bool in; } queued[2];
 	bool tried, first, failing;
 	bool stood;                 /* the newest version has been in the kernel, whole */
 	unsigned failures;
@@ -32,7 +34,7 @@ struct scope {
 	/* what its status says: host addresses of which epoch, and which generation */
 	uint64_t told;
 	int64_t told_generation;
-	struct scope *next, *next_failing;
+	struct scope *next_failing;
 };
 
 struct reconcile {
@@ -40,9 +42,10 @@ struct reconcile {
 	const struct node_config *node;
 	struct kernel *kernel;
 	struct map scopes;
-	struct scope *head, **tail; /* wait for a place among those under way */
+	/* wait for a place among those under way: [0] clients wait for them, [1] the rest */
+	struct { struct scope *head, *last; unsigned under_way; } queues[2];
+	bool pumping;
 	struct scope *failing;
-	unsigned under_way;         /* tasks that nobody waits for */
 	struct loop_timer *retry, *resync;
 	struct kernel_facts facts;
 	struct podnet_prefix ips[2];
@@ -61,6 +64,7 @@ struct scope *scope_get(struct reconcile *rec, const char *uid);
 struct scope *scope_find(const struct reconcile *rec, const char *uid);
 void scope_free(struct reconcile *rec, struct scope *scope);
 void scope_fini(struct scope *scope);
+void scope_end(struct scope *scope);        /* scope_fini() unless a queue has it */
 /** scope_set_now() - the newest version; counted */
 void scope_set_now(struct scope *scope, struct object *now);
 int scope_add_past(struct scope *scope, struct object *old);

@@ -7,8 +7,10 @@
  * Theory.  A scope is one object's share of the kernel.  It is level-triggered: whatever happens
  * (a write, a kernel event, a timer, the start) only marks it dirty; a dirty scope is compiled from
  * the newest committed version and sent, and at most one task of it is under way.  What a client
- * waits for is sent at once; repairs, resyncs and the first pass wait in a queue with few places,
- * so that 3,000 of them are neither compiled at once nor in anybody's way.
+ * waits for has a queue of its own, ahead of repairs, resyncs and the first pass.  Both have few
+ * places: what waits is neither compiled nor in anybody's way, and what is deleted before its turn
+ * came costs the kernel nothing, so that clients who write faster than a kernel can make and unmake
+ * namespaces leave no work behind that nobody wants any more.
  *
  * A version that the kernel may hold and that is not wanted any more is kept in `past`, as the
  * store keeps its tombstone, until a task has replaced it or taken it away.
@@ -20,7 +22,8 @@
 #include <netd/metrics/metrics.h>
 #include <stdio.h>
 
-#define PLACES 16               /* tasks that nobody waits for, under way at a time */
+/* Tasks under way at a time: enough that the kernel thread never waits for the loop. */
+static const unsigned places[2] = { 32, 16 };
 
 static void send(struct reconcile *rec, struct scope *scope)
 {
@@ -39,46 +42,58 @@ static void send(struct reconcile *rec, struct scope *scope)
 		result_without_task(rec, scope, r, &err);
 		return;
 	}
-	scope->running = true;
+	scope->running = scope->held = true;
 	scope->sent_at = now_monotonic_us();
-	if (!task->urgent)
-		rec->under_way++;
+	rec->queues[task->urgent ? 0 : 1].under_way++;
 	kernel_submit(rec->kernel, task);
 }
 
 static void enqueue(struct reconcile *rec, struct scope *scope)
 {
-	if (scope->queued)
+	unsigned i = scope->urgent ? 0 : 1;
+
+	if (scope->queued[i].in)
 		return;
-	scope->queued = true;
-	scope->next = NULL;
-	*rec->tail = scope;
-	rec->tail = &scope->next;
+	scope->queued[i].in = true;
+	scope->queued[i].next = NULL;
+	if (rec->queues[i].head)
+		rec->queues[i].last->queued[i].next = scope;
+	else
+		rec->queues[i].head = scope;
+	rec->queues[i].last = scope;
 }
 
-static struct scope *dequeue(struct reconcile *rec)
+static struct scope *dequeue(struct reconcile *rec, unsigned i)
 {
-	struct scope *scope = rec->head;
+	struct scope *scope = rec->queues[i].head;
 
 	if (!scope)
 		return NULL;
-	rec->head = scope->next;
-	if (!rec->head)
-		rec->tail = &rec->head;
-	scope->queued = false;
+	rec->queues[i].head = scope->queued[i].next;
+	scope->queued[i].in = false;
 	return scope;
+}
+
+static void pump_queue(struct reconcile *rec, unsigned i)
+{
+	while (rec->queues[i].head && rec->queues[i].under_way < places[i]) {
+		struct scope *scope = dequeue(rec, i);
+
+		if (scope->dead)
+			scope_end(scope);
+		else if (scope->dirty && !scope->running)
+			send(rec, scope);
+	}
 }
 
 void reconcile_pump(struct reconcile *rec)
 {
-	while (rec->head && rec->under_way < PLACES) {
-		struct scope *scope = dequeue(rec);
-
-		if (scope->dead)
-			scope_fini(scope);
-		else if (scope->dirty && !scope->running)
-			send(rec, scope);
-	}
+	if (rec->pumping)               /* a result without a task: the outer call goes on */
+		return;
+	rec->pumping = true;
+	pump_queue(rec, 0);
+	pump_queue(rec, 1);
+	rec->pumping = false;
 }
 
 static void set_marks(struct scope *scope, unsigned marks)
@@ -93,10 +108,6 @@ void reconcile_mark(struct reconcile *rec, struct scope *scope, unsigned marks)
 	set_marks(scope, marks);
 	if (scope->running)
 		return;
-	if (scope->urgent) {
-		send(rec, scope);
-		return;
-	}
 	enqueue(rec, scope);
 	reconcile_pump(rec);
 }
@@ -221,6 +232,7 @@ static void on_deleted(struct reconcile *rec, struct object *old)
 		log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=reconcile");
 		return;                 /* the tombstone stays for the next start */
 	}
+	scope->held |= !scope->now;
 	scope_set_now(scope, NULL);
 	reconcile_mark(rec, scope, MARK_URGENT);
 }
@@ -234,6 +246,7 @@ static void on_written(struct reconcile *rec, struct object *old, struct object 
 		log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=reconcile");
 		return;
 	}
+	scope->held |= old && !scope->now;      /* not seen being made: it came from elsewhere */
 	if (news && old && scope_add_past(scope, old) < 0)
 		log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=reconcile");
 	scope_set_now(scope, now);
@@ -274,6 +287,7 @@ static int start_object(void *arg, struct object *obj)
 
 	if (!scope)
 		return scope_is_ours(rec, obj) ? -ENOMEM : 0;
+	scope->held = true;
 	scope_set_now(scope, obj);
 	return 0;
 }
@@ -285,6 +299,7 @@ static int start_tombstone(void *arg, struct object *last)
 
 	if (!scope)
 		return scope_is_ours(rec, last) ? -ENOMEM : 0;
+	scope->held = true;
 	return scope_add_past(scope, last);
 }
 
@@ -408,7 +423,6 @@ int reconcile_start(const struct reconcile_config *conf, struct reconcile **ret,
 	if (!rec)
 		return fail(err, -ENOMEM);
 	rec->conf = *conf;
-	rec->tail = &rec->head;
 	rec->node = state_config(conf->state);
 	rec->epoch = 1;
 	r = loop_timer_new(conf->loop, on_retry, rec, &rec->retry);
@@ -432,15 +446,17 @@ void reconcile_stop(struct reconcile *rec)
 {
 	struct scope *scope;
 	size_t pos = 0;
+	unsigned i;
 
 	if (!rec)
 		return;
 	kernel_stop(rec->kernel);
 	loop_timer_free(rec->retry);
 	loop_timer_free(rec->resync);
-	while ((scope = dequeue(rec)))
-		if (scope->dead)
-			scope_fini(scope);
+	for (i = 0; i < 2; i++)
+		while ((scope = dequeue(rec, i)))
+			if (scope->dead)
+				scope_end(scope);
 	while ((scope = map_next(&rec->scopes, &pos)))
 		scope_fini(scope);
 	map_fini(&rec->scopes);

@@ -293,8 +293,8 @@ void result_done(void *arg, struct kernel_task *task)
 		swept(task);
 	else
 		scope = scope_find(rec, task->scope);
-	if (!task->urgent && task->type != KERNEL_SWEEP)
-		rec->under_way--;
+	if (task->type != KERNEL_SWEEP)
+		rec->queues[task->urgent ? 0 : 1].under_way--;
 	if (scope) {
 		metric_time(METRIC_TIME_RECONCILE, now_monotonic_us() - scope->sent_at);
 		scope->running = false;

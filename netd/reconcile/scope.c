@@ -43,14 +43,18 @@ void scope_fini(struct scope *scope)
 	free(scope);
 }
 
+void scope_end(struct scope *scope)
+{
+	if (!scope->queued[0].in && !scope->queued[1].in)
+		scope_fini(scope);
+}
+
 void scope_free(struct reconcile *rec, struct scope *scope)
 {
 	map_del(&rec->scopes, scope->uid);
 	scope_mend(rec, scope);
-	if (scope->queued)
-		scope->dead = true;
-	else
-		scope_fini(scope);
+	scope->dead = true;
+	scope_end(scope);
 }
 
 void scope_set_now(struct scope *scope, struct object *now)

@@ -235,7 +235,7 @@ int want_task(struct reconcile *rec, struct scope *scope, struct kernel_task **r
 	int r;
 
 	*ret = NULL;
-	if (gone ? !scope->npast || nothing_in_kernel(scope->past[scope->npast - 1])
+	if (gone ? !scope->held || !scope->npast || nothing_in_kernel(scope->past[scope->npast - 1])
 		 : !scope->node && nothing_in_kernel(scope->now))
 		return 0;
 	task = kernel_task_new(gone ? KERNEL_ABSENT : KERNEL_ENSURE, scope->uid);

@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""test_restart.py - how long a netd that was killed takes to know that all is well
+
+Room: e2e.  Looking at a pod must not cost more because there are others, and who waits for a first
+pass must not wait for everybody who writes meanwhile.
+"""
+import os
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from node import *              # noqa: E402, F403  pylint: disable=wildcard-import
+
+NODE = Node(flags=["--log-level", "warning"])
+PODS_STANDING = 200
+
+
+def many_pods_unchanged():
+    """Ready after a kill without one change in the kernel."""
+    for i in range(PODS_STANDING):
+        NODE.client.post(PODS, pod("p%d" % i))
+    for i in range(PODS_STANDING):
+        NODE.await_running("p%d" % i)
+    NODE.kill()
+    NODE.start()
+    assert NODE.metric("podnet_kernel_operations_total") == 0, NODE.tail()
+
+
+def churn(stop):
+    """A pod made and deleted, again and again: work that clients wait for, without end."""
+    client, n = Client(NODE.socket), 0
+    while not stop.is_set():
+        name = "%s-%d" % (threading.current_thread().name.lower(), n)
+        client.post(PODS, pod(name))
+        client.delete(PODS + "/" + name)
+        n += 1
+    client.close()
+
+
+def ready_under_load():
+    """The first pass ends while clients keep netd at work: it has a third of the kernel's time."""
+    NODE.kill()
+    NODE.start(ready=False)
+    eventually("netd listens", lambda: listens(NODE.socket))
+    stop = threading.Event()
+    threads = [threading.Thread(target=churn, args=(stop,), name="c%d" % i) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        NODE.wait_ready()
+        tasks = NODE.metric("podnet_kernel_duration_seconds_count")
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert tasks < 4 * PODS_STANDING + 100, tasks
+
+
+def listens(path):
+    try:
+        Client(path).get("/version")
+    except OSError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    NODE.start()
+    main([many_pods_unchanged, ready_under_load])
