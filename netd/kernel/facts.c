@@ -10,10 +10,11 @@
 #include "inner.h"
 
 #include <errno.h>
+#include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
-#define MAX_LINKS 256           /* foreign links that are looked at */
+#define MAX_SEEN_LINKS 256           /* foreign links that are looked at */
 #define DEFAULT_MTU 1500         /* what a drifted link is put back to, where no uplink says more */
 
 struct underlay_link {
@@ -26,7 +27,7 @@ struct underlay_addr {
 	unsigned rank;
 };
 struct underlay {
-	struct underlay_link links[MAX_LINKS];
+	struct underlay_link links[MAX_SEEN_LINKS];
 	size_t nlinks;
 	struct underlay_addr addrs[KERNEL_MAX_ADDRESSES];
 	size_t naddrs;
@@ -42,7 +43,7 @@ static int each_link(const struct podnet_link_info *info, void *arg)
 	struct underlay *u = arg;
 	struct underlay_link *link = &u->links[u->nlinks];
 
-	if (info->ours || u->nlinks == MAX_LINKS)
+	if (info->ours || u->nlinks == MAX_SEEN_LINKS)
 		return 0;
 	snprintf(link->name, sizeof(link->name), "%s", info->link.name);
 	link->mtu = info->link.mtu;
@@ -83,6 +84,14 @@ static void take(struct underlay *u, const struct podnet_prefix *p)
 		u->taken[u->ntaken++] = *p;
 }
 
+/* The kernel makes a route of each address; the address is what counts, and it may be ours. */
+static bool of_address(const struct podnet_route_info *info)
+{
+	const struct podnet_prefix *dst = &info->route.dst;
+
+	return info->protocol == RTPROT_KERNEL && dst->len == (dst->family == AF_INET6 ? 128 : 32);
+}
+
 /* The IPv4 default route with the least metric, else the IPv6 one. */
 static int each_route(const struct podnet_route_info *info, void *arg)
 {
@@ -95,7 +104,7 @@ static int each_route(const struct podnet_route_info *info, void *arg)
 	if (route->type != PODNET_ROUTE_UNICAST || (route->table && route->table != 254))
 		return 0;
 	if (route->dst.len) {
-		if (!route->via.family && find(u, route->link))
+		if (!route->via.family && find(u, route->link) && !of_address(info))
 			take(u, &route->dst);
 		return 0;
 	}
