@@ -246,7 +246,8 @@ def marked_links():
 def our_links():
     """Name to scope; of a pair from the pool, taken, the scope is the name of its namespace."""
     names = {n["nsid"]: n["name"] for n in ip_json("netns list-id") if "name" in n}
-    scopes = {l["ifname"]: (l["ifalias"].split(":")[2], names.get(l.get("link_netnsid")))
+    scopes = {l["ifname"]: (l["ifalias"].split(":")[2],
+                            l.get("link_netns") or names.get(l.get("link_netnsid")))
               for l in marked_links()}
     return {link: name if scope == "pool" else scope
             for link, (scope, name) in scopes.items() if scope != "pool" or name}
