@@ -44,16 +44,16 @@ static int history_event(void *arg, uint64_t rev, enum store_event_type type, co
 	before = prev ? bytes_new(prev, prev_len) : NULL;
 	if (!now || (prev && !before))
 		return -ENOMEM;
-	return h->each(h->arg, &(struct hub_event){ rev, types[type], k, ns, name, now, before });
+	return h->each(h->arg, &(struct hub_event){ rev, types[type], k, ns, name, now, before, NULL });
 }
 
-static int history(void *arg, uint64_t after, unsigned max,
+static int history(void *arg, const void *kind, uint64_t after, unsigned max,
 		   int (*each)(void *each_arg, const struct hub_event *ev), void *each_arg)
 {
 	struct state *state = arg;
 	struct history h = { each, each_arg };
 
-	return store_history(state->store, after, max, history_event, &h);
+	return store_history(state->store, ((const struct kind *)kind)->store_name, after, max, history_event, &h);
 }
 
 int state_new(struct loop *loop, struct store *store, const struct node_config *conf,

@@ -35,7 +35,7 @@ struct backend_ops {
 				       const char *owner, int64_t free_after), void *arg);
 	int (*meta_get)(struct backend *b, const char *key, char *buf, size_t size);
 	int (*meta_put)(struct backend *b, const char *key, const char *value);
-	int (*history)(struct backend *b, uint64_t after, unsigned max,
+	int (*history)(struct backend *b, const char *only, uint64_t after, unsigned max,
 		       int (*each)(void *arg, uint64_t rev, enum store_event_type type,
 				   const char *kind, const char *ns, const char *name,
 				   const char *bytes, size_t len, const char *prev,

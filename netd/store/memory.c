@@ -308,7 +308,7 @@ static int meta_put(struct backend *b, const char *key, const char *value)
 	return r;
 }
 
-static int history(struct backend *b, uint64_t after, unsigned max,
+static int history(struct backend *b, const char *only, uint64_t after, unsigned max,
 		   int (*each)(void *arg, uint64_t rev, enum store_event_type type,
 			       const char *kind, const char *ns, const char *name,
 			       const char *bytes, size_t len, const char *prev, size_t prev_len),
@@ -323,9 +323,12 @@ static int history(struct backend *b, uint64_t after, unsigned max,
 		r = -ESTALE;
 	while (i < m->n_events && m->events[i].rev <= after)
 		i++;
-	for (; r == 0 && i < m->n_events && (unsigned)n < max; i++, n++) {
+	for (; r == 0 && i < m->n_events && (unsigned)n < max; i++) {
 		const struct event *e = &m->events[i];
 
+		if (only && strcmp(e->object->kind, only) != 0)
+			continue;
+		n++;
 		r = each(arg, e->rev, e->type, e->object->kind, e->object->ns, e->object->name,
 			 e->bytes->data, e->bytes->len, e->prev ? e->prev->data : NULL,
 			 e->prev ? e->prev->len : 0);

@@ -79,7 +79,7 @@ int sqlite_load_claims(struct backend *b,
 		       int (*each)(void *arg, const char *kind, const char *key,
 				   const char *owner, int64_t free_after), void *arg);
 int sqlite_meta_get(struct backend *b, const char *key, char *buf, size_t size);
-int sqlite_history(struct backend *b, uint64_t after, unsigned max,
+int sqlite_history(struct backend *b, const char *only, uint64_t after, unsigned max,
 		   int (*each)(void *arg, uint64_t rev, enum store_event_type type,
 			       const char *kind, const char *ns, const char *name,
 			       const char *bytes, size_t len, const char *prev, size_t prev_len),

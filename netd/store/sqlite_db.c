@@ -47,7 +47,7 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_LOAD] = "SELECT kind, ns, name, rev, bytes FROM object",
 	[SQL_CLAIMS] = "SELECT kind, key, owner, free_after FROM claim",
 	[SQL_HISTORY] = "SELECT rev, type, kind, ns, name, bytes, prev FROM event "
-			"WHERE rev > ?1 ORDER BY rev LIMIT ?2",
+			"WHERE rev > ?1 AND (?3 IS NULL OR kind = ?3) ORDER BY rev LIMIT ?2",
 };
 
 /* The system's own number says more than SQLite's where a call of the system failed. */

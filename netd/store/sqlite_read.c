@@ -122,7 +122,8 @@ static int in_gap(struct db *db, uint64_t after)
 	return each_row(db, stmt, row_exists, NULL);
 }
 
-static int read_history(struct db *db, uint64_t after, unsigned max, struct load *l)
+static int read_history(struct db *db, const char *only, uint64_t after, unsigned max,
+			struct load *l)
 {
 	sqlite3_stmt *stmt;
 	uint64_t trimmed;
@@ -138,11 +139,13 @@ static int read_history(struct db *db, uint64_t after, unsigned max, struct load
 	stmt = db_stmt(db, SQL_HISTORY);
 	sqlite3_bind_int64(stmt, 1, (int64_t)after);
 	sqlite3_bind_int64(stmt, 2, max);
+	if (only)
+		sqlite3_bind_text(stmt, 3, only, -1, SQLITE_STATIC);
 	return each_row(db, stmt, event_row, l);
 }
 
 /* One read transaction, so that nothing is trimmed between the question and the answer. */
-int sqlite_history(struct backend *b, uint64_t after, unsigned max,
+int sqlite_history(struct backend *b, const char *only, uint64_t after, unsigned max,
 		   int (*each)(void *arg, uint64_t rev, enum store_event_type type,
 			       const char *kind, const char *ns, const char *name,
 			       const char *bytes, size_t len, const char *prev, size_t prev_len),
@@ -154,7 +157,7 @@ int sqlite_history(struct backend *b, uint64_t after, unsigned max,
 
 	if (r < 0)
 		return r;
-	r = read_history(db, after > INT64_MAX ? INT64_MAX : after, max, &l);
+	r = read_history(db, only, after > INT64_MAX ? INT64_MAX : after, max, &l);
 	sqlite3_exec(db->conn, "COMMIT", NULL, NULL, NULL);
 	return r;
 }

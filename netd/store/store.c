@@ -327,10 +327,10 @@ int store_meta_put(struct store *s, const char *key, const char *value)
 	return s->backend->ops->meta_put(s->backend, key, value);
 }
 
-int store_history(struct store *s, uint64_t after, unsigned max,
+int store_history(struct store *s, const char *kind, uint64_t after, unsigned max,
 		  int (*each)(void *arg, uint64_t rev, enum store_event_type type, const char *kind,
 			      const char *ns, const char *name, const char *bytes, size_t len,
 			      const char *prev, size_t prev_len), void *arg)
 {
-	return s->backend->ops->history(s->backend, after, max, each, arg);
+	return s->backend->ops->history(s->backend, kind, after, max, each, arg);
 }

@@ -76,11 +76,12 @@ int store_meta_put(struct store *store, const char *key, const char *value);    
 
 enum store_event_type { STORE_ADDED, STORE_MODIFIED, STORE_DELETED };
 /**
- * store_history() - events after revision @after, in order, at most @max
+ * store_history() - events of @kind (NULL: all) after revision @after, in order, at most @max
  *
+ * @each ends it early with a negative number, which is returned.
  * Return: number delivered, or -ESTALE when some of them were trimmed: list again (410).
  */
-int store_history(struct store *store, uint64_t after, unsigned max,
+int store_history(struct store *store, const char *kind, uint64_t after, unsigned max,
 		  int (*each)(void *arg, uint64_t rev, enum store_event_type type, const char *kind,
 			      const char *ns, const char *name, const char *bytes, size_t len,
 			      const char *prev, size_t prev_len), void *arg);

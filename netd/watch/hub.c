@@ -12,12 +12,15 @@
 #include <netd/base/limits.h>
 #include <netd/watch/hub.h>
 
-#define BATCH_EVENTS 128
+#define BATCH_EVENTS    128
+#define BATCH_BYTES     (64 * 1024)     /* what one subscriber holds of the history */
+#define BATCH_FULL      (-ENOBUFS)
 
 struct record {
 	unsigned refs;
 	struct record *next;        /* in a subscriber's batch */
 	struct hub_event ev;
+	struct hub_memo memo;
 	char text[];                /* ns, name */
 };
 
@@ -37,6 +40,7 @@ struct hub_sub {
 	const void *kind;
 	char *ns, *name;
 	void (*wake)(void *arg);
+	bool (*wanted)(void *arg, const struct hub_event *ev);
 	void *arg;
 	uint64_t pos;
 	bool drained;               /* hub_next() said 0, and nothing that matches came since */
@@ -44,6 +48,7 @@ struct hub_sub {
 	struct record *current;     /* lent out */
 	struct record *batch, **batch_last;
 	uint64_t batch_end;         /* the cursor once the batch is read */
+	size_t batch_bytes;
 };
 
 static struct record *record_new(const struct hub_event *ev)
@@ -58,6 +63,8 @@ static struct record *record_new(const struct hub_event *ev)
 	r->ev = *ev;
 	r->ev.ns = memcpy(r->text, ev->ns, ns);
 	r->ev.name = memcpy(r->text + ns, ev->name, name);
+	r->memo = (struct hub_memo){ 0 };
+	r->ev.memo = &r->memo;
 	bytes_ref(ev->bytes);
 	bytes_ref(ev->prev);
 	return r;
@@ -69,6 +76,8 @@ static void record_unref(struct record *r)
 		return;
 	bytes_unref(r->ev.bytes);
 	bytes_unref(r->ev.prev);
+	if (r->memo.free)
+		r->memo.free(r->memo.made);
 	free(r);
 }
 
@@ -120,10 +129,15 @@ void hub_free(struct hub *hub)
 	free(hub);
 }
 
-static bool matches(const struct hub_sub *sub, const struct hub_event *ev)
+static bool matches_key(const struct hub_sub *sub, const struct hub_event *ev)
 {
 	return ev->kind == sub->kind && (!sub->ns || strcmp(sub->ns, ev->ns) == 0) &&
 	       (!sub->name || strcmp(sub->name, ev->name) == 0);
+}
+
+static bool matches(const struct hub_sub *sub, const struct hub_event *ev)
+{
+	return matches_key(sub, ev) && (!sub->wanted || sub->wanted(sub->arg, ev));
 }
 
 static void notice(struct hub_sub *sub, const struct hub_event *ev)
@@ -189,6 +203,11 @@ int hub_subscribe(struct hub *hub, const void *kind, const char *ns, const char 
 	return 0;
 }
 
+void hub_filter(struct hub_sub *sub, bool (*wanted)(void *arg, const struct hub_event *ev))
+{
+	sub->wanted = wanted;
+}
+
 static void drop_batch(struct hub_sub *sub)
 {
 	while (sub->batch) {
@@ -222,18 +241,27 @@ static int collect(void *arg, const struct hub_event *ev)
 	struct hub_sub *sub = arg;
 	struct record *r;
 
+	if (sub->batch_bytes >= BATCH_BYTES)
+		return BATCH_FULL;
 	if (ev->rev > sub->hub->rev) {
 		sub->batch_end = sub->hub->rev;
 		return 0;
 	}
-	sub->batch_end = ev->rev;
-	if (!matches(sub, ev))
+	if (!matches_key(sub, ev)) {
+		sub->batch_end = ev->rev;
 		return 0;
+	}
 	r = record_new(ev);
 	if (!r)
 		return -ENOMEM;
+	sub->batch_end = ev->rev;
+	if (!matches(sub, &r->ev)) {
+		record_unref(r);
+		return 0;
+	}
 	*sub->batch_last = r;
 	sub->batch_last = &r->next;
+	sub->batch_bytes += sizeof(*r) + ev->bytes->len + (ev->prev ? ev->prev->len : 0);
 	return 0;
 }
 
@@ -243,12 +271,13 @@ static int read_history(struct hub_sub *sub)
 	int n;
 
 	sub->batch_end = sub->pos;
-	n = hub->history(hub->arg, sub->pos, BATCH_EVENTS, collect, sub);
-	if (n < 0) {
+	sub->batch_bytes = 0;
+	n = hub->history(hub->arg, sub->kind, sub->pos, BATCH_EVENTS, collect, sub);
+	if (n < 0 && n != BATCH_FULL) {
 		drop_batch(sub);
 		return n;
 	}
-	if (n < BATCH_EVENTS)           /* that was all of it */
+	if (n >= 0 && n < BATCH_EVENTS)         /* that was all of it */
 		sub->batch_end = hub->rev;
 	if (!sub->batch)
 		sub->pos = sub->batch_end;
@@ -308,6 +337,8 @@ int hub_next(struct hub_sub *sub, struct hub_event *ev)
 			return r;
 		if (next_of_batch(sub, ev))
 			return 1;
+		if (sub->wanted && sub->pos < sub->hub->base)
+			return -EAGAIN;
 	}
 	if (next_of_ring(sub, ev))
 		return 1;

@@ -10,9 +10,10 @@
 #include <stdio.h>
 
 #define EVENTS  6000
-#define SUBS    6
+#define SUBS    8
 
 static const char kinds[2];     /* addresses that stand for kinds */
+static unsigned memos;          /* that are not freed */
 
 /* The store's history as the hub is given it: @committed runs ahead of what was published. */
 struct world {
@@ -28,14 +29,14 @@ struct reader {
 	const void *kind;
 	const char *ns, *name;
 	uint64_t pos;               /* the model's cursor */
-	unsigned wakes;
+	unsigned wakes, odd;        /* odd: only revisions that it divides */
 	bool stale;
 };
 
 static const char *const spaces[] = { "default", "other" };
 static const char *const names[] = { "a", "b", "c" };
 
-static int history(void *arg, uint64_t after, unsigned max,
+static int history(void *arg, const void *kind, uint64_t after, unsigned max,
 		   int (*each)(void *each_arg, const struct hub_event *ev), void *each_arg)
 {
 	struct world *w = arg;
@@ -49,7 +50,7 @@ static int history(void *arg, uint64_t after, unsigned max,
 	for (size_t i = w->trimmed; i < w->committed && n < max; i++) {
 		int r;
 
-		if (w->all[i].rev <= after)
+		if (w->all[i].rev <= after || w->all[i].kind != kind)
 			continue;
 		r = each(each_arg, &w->all[i]);
 		if (r < 0)
@@ -57,6 +58,16 @@ static int history(void *arg, uint64_t after, unsigned max,
 		n++;
 	}
 	return (int)n;
+}
+
+#define LARGE (30 * 1024)       /* some are so large that few of them fill a batch */
+
+static struct bytes *event_bytes(uint64_t rev)
+{
+	static char text[LARGE];
+
+	memcpy(text, &rev, sizeof(rev));
+	return bytes_new(text, rev % 32 ? sizeof(rev) : LARGE);
 }
 
 static void fill(struct world *w)
@@ -70,7 +81,7 @@ static void fill(struct world *w)
 			.rev = rev, .type = (enum hub_type)(rand_r(&seed) % 3),
 			.kind = &kinds[rand_r(&seed) % 4 == 0],
 			.ns = spaces[rand_r(&seed) % 2], .name = names[rand_r(&seed) % 3],
-			.bytes = bytes_new(&rev, sizeof(rev)),
+			.bytes = event_bytes(rev),
 		};
 	}
 }
@@ -89,6 +100,7 @@ static int end(void **state)
 	struct world *w = *state;
 
 	hub_free(w->hub);
+	assert_int_equal(memos, 0);
 	for (size_t i = 0; i < EVENTS; i++) {
 		assert_int_equal(w->all[i].bytes->refs, 1);     /* the hub let go of all */
 		bytes_unref(w->all[i].bytes);
@@ -111,11 +123,31 @@ static void on_wake(void *arg)
 	((struct reader *)arg)->wakes++;
 }
 
+/* What is made of an event is there again when it is looked at the next time. */
+static void count_free(void *made)
+{
+	(*(unsigned *)made)--;
+}
+
+static bool is_wanted(void *arg, const struct hub_event *ev)
+{
+	const struct reader *r = arg;
+
+	assert_non_null(ev->memo);
+	if (!ev->memo->made) {
+		memos++;
+		*ev->memo = (struct hub_memo){ &memos, count_free };
+	}
+	return ev->rev % r->odd == 0;
+}
+
 static void subscribe(struct world *w, struct reader *r, uint64_t from)
 {
 	r->pos = from;
 	assert_int_equal(hub_subscribe(w->hub, r->kind, r->ns, r->name, from, on_wake, r, &r->sub),
 			 0);
+	if (r->odd)
+		hub_filter(r->sub, is_wanted);
 }
 
 static const struct hub_event *expected(const struct world *w, const struct reader *r)
@@ -125,7 +157,8 @@ static const struct hub_event *expected(const struct world *w, const struct read
 
 		if (e->rev > r->pos && e->kind == r->kind &&
 		    (!r->ns || strcmp(r->ns, e->ns) == 0) &&
-		    (!r->name || strcmp(r->name, e->name) == 0))
+		    (!r->name || strcmp(r->name, e->name) == 0) &&
+		    (!r->odd || e->rev % r->odd == 0))
 			return e;
 	}
 	return NULL;
@@ -136,8 +169,11 @@ static bool step(struct world *w, struct reader *r)
 {
 	const struct hub_event *want = expected(w, r);
 	struct hub_event ev;
-	int got = hub_next(r->sub, &ev);
+	int got;
 
+	do {
+		got = hub_next(r->sub, &ev);
+	} while (got == -EAGAIN && r->odd);
 	r->wakes = 0;
 	if (got == -ESTALE) {
 		r->stale = true;
@@ -164,6 +200,7 @@ static void interleavings(void **state)
 	struct reader readers[SUBS] = {
 		{ .kind = &kinds[0] }, { .kind = &kinds[1] },
 		{ .kind = &kinds[0], .ns = "default" }, { .kind = &kinds[1], .name = "b" },
+		{ .kind = &kinds[0], .odd = 7 }, { .kind = &kinds[0], .ns = "other", .odd = 301 },
 		{ .kind = &kinds[0], .ns = "other", .name = "c" }, { .kind = &kinds[0] },
 	};
 	unsigned seed = 5;
@@ -266,6 +303,43 @@ static void silence_is_not_lag(void **state)
 	hub_unsubscribe(r.sub);
 }
 
+/* Who wants nothing of what comes is not woken, and is carried along too. */
+static void a_filter_is_not_lag(void **state)
+{
+	struct world *w = *state;
+	struct reader r = { .kind = &kinds[0], .odd = 1000000 };
+	struct hub_event ev;
+
+	subscribe(w, &r, 1000);
+	assert_int_equal(hub_next(r.sub, &ev), 0);
+	publish(w, 3000);
+	w->trimmed = 2900;
+	assert_int_equal(r.wakes, 0);
+	assert_int_equal(hub_position(r.sub), hub_revision(w->hub));
+	assert_int_equal(hub_next(r.sub, &ev), 0);
+	assert_int_equal(w->reads, 0);
+	hub_unsubscribe(r.sub);
+}
+
+/* A long history in which nothing is wanted is read in pieces. */
+static void a_filter_yields(void **state)
+{
+	struct world *w = *state;
+	struct reader r = { .kind = &kinds[0], .odd = 1000000 };
+	struct hub_event ev;
+	unsigned turns = 0;
+	int got;
+
+	publish(w, 3000);
+	subscribe(w, &r, 1000);
+	while ((got = hub_next(r.sub, &ev)) == -EAGAIN)
+		assert_int_equal(w->reads, ++turns);
+	assert_int_equal(got, 0);
+	assert_true(turns > 10);
+	assert_int_equal(hub_position(r.sub), hub_revision(w->hub));
+	hub_unsubscribe(r.sub);
+}
+
 static void wakes_once(void **state)
 {
 	struct world *w = *state;
@@ -328,6 +402,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ROW(interleavings), ROW(starts_in_the_past), ROW(empty_ring),
 		ROW(trimmed_history_is_stale), ROW(silence_is_not_lag), ROW(wakes_once),
+		ROW(a_filter_is_not_lag), ROW(a_filter_yields),
 		ROW(unsubscribe_inside_wake),
 		ROW(lent_events_stay),
 	};

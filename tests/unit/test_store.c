@@ -246,12 +246,16 @@ static void objects_and_history(void **state)
 	b->soft = true;
 	assert_int_equal(run(w, b), 0);
 	expect_objects(w, "pods/default/a=two@1\n");
-	assert_int_equal(store_history(w->store, NOW_MS - 1, 100, see_event, w), 6);
+	assert_int_equal(store_history(w->store, NULL, NOW_MS - 1, 100, see_event, w), 6);
 	expect(w, "A0 a=one<\nM1 a=two<one\nA2 b=x<\nD3 b=y<\nA4 b=z<\nD5 b=gone<\n");
-	assert_int_equal(store_history(w->store, NOW_MS + 1, 2, see_event, w), 2);
+	assert_int_equal(store_history(w->store, NULL, NOW_MS + 1, 2, see_event, w), 2);
 	expect(w, "A2 b=x<\nD3 b=y<\n");
-	assert_int_equal(store_history(w->store, NOW_MS + 5, 2, see_event, w), 0);
-	assert_int_equal(store_history(w->store, NOW_MS - 2, 2, see_event, w), -ESTALE);
+	assert_int_equal(store_history(w->store, NULL, NOW_MS + 5, 2, see_event, w), 0);
+	assert_int_equal(store_history(w->store, "pods", NOW_MS + 3, 9, see_event, w), 2);
+	expect(w, "A4 b=z<\nD5 b=gone<\n");
+	assert_int_equal(store_history(w->store, "nodes", NOW_MS - 1, 9, see_event, w), 0);
+	expect(w, "");
+	assert_int_equal(store_history(w->store, NULL, NOW_MS - 2, 2, see_event, w), -ESTALE);
 	assert_int_equal(store_revision(w->store), NOW_MS + 5);
 }
 
@@ -342,8 +346,8 @@ static void trimming(void **state)
 			wait_all(w);
 	}
 	reopen_file(w);
-	assert_int_equal(store_history(w->store, NOW_MS - 1, 10, see_event, w), -ESTALE);
-	n = store_history(w->store, least, 10 * KEEP, see_event, w);
+	assert_int_equal(store_history(w->store, NULL, NOW_MS - 1, 10, see_event, w), -ESTALE);
+	n = store_history(w->store, NULL, least, 10 * KEEP, see_event, w);
 	assert_int_equal(n, KEEP);
 	assert_memory_equal(w->seen.data, "M1000 ", 6);
 	buf_fini(&w->seen);
@@ -418,10 +422,10 @@ static void kill_keeps_revision(void **state)
 	start = store_revision(w->store);
 	assert_true(start > NOW_MS + 2);
 	/* what is between the last event and here may have been seen and lost */
-	assert_int_equal(store_history(w->store, NOW_MS + 2, 9, see_event, w), 0);
-	assert_int_equal(store_history(w->store, NOW_MS + 3, 9, see_event, w), -ESTALE);
-	assert_int_equal(store_history(w->store, start - 1, 9, see_event, w), -ESTALE);
-	assert_int_equal(store_history(w->store, start, 9, see_event, w), 0);
+	assert_int_equal(store_history(w->store, NULL, NOW_MS + 2, 9, see_event, w), 0);
+	assert_int_equal(store_history(w->store, NULL, NOW_MS + 3, 9, see_event, w), -ESTALE);
+	assert_int_equal(store_history(w->store, NULL, start - 1, 9, see_event, w), -ESTALE);
+	assert_int_equal(store_history(w->store, NULL, start, 9, see_event, w), 0);
 	reopen_file(w);
 	assert_int_equal(store_revision(w->store), start);
 }
