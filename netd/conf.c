@@ -210,8 +210,10 @@ static const struct row rows[] = {
 	PATH("state-dir", state_dir, "/var/lib/podnet", "where the database is"),
 	PATH("run-dir", run_dir, "/run/podnet", "socket, and records of what carries no mark"),
 	PATH("netns-dir", netns_dir, "/run/netns", "where namespaces are pinned"),
-	PATH("socket", socket, NULL, "Unix socket; default: netd.sock in run-dir"),
+	PATH("socket", socket, NULL, "Unix socket that may write; default: netd.sock in run-dir"),
 	TEXT("socket-group", socket_group, "podnet", "GROUP", "group of the socket, if there is one"),
+	PATH("view-socket", view_socket, NULL, "Unix socket that only reads; default: view.sock in run-dir"),
+	TEXT("view-socket-group", view_socket_group, "podnet-view", "GROUP", "its group, if there is one"),
 	NUMBER("pool", pool, "16", 0, LIMIT_POOL, "namespaces kept ready for pods"),
 	NUMBER("mtu", mtu, "0", 0, 65535, "of pod links; 0: that of the default route's link"),
 	NUMBER("resync", resync_s, "60", 0, 86400, "seconds between looks at everything; 0: never"),
@@ -228,7 +230,7 @@ void conf_help(void)
 {
 	printf("netd - keeps the network as declared; see netd(8)\n\nusage: netd [--flag value] ...\n\n");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		printf("  --%-13s %-12s %s", rows[i].name, rows[i].value ? rows[i].value : "", rows[i].help);
+		printf("  --%-17s %-12s %s", rows[i].name, rows[i].value ? rows[i].value : "", rows[i].help);
 		printf(rows[i].fallback ? " (%s)\n" : "\n", rows[i].fallback);
 	}
 }
@@ -263,7 +265,7 @@ static const char *nearest(const char *name)
 static int set_row(struct conf *conf, const struct row *row, const char *value, bool flag,
 		   const char *where, char why[256])
 {
-	uint32_t bit = 1u << (row - rows);
+	uint64_t bit = 1ull << (row - rows);
 	int r;
 
 	if (!flag && conf->said & bit)
@@ -380,10 +382,27 @@ static int check_ranges(const struct conf *conf, char why[256])
 	return 0;
 }
 
+static int derive_socket(struct conf *conf, const char **path, const char *name, const char *file,
+			 char why[256])
+{
+	if (!*path)
+		*path = arena_printf(&conf->arena, "%s/%s", conf->run_dir, file);
+	if (!*path) {
+		snprintf(why, 256, "no memory");
+		return -ENOMEM;
+	}
+	if (strlen(*path) > 106) {      /* sun_path, and room for the name it is made under */
+		snprintf(why, 256, "%s: %.100s...: longer than 106 bytes", name, *path);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 /* What follows from other values. */
 static int derive(struct conf *conf, char why[256])
 {
 	char host[65] = "";
+	int r;
 
 	if (!conf->node_name) {
 		if (gethostname(host, sizeof(host) - 1) < 0 || !host[0])
@@ -400,17 +419,12 @@ static int derive(struct conf *conf, char why[256])
 	}
 	if (check_ranges(conf, why) < 0)
 		return -EINVAL;
-	if (!conf->socket)
-		conf->socket = arena_printf(&conf->arena, "%s/netd.sock", conf->run_dir);
-	if (!conf->node_name || !conf->socket) {
+	if (!conf->node_name) {
 		snprintf(why, 256, "no memory");
 		return -ENOMEM;
 	}
-	if (strlen(conf->socket) > 106) {       /* sun_path, and room for the name it is made under */
-		snprintf(why, 256, "socket: %.100s...: longer than 106 bytes", conf->socket);
-		return -EINVAL;
-	}
-	return 0;
+	r = derive_socket(conf, &conf->socket, "socket", "netd.sock", why);
+	return r < 0 ? r : derive_socket(conf, &conf->view_socket, "view-socket", "view.sock", why);
 }
 
 int conf_read(struct conf *conf, int argc, char **argv, char why[256])

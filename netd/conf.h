@@ -20,6 +20,7 @@ struct conf {
 	struct arena arena;
 	enum conf_action action;
 	const char *config, *node_name, *state_dir, *run_dir, *netns_dir, *socket, *socket_group;
+	const char *view_socket, *view_socket_group;
 	struct podnet_prefix node_ips[2];
 	size_t nnode_ips;
 	struct podnet_prefix cluster_cidrs[2];      /* IPv4 first; family 0: made by netd */
@@ -28,7 +29,7 @@ struct conf {
 	uint8_t block_len[2];                       /* IPv4, IPv6 */
 	uint32_t pool, mtu, resync_s;
 	enum log_level log_level;
-	uint32_t said;                              /* bit per row of the table: by a flag */
+	uint64_t said;                              /* bit per row of the table: by a flag */
 };
 
 /** conf_read() - 0, or -EINVAL with one line for the user in @why */

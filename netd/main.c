@@ -301,23 +301,44 @@ static int start_network(struct netd *netd, char why[256])
 	return r;
 }
 
+static int open_doors(struct netd *netd, char why[256])
+{
+	const struct conf *conf = &netd->conf;
+	const struct http_door doors[] = {
+		{ .name = "admin", .role = ROLE_ADMIN, .socket = conf->socket,
+		  .group = conf->socket_group },
+		{ .name = "view", .role = ROLE_VIEW, .socket = conf->view_socket,
+		  .group = conf->view_socket_group },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(doors); i++) {
+		int r = http_door_open(netd->http, &doors[i]);
+
+		if (r == 0)
+			continue;
+		snprintf(why, 256, "%.150s: %s", doors[i].socket,
+			 r == -EADDRINUSE ? "somebody listens there" : strerror(-r));
+		return r;
+	}
+	return 0;
+}
+
 static int start_api(struct netd *netd, char why[256])
 {
 	struct rest_config rest = {
 		.loop = netd->loop, .state = netd->state, .reconcile = netd->reconcile,
 	};
-	struct http_config http = {
-		.socket = netd->conf.socket, .group = netd->conf.socket_group, .handle = rest_handle,
-	};
+	struct http_config http = { .handle = rest_handle };
 	int r = rest_new(&rest, &netd->rest);
 
 	http.arg = netd->rest;
 	if (r == 0)
 		r = http_open(netd->loop, &http, &netd->http);
-	if (r < 0)
-		snprintf(why, 256, "%.150s: %s", netd->conf.socket,
-			 r == -EADDRINUSE ? "somebody listens there" : strerror(-r));
-	return r;
+	if (r < 0) {
+		snprintf(why, 256, "%s", strerror(-r));
+		return r;
+	}
+	return open_doors(netd, why);
 }
 
 static void stop(struct netd *netd)
@@ -386,8 +407,8 @@ static int run(struct netd *netd)
 		return fail("kernel", why);
 	if (start_api(netd, why) < 0)
 		return fail("socket", why);
-	log_event(LOG_LEVEL_INFO, "started", "version=%s node=%s socket=%s", PODNET_VERSION,
-		  netd->conf.node_name, netd->conf.socket);
+	log_event(LOG_LEVEL_INFO, "started", "version=%s node=%s socket=%s view=%s",
+		  PODNET_VERSION, netd->conf.node_name, netd->conf.socket, netd->conf.view_socket);
 	notify("READY=1");
 	r = loop_run(netd->loop);
 	notify("STOPPING=1");

@@ -2,7 +2,10 @@
 /*
  * http.h - requests and answers, over libmicrohttpd; knows no networks and no JSON
  *
- * The only room that sees libmicrohttpd, run with external epoll on the control loop.  A handler
+ * The only room that sees libmicrohttpd, run with external epoll on the control loop.  A server has
+ * doors: a door is where clients come in, with what it knows of them; all doors share one handler.
+ * What a peer may do is its role, given by the door or, request by request, by the door's
+ * identify(); the handler asks for it, this room lets everybody in.  A handler
  * answers at once with http_reply(), or keeps the request and answers later from the same thread
  * (the connection is suspended meanwhile), or opens a stream.  libmicrohttpd 0.9.75 does not wake
  * its epoll descriptor when a connection is resumed: the server runs it in the same turn.
@@ -15,18 +18,41 @@
 struct http;
 struct request;
 
+/** What a peer may do; each role includes those before it. */
+enum http_role {
+	ROLE_NONE,                  /* nobody we know: 401 */
+	ROLE_VIEW,                  /* reads */
+	ROLE_ADMIN,                 /* and writes */
+};
+
+/** Who asks.  Strings live as long as the request. */
 struct http_peer {
-	uint32_t pid, uid, gid;     /* SO_PEERCRED of a Unix socket */
+	const char *door;           /* its name */
+	const char *name;           /* "uid:1000", or what identify() says; never NULL */
+	enum http_role role;
+	uint32_t pid, uid, gid;     /* SO_PEERCRED of a Unix socket, else 0 */
+};
+
+/** One way in.  Strings are copied, @fd is taken, also when the door cannot be opened. */
+struct http_door {
+	const char *name;           /* for the log: "admin" */
+	enum http_role role;        /* of all who come in here, if identify() does not say otherwise */
+	const char *socket;         /* path of a Unix socket; replaced if nobody listens on it */
+	const char *group;          /* its group if such a group exists; mode 0660 */
+	int fd;                     /* without @socket: what listens already */
+	/* by the header of each request; may be NULL.  @peer is filled with what the door knows */
+	void (*identify)(void *arg, struct request *req, struct http_peer *peer);
+	void *arg;                  /* of identify() */
 };
 
 struct http_config {
-	const char *socket;         /* path of the Unix socket; replaced if nobody listens on it */
-	const char *group;          /* its group if such a group exists; mode 0660 */
 	void (*handle)(void *arg, struct request *req);
 	void *arg;
 };
 
 int http_open(struct loop *loop, const struct http_config *conf, struct http **ret);
+/** http_door_open() - let clients in; open until http_close() */
+int http_door_open(struct http *http, const struct http_door *conf);
 void http_close(struct http *http);         /* ends every stream, answers nothing more */
 
 /* The request.  What these return lives until it is answered. */

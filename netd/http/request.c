@@ -66,28 +66,48 @@ static int descriptor(struct MHD_Connection *conn)
 	return info ? info->connect_fd : -1;
 }
 
-static struct request *request_new(struct http *http, struct MHD_Connection *conn,
-				   const char *url, const char *method)
+/* What the door knows, then what it asks: the header is there. */
+static int identify(struct request *req)
 {
-	struct request *req = calloc(1, sizeof(*req));
+	const struct http_door *door = &req->door->conf;
+	struct http_peer *peer = &req->peer;
 	struct ucred cred = { 0 };
 	socklen_t len = sizeof(cred);
 
+	peer->door = req->door->name;
+	peer->name = "nobody";
+	peer->role = door->role;
+	if (req->door->socket &&
+	    getsockopt(descriptor(req->conn), SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0) {
+		peer->pid = (uint32_t)cred.pid;
+		peer->uid = cred.uid;
+		peer->gid = cred.gid;
+		peer->name = arena_printf(&req->arena, "uid:%u", cred.uid);
+	}
+	if (door->identify)
+		door->identify(door->arg, req, peer);
+	return peer->name ? 0 : -ENOMEM;
+}
+
+static struct request *request_new(struct door *door, struct MHD_Connection *conn,
+				   const char *url, const char *method)
+{
+	struct request *req = calloc(1, sizeof(*req));
+	struct http *http = door->http;
+
 	if (!req)
 		return NULL;
+	req->door = door;
+	req->conn = conn;
 	req->path = path_of(&req->arena, url);
 	req->method = arena_strdup(&req->arena, method);
-	if (!req->path || !req->method) {
+	if (!req->path || !req->method || identify(req) < 0) {
 		arena_fini(&req->arena);
 		free(req);
 		return NULL;
 	}
-	req->http = http;
-	req->conn = conn;
 	req->last = &req->headers;
 	req->started_us = now_monotonic_us();
-	if (getsockopt(descriptor(conn), SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
-		req->peer = (struct http_peer){ (uint32_t)cred.pid, cred.uid, cred.gid };
 	req->next = http->requests;
 	req->link = &http->requests;
 	if (req->next)
@@ -103,7 +123,7 @@ static bool body_add(struct request *req, const char *data, size_t len)
 
 	if (req->len + len > LIMIT_BODY_BYTES)
 		req->too_large = true;
-	if (req->too_large) {
+	if (req->too_large || !req->peer.role) {    /* nobody's body is not kept */
 		req->dropped += len;
 		return req->dropped <= DROP_BYTES;
 	}
@@ -151,8 +171,10 @@ static bool refused_early(struct request *req)
 /* The whole request is there, or the connection was resumed. */
 static enum MHD_Result proceed(struct request *req)
 {
+	struct http *http = req->door->http;
+
 	if (req->state == REQUEST_READING) {
-		if (req->http->closing)
+		if (http->closing)
 			return MHD_NO;
 		if (req->too_large) {
 			free(req->body);
@@ -160,7 +182,7 @@ static enum MHD_Result proceed(struct request *req)
 			req->len = 0;
 		}
 		req->state = REQUEST_HANDLING;
-		req->http->conf.handle(req->http->conf.arg, req);
+		http->conf.handle(http->conf.arg, req);
 	}
 	switch (req->state) {
 	case REQUEST_ANSWERED:
@@ -231,7 +253,7 @@ void request_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
 void request_resume(struct request *req)
 {
 	loop_unwatch(take_ptr(req->hangup));
-	req->http->pending = true;
+	req->door->pending = true;
 	MHD_resume_connection(req->conn);
 }
 
@@ -239,7 +261,7 @@ void request_resume(struct request *req)
 void request_watch_hangup(struct request *req, void (*fn)(void *arg, uint32_t events), void *arg)
 {
 	if (!req->hangup)
-		(void)loop_watch_fd(req->http->loop, descriptor(req->conn), 0, fn, arg,
+		(void)loop_watch_fd(req->door->http->loop, descriptor(req->conn), 0, fn, arg,
 				    &req->hangup);
 }
 

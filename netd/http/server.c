@@ -2,11 +2,11 @@
 /*
  * server.c - libmicrohttpd inside our loop
  *
- * Room: the daemon of libmicrohttpd, without threads of its own: its epoll descriptor lies in our
- * loop.  That descriptor says nothing about connections that were resumed, or that have more to
- * write than one pass of MHD_run() does; so MHD_run() is called at the end of a turn for as long as
- * libmicrohttpd has something to do at once, a bounded number of times, and the wait of the next
- * turn is cut to what MHD_get_timeout() allows.  May include: netd/base, libmicrohttpd.
+ * Room: a daemon of libmicrohttpd for each door, without threads of its own: its epoll descriptor
+ * lies in our loop.  That descriptor says nothing about connections that were resumed, or that have
+ * more to write than one pass of MHD_run() does; so MHD_run() is called at the end of a turn for as
+ * long as libmicrohttpd has something to do at once, a bounded number of times, and the wait of the
+ * next turn is cut to what MHD_get_timeout() allows.  May include: netd/base, libmicrohttpd.
  */
 #include <errno.h>
 #include <netd/base/limits.h>
@@ -18,88 +18,134 @@
 #define IDLE_SECONDS        60
 #define CONNECTION_BYTES    (16 * 1024)     /* request line, headers, write buffer */
 
-static void run(struct http *http, unsigned runs)
+/* How long libmicrohttpd lets us wait; -1: until something happens. */
+static int64_t patience_ms(const struct door *door)
 {
 	MHD_UNSIGNED_LONG_LONG ms;
 
+	if (door->pending)
+		return 0;
+	return MHD_get_timeout(door->daemon, &ms) == MHD_YES ? (int64_t)ms : -1;
+}
+
+static void run(struct door *door, unsigned runs)
+{
 	do {
-		http->pending = false;
-		MHD_run(http->daemon);
-	} while (--runs && (http->pending ||
-			    (MHD_get_timeout(http->daemon, &ms) == MHD_YES && ms == 0)));
+		door->pending = false;
+		MHD_run(door->daemon);
+	} while (--runs && patience_ms(door) == 0);
 }
 
 static void on_ready(void *arg, uint32_t events)
 {
-	struct http *http = arg;
+	struct door *door = arg;
 
 	(void)events;
-	http->pending = true;
+	door->pending = true;
 }
 
 static int64_t before_turn(void *arg)
 {
-	struct http *http = arg;
-	MHD_UNSIGNED_LONG_LONG ms;
+	const struct http *http = arg;
+	int64_t wait = -1;
 
-	if (http->pending)
-		return 0;
-	return MHD_get_timeout(http->daemon, &ms) == MHD_YES ? (int64_t)ms : -1;
+	for (const struct door *door = http->doors; door; door = door->next) {
+		int64_t ms = patience_ms(door);
+
+		if (ms >= 0 && (wait < 0 || ms < wait))
+			wait = ms;
+	}
+	return wait;
 }
 
 static void after_turn(void *arg)
 {
 	struct http *http = arg;
-	MHD_UNSIGNED_LONG_LONG ms;
 
-	if (http->pending || (MHD_get_timeout(http->daemon, &ms) == MHD_YES && ms == 0))
-		run(http, RUNS_PER_TURN);
+	for (struct door *door = http->doors; door; door = door->next)
+		if (patience_ms(door) == 0)
+			run(door, RUNS_PER_TURN);
 }
 
-static int start_daemon(struct http *http, int fd)
+/* Takes the descriptor. */
+static int start_daemon(struct door *door, int *fd)
 {
 	const union MHD_DaemonInfo *info;
 
-	http->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-		request_answer, http,
-		MHD_OPTION_LISTEN_SOCKET, fd,
+	door->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+		request_answer, door,
+		MHD_OPTION_LISTEN_SOCKET, *fd,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned)LIMIT_CONNECTIONS,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
-		MHD_OPTION_NOTIFY_COMPLETED, request_completed, http,
+		MHD_OPTION_NOTIFY_COMPLETED, request_completed, door,
 		MHD_OPTION_UNESCAPE_CALLBACK, request_unescape, NULL,
 		MHD_OPTION_END);
-	if (!http->daemon) {
-		close(fd);
+	if (!door->daemon)
 		return -EIO;
-	}
-	info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	take_fd(*fd);
+	info = MHD_get_daemon_info(door->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	if (!info)
 		return -EIO;
-	return loop_watch_fd(http->loop, info->epoll_fd, EPOLLIN, on_ready, http, &http->watch);
+	return loop_watch_fd(door->http->loop, info->epoll_fd, EPOLLIN, on_ready, door,
+			     &door->watch);
+}
+
+/* MHD_stop_daemon() also closes what the door listens on. */
+static void door_free(struct door *door)
+{
+	if (!door)
+		return;
+	loop_unwatch(door->watch);
+	if (door->daemon)
+		MHD_stop_daemon(door->daemon);
+	if (door->socket)
+		socket_unlink(door->socket, &door->file);
+	free(door->name);
+	free(door->socket);
+	free(door);
+}
+DEFINE_CLEANUP(struct door, door_free)
+
+int http_door_open(struct http *http, const struct http_door *conf)
+{
+	_cleanup_close_ int fd = conf->socket ? -1 : conf->fd;
+	_cleanup_(door_freep) struct door *door = calloc(1, sizeof(*door));
+	struct door **last = &http->doors;
+	int r = 0;
+
+	if (!door)
+		return -ENOMEM;
+	door->http = http;
+	door->conf = *conf;
+	door->conf.name = door->name = strdup(conf->name);
+	door->conf.socket = door->socket = conf->socket ? strdup(conf->socket) : NULL;
+	if (!door->name || (conf->socket && !door->socket))
+		return -ENOMEM;
+	if (conf->socket)
+		r = socket_listen(conf->socket, conf->group, &fd, &door->file);
+	if (r == 0)
+		r = start_daemon(door, &fd);
+	if (r < 0)
+		return r;
+	while (*last)
+		last = &(*last)->next;
+	*last = take_ptr(door);
+	return 0;
 }
 
 int http_open(struct loop *loop, const struct http_config *conf, struct http **ret)
 {
 	struct http *http = calloc(1, sizeof(*http));
-	int fd, r;
+	int r;
 
 	if (!http)
 		return -ENOMEM;
 	http->loop = loop;
 	http->conf = *conf;
-	http->socket = strdup(conf->socket);
-	r = http->socket ? socket_listen(conf->socket, conf->group, &fd, &http->file) : -ENOMEM;
+	r = loop_each_turn(loop, before_turn, after_turn, http);
 	if (r < 0) {
-		free(http->socket);
 		free(http);
-		return r;
-	}
-	r = start_daemon(http, fd);
-	if (r == 0)
-		r = loop_each_turn(loop, before_turn, after_turn, http);
-	if (r < 0) {
-		http_close(http);
 		return r;
 	}
 	*ret = http;
@@ -115,15 +161,15 @@ void http_close(struct http *http)
 	if (!http)
 		return;
 	loop_each_turn_end(http->loop, http);
-	loop_unwatch(http->watch);
-	socket_unlink(http->socket, &http->file);
 	http->closing = true;
 	for (struct request *req = http->requests; req; req = req->next)
 		request_close(req);
-	if (http->daemon) {
-		run(http, RUNS_AT_CLOSE);
-		MHD_stop_daemon(http->daemon);
+	while (http->doors) {
+		struct door *door = http->doors;
+
+		http->doors = door->next;
+		run(door, RUNS_AT_CLOSE);
+		door_free(door);
 	}
-	free(http->socket);
 	free(http);
 }

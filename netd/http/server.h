@@ -27,10 +27,22 @@ struct header {
 	const char *name, *value;
 };
 
-struct request {
+/* A listening descriptor and the daemon of libmicrohttpd behind it. */
+struct door {
 	struct http *http;
+	struct door *next;
+	struct http_door conf;
+	char *name, *socket;
+	struct stat file;                   /* of the socket we made */
+	struct MHD_Daemon *daemon;
+	struct loop_watch *watch;
+	bool pending;                       /* libmicrohttpd must run in this turn */
+};
+
+struct request {
+	struct door *door;
 	struct MHD_Connection *conn;
-	struct request *next, **link;       /* all of a server's */
+	struct request *next, **link;       /* all of a server's, of every door */
 	struct arena arena;
 	enum request_state state;
 	const char *method, *path;
@@ -51,12 +63,8 @@ struct request {
 struct http {
 	struct loop *loop;
 	struct http_config conf;
-	char *socket;
-	struct stat file;                   /* of the socket we made */
-	struct MHD_Daemon *daemon;
-	struct loop_watch *watch;
+	struct door *doors;
 	struct request *requests;
-	bool pending;                       /* libmicrohttpd must run in this turn */
 	bool closing;
 };
 

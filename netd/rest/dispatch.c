@@ -147,6 +147,8 @@ static int run(struct call *c, enum shape shape)
 		if (verbs[i].shape != shape || strcmp(verbs[i].method, method) != 0)
 			continue;
 		c->verb = verbs[i].verb;
+		if (verbs[i].writes && request_peer(c->req)->role < ROLE_ADMIN)
+			return refuse_role(c);
 		r = check_accept(c, answer_of(&verbs[i]));
 		if (r == 0 && request_too_large(c->req))
 			r = refuse(c, 413, "RequestEntityTooLarge",
@@ -171,6 +173,11 @@ void rest_handle(void *arg, struct request *req)
 	int r;
 
 	metric_add(METRIC_HTTP_REQUESTS, 1);
+	if (request_peer(req)->role < ROLE_VIEW) {
+		refuse(&c, 401, "Unauthorized", "Unauthorized");
+		reply_refusal(&c);
+		return;
+	}
 	if (path && special_handle(&c, path))
 		return;
 	if (!path)

@@ -31,6 +31,7 @@ struct refusal {
 	unsigned code;
 	const char *reason;
 	const char *message;        /* in the request's arena; NULL: as the contract spells it */
+	const char *why;            /* of a message by the contract, as in struct status */
 	const char *name, *uid;     /* of the object it is about */
 	const struct kind *kind;
 	int retry_after_s;
@@ -89,6 +90,7 @@ int refuse_object(struct call *c, unsigned code, const char *reason);     /* mes
 int refuse_other(struct call *c, unsigned code, const char *reason, const struct kind *kind,
 		 const char *name);
 int refuse_causes(struct call *c);          /* 0 when there are none */
+int refuse_role(struct call *c);            /* the peer's role does not have this verb */
 int refuse_memory(struct call *c);
 int refuse_conflict(struct call *c);
 int refuse_store(struct call *c, int rc, const char *words);

@@ -45,6 +45,15 @@ int refuse_conflict(struct call *c)
 	return refuse_object(c, 409, "Conflict");
 }
 
+int refuse_role(struct call *c)
+{
+	const struct http_peer *peer = request_peer(c->req);
+
+	c->refusal.why = arena_printf(request_arena(c->req), "\"%s\" has the role view, which may "
+				      "not %s", peer->name, c->verb);
+	return refuse_object(c, 403, "Forbidden");
+}
+
 int refuse_memory(struct call *c)
 {
 	return set(c, 500, "InternalError", "out of memory");
@@ -137,6 +146,7 @@ void reply_refusal(struct call *c)
 		.code = r->code ? r->code : 500,
 		.reason = r->reason ? r->reason : "InternalError",
 		.message = r->message,
+		.why = r->why,
 		.kind = r->kind,
 		.name = r->name,
 		.uid = r->uid,

@@ -89,6 +89,7 @@ static void families(void **state)
 	assert_int_equal(conf.block_len[0], 24);
 	assert_int_equal(conf.block_len[1], 72);
 	assert_string_equal(conf.socket, "/tmp/x/netd.sock");
+	assert_string_equal(conf.view_socket, "/tmp/x/view.sock");
 	conf_fini(&conf);
 }
 

@@ -21,7 +21,8 @@
 #define FLOOD_BYTES (4 * 1024 * 1024)
 
 struct server {
-	char dir[64], path[96];
+	char dir[64], path[96], view[96];
+	char asked_path[96];            /* of the door that asks who it is */
 	pthread_t thread;
 	struct loop *loop;
 	struct http *http;
@@ -133,12 +134,37 @@ static void echo(struct request *req)
 	buf_fini(&b);
 }
 
+static void who(struct request *req)
+{
+	const struct http_peer *peer = request_peer(req);
+	struct buf b = { 0 };
+
+	buf_printf(&b, "%s %s role=%d uid=%d", peer->door, peer->name, peer->role,
+		   peer->uid == getuid());
+	http_reply(req, 200, "text/plain", buf_bytes(&b));
+	buf_fini(&b);
+}
+
+/* A door that knows its clients by a header. */
+static void identify(void *arg, struct request *req, struct http_peer *peer)
+{
+	const char *name = request_header(req, "x-name");
+
+	(void)arg;
+	peer->name = name;
+	peer->role = name ? ROLE_VIEW : ROLE_NONE;
+	if (!name)
+		peer->name = "nobody";
+}
+
 static void handle(void *arg, struct request *req)
 {
 	const char *path = request_path(req);
 	struct server *s = arg;
 
-	if (strcmp(path, "/late") == 0) {
+	if (strcmp(path, "/who") == 0) {
+		who(req);
+	} else if (strcmp(path, "/late") == 0) {
 		s->late = req;
 		loop_timer_set(s->timer, 2);
 	} else if (strcmp(path, "/hold") == 0) {
@@ -169,18 +195,38 @@ static void *serve(void *arg)
 	return NULL;
 }
 
+static int listen_at(const char *path)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	return fd;
+}
+
 static int begin(void **state)
 {
 	struct server *s = calloc(1, sizeof(*s));
-	struct http_config conf = { .group = "no such group", .handle = handle, .arg = s };
+	struct http_config conf = { .handle = handle, .arg = s };
+	struct http_door admin = { .name = "admin", .role = ROLE_ADMIN, .group = "no such group" };
+	struct http_door view = { .name = "view", .role = ROLE_VIEW };
+	struct http_door asks = { .name = "asks", .identify = identify };
 
 	snprintf(s->dir, sizeof(s->dir), "/tmp/podnet-http-XXXXXX");
 	if (!mkdtemp(s->dir) || loop_new(&s->loop) < 0)
 		return -1;
 	snprintf(s->path, sizeof(s->path), "%s/sock", s->dir);
-	conf.socket = s->path;
+	snprintf(s->view, sizeof(s->view), "%s/view", s->dir);
+	snprintf(s->asked_path, sizeof(s->asked_path), "%s/asks", s->dir);
+	admin.socket = s->path;
+	view.socket = s->view;
+	asks.fd = listen_at(s->asked_path);
 	s->stop = eventfd(0, EFD_CLOEXEC);
 	if (http_open(s->loop, &conf, &s->http) < 0 ||
+	    http_door_open(s->http, &admin) < 0 || http_door_open(s->http, &view) < 0 ||
+	    http_door_open(s->http, &asks) < 0 ||
 	    loop_watch_fd(s->loop, s->stop, EPOLLIN, on_stop, s, &s->watch) < 0 ||
 	    loop_timer_new(s->loop, on_late, s, &s->timer) < 0)
 		return -1;
@@ -206,7 +252,9 @@ static int end(void **state)
 	loop_unwatch(s->watch);
 	loop_timer_free(s->timer);
 	loop_free(s->loop);
-	assert_int_equal(access(s->path, F_OK), -1);    /* the socket is gone */
+	assert_int_equal(access(s->path, F_OK), -1);    /* the sockets are gone */
+	assert_int_equal(access(s->view, F_OK), -1);
+	unlink(s->asked_path);
 	rmdir(s->dir);
 	free(s);
 	return 0;
@@ -449,10 +497,38 @@ static void close_with_open_work(void **state)
 	assert_string_equal(receive(hold, NULL, buf, sizeof(buf)), "");
 }
 
+/* Each door says who came in by it; the third one asks. */
+static void doors(void **state)
+{
+	struct server *s = *state;
+	char buf[4096], name[32];
+	const struct { const char *path, *header, *door, *name, *rest; } rows[] = {
+		{ s->path, "", "admin", name, "role=2 uid=1" },
+		{ s->view, "", "view", name, "role=1 uid=1" },
+		{ s->view, "X-Name: eve\r\n", "view", name, "role=1 uid=1" },
+		{ s->asked_path, "X-Name: anna\r\n", "asks", "anna", "role=1" },
+		{ s->asked_path, "", "asks", "nobody", "role=0" },
+	};
+
+	snprintf(name, sizeof(name), "uid:%u", getuid());
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_close_ int fd = connect_to(rows[i].path);
+		char want[128];
+
+		snprintf(want, sizeof(want), "%s %s %s", rows[i].door, rows[i].name, rows[i].rest);
+		snprintf(buf, sizeof(buf), "GET /who HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+			 "%s\r\n", rows[i].header);
+		send_text(fd, buf);
+		if (!strstr(receive(fd, NULL, buf, sizeof(buf)), want))
+			fail_msg("row %zu: no \"%s\" in: %s", i, want, buf);
+	}
+}
+
 static void socket_is_ours(void **state)
 {
 	struct server *s = *state;
-	struct http_config conf = { .socket = s->path, .handle = handle, .arg = s };
+	struct http_config conf = { .handle = handle, .arg = s };
+	struct http_door door = { .name = "admin", .socket = s->path };
 	struct http *http = NULL;
 	struct loop *loop;
 	struct stat st;
@@ -461,19 +537,21 @@ static void socket_is_ours(void **state)
 	assert_int_equal(stat(s->path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0660);
 	assert_int_equal(loop_new(&loop), 0);
-	assert_int_equal(http_open(loop, &conf, &http), -EADDRINUSE);
-	assert_null(http);
+	assert_int_equal(http_open(loop, &conf, &http), 0);
+	assert_int_equal(http_door_open(http, &door), -EADDRINUSE);
 	/* a stale one: bound, and nobody listens */
 	snprintf(path, sizeof(path), "%s/stale", s->dir);
 	assert_int_equal(link(s->path, path), 0);
 	stop(s);
-	conf.socket = path;
-	assert_int_equal(http_open(loop, &conf, &http), 0);
+	door.socket = path;
+	assert_int_equal(http_door_open(http, &door), 0);
 	http_close(http);
 	assert_int_equal(access(path, F_OK), -1);
 	/* a file that is no socket is not ours to remove */
 	close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
-	assert_int_equal(http_open(loop, &conf, &http), -EEXIST);
+	assert_int_equal(http_open(loop, &conf, &http), 0);
+	assert_int_equal(http_door_open(http, &door), -EEXIST);
+	http_close(http);
 	unlink(path);
 	loop_free(loop);
 }
@@ -485,7 +563,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ROW(keep_alive), ROW(plain_answers), ROW(body_limit), ROW(gone_while_held),
 		ROW(half_closed_is_answered), ROW(stream_of_lines), ROW(headers_before_data),
-		ROW(slow_reader), ROW(close_with_open_work), ROW(socket_is_ours),
+		ROW(slow_reader), ROW(close_with_open_work), ROW(doors),
+		ROW(socket_is_ours),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
