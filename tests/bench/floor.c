@@ -9,7 +9,8 @@
  * host's long-lived socket (veth with its peer born in the pod, mark, no address generation, up, a
  * route and a neighbour a family), and one in the pod (lo and eth0 up, address, neighbour and
  * default route a family), and RTM_GETLINK of both ends, which waits until the carrier has settled.
- * Detaching is a lazy umount, an unlink and the host's routes; the kernel does the rest later.
+ * Detaching is the host's routes, which would go with the link, a lazy umount and an unlink; the
+ * kernel does the rest later.
  */
 #include "kernel.h"
 
@@ -339,13 +340,13 @@ void floor_detach(struct floor *f, const struct place *p)
 	unsigned kept = f->requests;
 	char path[128];
 
-	snprintf(path, sizeof(path), "/run/netns/%s", p->name);
-	if (umount2(path, MNT_DETACH) < 0 || unlink(path) < 0)
-		die("floor: %s: %s", path, strerror(errno));
 	put_route(f, RTM_DELROUTE, AF_INET, &p->ip4, NULL, 4, 0);
 	put_route(f, RTM_DELROUTE, AF_INET6, &p->ip6, NULL, 16, 0);
 	send_batch(f, f->host, 2);
 	f->requests = kept;
+	snprintf(path, sizeof(path), "/run/netns/%s", p->name);
+	if (umount2(path, MNT_DETACH) < 0 || unlink(path) < 0)
+		die("floor: %s: %s", path, strerror(errno));
 }
 
 unsigned floor_requests(const struct floor *f)
