@@ -280,6 +280,16 @@ static int start_data(struct netd *netd, char why[256])
 	return r;
 }
 
+static int open_kernel(struct netd *netd, char why[256])
+{
+	struct podnet_error err = { 0 };
+	int r = kernel_open(netd->conf.netns_dir, netd->conf.run_dir, &netd->kernel, &err);
+
+	if (r < 0)
+		podnet_error_text(&err, why, 256);
+	return r;
+}
+
 static int start_network(struct netd *netd, char why[256])
 {
 	struct podnet_error err = { 0 };
@@ -295,6 +305,7 @@ static int start_network(struct netd *netd, char why[256])
 		return r;
 	}
 	rec.control = netd->control;
+	rec.kernel = take_ptr(netd->kernel);
 	r = reconcile_start(&rec, &netd->reconcile, &err);
 	if (r < 0)
 		podnet_error_text(&err, why, 256);
@@ -350,6 +361,7 @@ static void stop(struct netd *netd)
 	store_close(netd->store);       /* calls back for what it commits: all are still there */
 	if (netd->reconcile)
 		reconcile_stop(netd->reconcile);
+	kernel_stop(netd->kernel);
 	if (netd->control)
 		control_stop(netd->control);
 	rest_free(netd->rest);
@@ -399,6 +411,8 @@ static int run(struct netd *netd)
 	set_limits();
 	if (take_lock(netd, why) < 0 || take_netns(netd, why) < 0)
 		return fail("lock", why);
+	if (open_kernel(netd, why) < 0)
+		return fail("kernel", why);
 	if (loop_new(&netd->loop) < 0 || block_signals(netd) < 0)
 		return fail("loop", why);
 	if (start_data(netd, why) < 0)

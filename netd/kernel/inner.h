@@ -68,7 +68,7 @@ void index_fini(struct kindex *ix);
 
 struct kernel {
 	struct kernel_config conf;
-	char *netns_dir, *run_dir;
+	char *netns_dir;
 	struct queue *in, *done, *notes;
 	struct loop_watch *done_watch, *notes_watch;
 	pthread_t thread;
@@ -94,8 +94,8 @@ struct kernel {
 
 /* task.c */
 void kernel_run(struct kernel *k, struct kernel_task *task);
-int kernel_open(const char *netns_dir, const char *run_dir, struct podnet **ret,
-		struct podnet_error *err);
+int kernel_context(const char *netns_dir, const char *run_dir, struct podnet **ret,
+		   struct podnet_error *err);
 /* events.c */
 void kernel_read_events(struct kernel *k);
 void kernel_read_names(struct kernel *k);       /* inotify */

@@ -72,7 +72,6 @@ struct kernel_facts {
 
 struct kernel_config {
 	struct loop *loop;          /* callbacks are called on its thread */
-	const char *netns_dir, *run_dir;
 	uint32_t pool;              /* namespaces kept ready; 0: one is made when a hint comes */
 	uint32_t pool_mtu;
 	const struct podnet_set *pool_ahead;    /* see struct podnet_pool_spec; needed at start */
@@ -84,8 +83,17 @@ struct kernel_config {
 };
 
 struct kernel;
-int kernel_start(const struct kernel_config *conf, struct kernel **ret, struct podnet_error *err);
-/** kernel_stop() - after the task at hand; leaves the kernel as it is */
+/**
+ * kernel_open() - its sockets, before the thread starts
+ *
+ * Hearing of changes in other namespaces takes CAP_NET_BROADCAST, of who opens the socket and at
+ * that moment (net/netlink/af_netlink.c): the caller may give it up afterwards.
+ */
+int kernel_open(const char *netns_dir, const char *run_dir, struct kernel **ret,
+		struct podnet_error *err);
+/** kernel_start() - the thread; also after a failure kernel_stop() frees it */
+int kernel_start(struct kernel *kernel, const struct kernel_config *conf, struct podnet_error *err);
+/** kernel_stop() - after the task at hand; leaves the kernel as it is.  NULL is fine */
 void kernel_stop(struct kernel *kernel);
 void kernel_submit(struct kernel *kernel, struct kernel_task *task);
 /** kernel_hint() - a pod is about to be committed: have a namespace ready for it */

@@ -265,27 +265,23 @@ static void kernel_free(struct kernel *k)
 	closep(&k->epoll);
 	closep(&k->inotify);
 	free(k->netns_dir);
-	free(k->run_dir);
 	free(k);
 }
 DEFINE_CLEANUP(struct kernel, kernel_free)
 
-static int open_kernel(struct kernel *k, struct podnet_error *err)
+static int open_pool(struct kernel *k, struct podnet_error *err)
 {
 	struct podnet_pool_spec spec = {
 		.size = k->conf.pool ? k->conf.pool : 1, .mtu = k->conf.pool_mtu,
 		.ahead = k->conf.pool_ahead,
 	};
 	struct kernel_facts facts;
-	int r = kernel_open(k->netns_dir, k->run_dir, &k->ctx, err);
+	int r;
 
 	/* links made ahead fit only when they have the MTU that pods will ask for */
-	if (r >= 0 && !spec.mtu && kernel_facts_read(k->ctx, &facts, NULL) == 0)
+	if (!spec.mtu && kernel_facts_read(k->ctx, &facts, NULL) == 0)
 		spec.mtu = facts.mtu;
-	if (r >= 0)
-		r = podnet_monitor_open(k->ctx, &k->mon, err);
-	if (r >= 0)
-		r = podnet_pool_new(k->ctx, &spec, &k->pool, err);
+	r = podnet_pool_new(k->ctx, &spec, &k->pool, err);
 	if (r < 0)
 		return r;
 	kernel_seed_links(k);
@@ -348,22 +344,35 @@ static int fail(struct podnet_error *err, int code, const char *step)
 	return code;
 }
 
-int kernel_start(const struct kernel_config *conf, struct kernel **ret, struct podnet_error *err)
+int kernel_open(const char *netns_dir, const char *run_dir, struct kernel **ret,
+		struct podnet_error *err)
 {
 	_cleanup_(kernel_freep) struct kernel *k = calloc(1, sizeof(*k));
 	int r;
 
 	if (!k)
-		return fail(err, -ENOMEM, "kernel_start");
+		return fail(err, -ENOMEM, "kernel_open");
 	k->epoll = k->inotify = -1;
 	k->tail[0] = &k->head[0];
 	k->tail[1] = &k->head[1];
+	k->netns_dir = strdup(netns_dir);
+	if (!k->netns_dir)
+		return fail(err, -ENOMEM, "kernel_open");
+	r = kernel_context(netns_dir, run_dir, &k->ctx, err);
+	if (r >= 0)
+		r = podnet_monitor_open(k->ctx, &k->mon, err);
+	if (r < 0)
+		return r;
+	*ret = take_ptr(k);
+	return 0;
+}
+
+int kernel_start(struct kernel *k, const struct kernel_config *conf, struct podnet_error *err)
+{
+	int r;
+
 	k->conf = *conf;
-	k->netns_dir = strdup(conf->netns_dir ? conf->netns_dir : "/run/netns");
-	k->run_dir = strdup(conf->run_dir ? conf->run_dir : "/run/podnet");
-	if (!k->netns_dir || !k->run_dir)
-		return fail(err, -ENOMEM, "kernel_start");
-	r = open_kernel(k, err);
+	r = open_pool(k, err);
 	k->conf.pool_ahead = NULL;      /* the caller's: copied by now */
 	if (r < 0)
 		return r;
@@ -372,18 +381,17 @@ int kernel_start(const struct kernel_config *conf, struct kernel **ret, struct p
 		return fail(err, r, "kernel_start");
 	kernel_watch_names(k);
 	r = start_thread(k);
-	if (r < 0)
-		return fail(err, r, "kernel_start");
-	*ret = take_ptr(k);
-	return 0;
+	return r < 0 ? fail(err, r, "kernel_start") : 0;
 }
 
 void kernel_stop(struct kernel *k)
 {
 	if (!k)
 		return;
-	queue_push(k->in, &k->stop);
-	pthread_join(k->thread, NULL);
+	if (k->started) {
+		queue_push(k->in, &k->stop);
+		pthread_join(k->thread, NULL);
+	}
 	kernel_free(k);
 }
 

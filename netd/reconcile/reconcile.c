@@ -390,8 +390,7 @@ static int start_kernel(struct reconcile *rec, struct podnet_error *err)
 {
 	struct podnet_set *ahead = NULL;
 	struct kernel_config conf = {
-		.loop = rec->conf.loop, .netns_dir = rec->node->netns_dir,
-		.run_dir = rec->node->run_dir, .pool = rec->conf.pool, .pool_mtu = rec->conf.mtu,
+		.loop = rec->conf.loop, .pool = rec->conf.pool, .pool_mtu = rec->conf.mtu,
 		.done = result_done, .dirty = on_dirty, .facts = node_facts, .arg = rec,
 	};
 	int r;
@@ -400,7 +399,7 @@ static int start_kernel(struct reconcile *rec, struct podnet_error *err)
 	if (r < 0)
 		return r;
 	conf.pool_ahead = ahead;
-	r = kernel_start(&conf, &rec->kernel, err);
+	r = kernel_start(rec->kernel, &conf, err);
 	podnet_set_free(ahead);
 	return r;
 }
@@ -420,9 +419,12 @@ int reconcile_start(const struct reconcile_config *conf, struct reconcile **ret,
 	_cleanup_(reconcile_stopp) struct reconcile *rec = calloc(1, sizeof(*rec));
 	int r;
 
-	if (!rec)
+	if (!rec) {
+		kernel_stop(conf->kernel);
 		return fail(err, -ENOMEM);
+	}
 	rec->conf = *conf;
+	rec->kernel = conf->kernel;
 	rec->node = state_config(conf->state);
 	rec->epoch = 1;
 	r = loop_timer_new(conf->loop, on_retry, rec, &rec->retry);

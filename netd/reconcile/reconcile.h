@@ -20,6 +20,7 @@ struct reconcile_config {
 	struct loop *loop;
 	struct state *state;
 	struct control *control;    /* told about the node; records Events */
+	struct kernel *kernel;      /* open; taken, also when the start fails */
 	uint32_t resync_s;          /* everything is looked at again that often; 0: never */
 	uint32_t pool;
 	uint32_t mtu;

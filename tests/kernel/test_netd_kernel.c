@@ -78,8 +78,7 @@ static void turn(struct rig *rig)
 static void rig_start(struct rig *rig, uint32_t pool)
 {
 	struct kernel_config conf = {
-		.pool = pool, .netns_dir = "/run/netns", .run_dir = "/run/podnet",
-		.done = on_done, .dirty = on_dirty, .facts = on_facts, .arg = rig,
+		.pool = pool, .done = on_done, .dirty = on_dirty, .facts = on_facts, .arg = rig,
 	};
 	struct podnet_error err = { 0 };
 
@@ -87,7 +86,8 @@ static void rig_start(struct rig *rig, uint32_t pool)
 	assert_int_equal(loop_new(&rig->loop), 0);
 	assert_int_equal(loop_timer_new(rig->loop, on_late, rig, &rig->timer), 0);
 	conf.loop = rig->loop;
-	test_ok(kernel_start(&conf, &rig->kernel, &err), &err);
+	test_ok(kernel_open("/run/netns", "/run/podnet", &rig->kernel, &err), &err);
+	test_ok(kernel_start(rig->kernel, &conf, &err), &err);
 	rig->wait_facts = true;
 	turn(rig);
 	rig->wait_facts = false;
