@@ -312,26 +312,32 @@ static int start_network(struct netd *netd, char why[256])
 	return r;
 }
 
-static int open_doors(struct netd *netd, char why[256])
+static int listen_at(const char *path, const char *group, struct http_socket *ret, char why[256])
+{
+	int r = http_listen(path, group, ret);
+
+	if (r < 0)
+		snprintf(why, 256, "%.150s: %s", path,
+			 r == -EADDRINUSE ? "somebody listens there" : strerror(-r));
+	return r;
+}
+
+static int make_sockets(struct netd *netd, char why[256])
 {
 	const struct conf *conf = &netd->conf;
-	const struct http_door doors[] = {
-		{ .name = "admin", .role = ROLE_ADMIN, .socket = conf->socket,
-		  .group = conf->socket_group },
-		{ .name = "view", .role = ROLE_VIEW, .socket = conf->view_socket,
-		  .group = conf->view_socket_group },
-	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(doors); i++) {
-		int r = http_door_open(netd->http, &doors[i]);
+	if (listen_at(conf->socket, conf->socket_group, &netd->admin, why) < 0)
+		return -EIO;
+	return listen_at(conf->view_socket, conf->view_socket_group, &netd->view, why);
+}
 
-		if (r == 0)
-			continue;
-		snprintf(why, 256, "%.150s: %s", doors[i].socket,
-			 r == -EADDRINUSE ? "somebody listens there" : strerror(-r));
-		return r;
-	}
-	return 0;
+static int open_door(struct netd *netd, const char *name, enum http_role role, const char *path,
+		     struct http_socket *sock)
+{
+	struct http_door door = { .name = name, .role = role, .path = path, .sock = *sock };
+
+	sock->fd = -1;
+	return http_door_open(netd->http, &door);
 }
 
 static int start_api(struct netd *netd, char why[256])
@@ -345,17 +351,27 @@ static int start_api(struct netd *netd, char why[256])
 	http.arg = netd->rest;
 	if (r == 0)
 		r = http_open(netd->loop, &http, &netd->http);
-	if (r < 0) {
+	if (r == 0)
+		r = open_door(netd, "admin", ROLE_ADMIN, netd->conf.socket, &netd->admin);
+	if (r == 0)
+		r = open_door(netd, "view", ROLE_VIEW, netd->conf.view_socket, &netd->view);
+	if (r < 0)
 		snprintf(why, 256, "%s", strerror(-r));
-		return r;
-	}
-	return open_doors(netd, why);
+	return r;
+}
+
+static void close_socket(const char *path, struct http_socket *sock)
+{
+	if (sock->fd >= 0)
+		http_unlisten(path, sock);
 }
 
 static void stop(struct netd *netd)
 {
 	if (netd->http)
 		http_close(netd->http);
+	close_socket(netd->conf.socket, &netd->admin);
+	close_socket(netd->conf.view_socket, &netd->view);
 	if (netd->state)
 		state_close(netd->state);
 	store_close(netd->store);       /* calls back for what it commits: all are still there */
@@ -411,6 +427,8 @@ static int run(struct netd *netd)
 	set_limits();
 	if (take_lock(netd, why) < 0 || take_netns(netd, why) < 0)
 		return fail("lock", why);
+	if (make_sockets(netd, why) < 0)
+		return fail("socket", why);
 	if (open_kernel(netd, why) < 0)
 		return fail("kernel", why);
 	if (loop_new(&netd->loop) < 0 || block_signals(netd) < 0)
@@ -420,7 +438,7 @@ static int run(struct netd *netd)
 	if (start_network(netd, why) < 0)
 		return fail("kernel", why);
 	if (start_api(netd, why) < 0)
-		return fail("socket", why);
+		return fail("api", why);
 	log_event(LOG_LEVEL_INFO, "started", "version=%s node=%s socket=%s view=%s",
 		  PODNET_VERSION, netd->conf.node_name, netd->conf.socket, netd->conf.view_socket);
 	notify("READY=1");
@@ -502,7 +520,9 @@ static int act(struct netd *netd)
 
 int main(int argc, char **argv)
 {
-	struct netd netd = { .lock_fd = -1, .netns_lock_fd = -1, .signal_fd = -1 };
+	struct netd netd = {
+		.lock_fd = -1, .netns_lock_fd = -1, .signal_fd = -1, .admin.fd = -1, .view.fd = -1,
+	};
 	char why[256];
 	int code;
 

@@ -19,6 +19,7 @@ struct netd {
 	int lock_fd;                /* state-dir/lock: one netd a database */
 	int netns_lock_fd;          /* an abstract socket's name: one netd a network namespace */
 	int signal_fd;
+	struct http_socket admin, view;     /* until http has them */
 	struct kernel *kernel;      /* open, until reconcile takes it */
 	struct loop *loop;
 	struct loop_watch *signals;

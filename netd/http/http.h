@@ -33,13 +33,18 @@ struct http_peer {
 	uint32_t pid, uid, gid;     /* SO_PEERCRED of a Unix socket, else 0 */
 };
 
-/** One way in.  Strings are copied, @fd is taken, also when the door cannot be opened. */
+/** What listens. */
+struct http_socket {
+	int fd;
+	uint64_t dev, ino;          /* of a Unix socket's file */
+};
+
+/** One way in.  Strings are copied, @sock is taken, also when the door cannot be opened. */
 struct http_door {
 	const char *name;           /* for the log: "admin" */
 	enum http_role role;        /* of all who come in here, if identify() does not say otherwise */
-	const char *socket;         /* path of a Unix socket; replaced if nobody listens on it */
-	const char *group;          /* its group if such a group exists; mode 0660 */
-	int fd;                     /* without @socket: what listens already */
+	struct http_socket sock;
+	const char *path;           /* of a Unix socket: removed in the end; else NULL */
 	/* by the header of each request; may be NULL.  @peer is filled with what the door knows */
 	void (*identify)(void *arg, struct request *req, struct http_peer *peer);
 	void *arg;                  /* of identify() */
@@ -49,6 +54,17 @@ struct http_config {
 	void (*handle)(void *arg, struct request *req);
 	void *arg;
 };
+
+/**
+ * http_listen() - a Unix socket at @path, which is replaced if nobody listens on it
+ * @group: its group if such a group exists; mode 0660.  May be NULL
+ *
+ * Apart from the doors, for who may give a socket to a group only until he gives up his rights.
+ * Clients wait from now on, and are answered when a door is opened.
+ */
+int http_listen(const char *path, const char *group, struct http_socket *ret);
+/** http_unlisten() - for what no door has taken */
+void http_unlisten(const char *path, struct http_socket *sock);
 
 int http_open(struct loop *loop, const struct http_config *conf, struct http **ret);
 /** http_door_open() - let clients in; open until http_close() */

@@ -77,7 +77,7 @@ static int identify(struct request *req)
 	peer->door = req->door->name;
 	peer->name = "nobody";
 	peer->role = door->role;
-	if (req->door->socket &&
+	if (req->door->path &&
 	    getsockopt(descriptor(req->conn), SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0) {
 		peer->pid = (uint32_t)cred.pid;
 		peer->uid = cred.uid;

@@ -99,33 +99,30 @@ static void door_free(struct door *door)
 	loop_unwatch(door->watch);
 	if (door->daemon)
 		MHD_stop_daemon(door->daemon);
-	if (door->socket)
-		socket_unlink(door->socket, &door->file);
+	http_unlisten(door->path, &door->conf.sock);
 	free(door->name);
-	free(door->socket);
+	free(door->path);
 	free(door);
 }
 DEFINE_CLEANUP(struct door, door_free)
 
 int http_door_open(struct http *http, const struct http_door *conf)
 {
-	_cleanup_close_ int fd = conf->socket ? -1 : conf->fd;
+	_cleanup_close_ int fd = conf->sock.fd;
 	_cleanup_(door_freep) struct door *door = calloc(1, sizeof(*door));
 	struct door **last = &http->doors;
-	int r = 0;
+	int r;
 
 	if (!door)
 		return -ENOMEM;
 	door->http = http;
 	door->conf = *conf;
 	door->conf.name = door->name = strdup(conf->name);
-	door->conf.socket = door->socket = conf->socket ? strdup(conf->socket) : NULL;
-	if (!door->name || (conf->socket && !door->socket))
+	door->conf.sock.fd = -1;
+	door->conf.path = door->path = conf->path ? strdup(conf->path) : NULL;
+	if (!door->name || (conf->path && !door->path))
 		return -ENOMEM;
-	if (conf->socket)
-		r = socket_listen(conf->socket, conf->group, &fd, &door->file);
-	if (r == 0)
-		r = start_daemon(door, &fd);
+	r = start_daemon(door, &fd);
 	if (r < 0)
 		return r;
 	while (*last)

@@ -9,7 +9,6 @@
 
 #include <microhttpd.h>
 #include <netd/http/http.h>
-#include <sys/stat.h>
 
 /*
  * A request is made at its first line and freed when libmicrohttpd has sent the answer.
@@ -32,8 +31,7 @@ struct door {
 	struct http *http;
 	struct door *next;
 	struct http_door conf;
-	char *name, *socket;
-	struct stat file;                   /* of the socket we made */
+	char *name, *path;
 	struct MHD_Daemon *daemon;
 	struct loop_watch *watch;
 	bool pending;                       /* libmicrohttpd must run in this turn */
@@ -67,10 +65,6 @@ struct http {
 	struct request *requests;
 	bool closing;
 };
-
-/* socket.c */
-int socket_listen(const char *path, const char *group, int *ret, struct stat *file);
-void socket_unlink(const char *path, const struct stat *file);
 
 /* request.c */
 enum MHD_Result request_answer(void *cls, struct MHD_Connection *conn, const char *url,

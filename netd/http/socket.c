@@ -12,6 +12,7 @@
 #include <netd/http/server.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #define BACKLOG 512
@@ -55,29 +56,41 @@ static void give_to_group(const char *path, const char *group)
 	while (file && fgetgrent_r(file, &gr, buf, sizeof(buf), &found) == 0 &&
 	       strcmp(gr.gr_name, group) != 0)
 		found = NULL;
-	if (found && chown(path, (uid_t)-1, found->gr_gid) < 0)
+	if (found && lchown(path, (uid_t)-1, found->gr_gid) < 0)
 		log_event(LOG_LEVEL_WARNING, "socket_group_failed", "group=%s err=\"%m\"", group);
 	if (file)
 		fclose(file);
 }
 
+/*
+ * The directory may be another user's, and we root: so the socket is born with its mode, and no
+ * call here follows a symbolic link that was put in its place.
+ */
+static int bind_file(int fd, const struct sockaddr_un *sa)
+{
+	mode_t before = umask(0117);
+	int r = bind(fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0 ? -errno : 0;
+
+	umask(before);
+	return r;
+}
+
 static int place(int fd, const struct sockaddr_un *temp, const struct sockaddr_un *sa,
 		 const char *group, struct stat *file)
 {
-	if (chmod(temp->sun_path, 0660) < 0)
-		return -errno;
 	give_to_group(temp->sun_path, group);
 	if (listen(fd, BACKLOG) < 0)
 		return -errno;
-	if (stat(temp->sun_path, file) < 0 || rename(temp->sun_path, sa->sun_path) < 0)
+	if (lstat(temp->sun_path, file) < 0 || rename(temp->sun_path, sa->sun_path) < 0)
 		return -errno;
 	return 0;
 }
 
-int socket_listen(const char *path, const char *group, int *ret, struct stat *file)
+int http_listen(const char *path, const char *group, struct http_socket *ret)
 {
 	struct sockaddr_un sa = { 0 }, temp = { 0 };
 	_cleanup_close_ int fd = -1;
+	struct stat file;
 	char suffix[24];
 	int r;
 
@@ -91,22 +104,24 @@ int socket_listen(const char *path, const char *group, int *ret, struct stat *fi
 	if (fd < 0)
 		return -errno;
 	unlink(temp.sun_path);      /* of an earlier process that had our number */
-	if (bind(fd, (const struct sockaddr *)&temp, sizeof(temp)) < 0)
-		return -errno;
-	r = place(fd, &temp, &sa, group, file);
+	r = bind_file(fd, &temp);
+	if (r < 0)
+		return r;
+	r = place(fd, &temp, &sa, group, &file);
 	if (r < 0) {
 		unlink(temp.sun_path);
 		return r;
 	}
-	*ret = take_fd(fd);
+	*ret = (struct http_socket){ take_fd(fd), file.st_dev, file.st_ino };
 	return 0;
 }
 
-/* Only what we made: another netd may have replaced it meanwhile. */
-void socket_unlink(const char *path, const struct stat *file)
+/* The file only if it is what we made: another netd may have replaced it meanwhile. */
+void http_unlisten(const char *path, struct http_socket *sock)
 {
 	struct stat st;
 
-	if (lstat(path, &st) == 0 && st.st_dev == file->st_dev && st.st_ino == file->st_ino)
+	closep(&sock->fd);
+	if (path && lstat(path, &st) == 0 && st.st_dev == sock->dev && st.st_ino == sock->ino)
 		unlink(path);
 }

@@ -210,7 +210,7 @@ static int begin(void **state)
 {
 	struct server *s = calloc(1, sizeof(*s));
 	struct http_config conf = { .handle = handle, .arg = s };
-	struct http_door admin = { .name = "admin", .role = ROLE_ADMIN, .group = "no such group" };
+	struct http_door admin = { .name = "admin", .role = ROLE_ADMIN };
 	struct http_door view = { .name = "view", .role = ROLE_VIEW };
 	struct http_door asks = { .name = "asks", .identify = identify };
 
@@ -220,11 +220,13 @@ static int begin(void **state)
 	snprintf(s->path, sizeof(s->path), "%s/sock", s->dir);
 	snprintf(s->view, sizeof(s->view), "%s/view", s->dir);
 	snprintf(s->asked_path, sizeof(s->asked_path), "%s/asks", s->dir);
-	admin.socket = s->path;
-	view.socket = s->view;
-	asks.fd = listen_at(s->asked_path);
+	admin.path = s->path;
+	view.path = s->view;
+	asks.sock.fd = listen_at(s->asked_path);
 	s->stop = eventfd(0, EFD_CLOEXEC);
-	if (http_open(s->loop, &conf, &s->http) < 0 ||
+	if (http_listen(s->path, "no such group", &admin.sock) < 0 ||
+	    http_listen(s->view, NULL, &view.sock) < 0 ||
+	    http_open(s->loop, &conf, &s->http) < 0 ||
 	    http_door_open(s->http, &admin) < 0 || http_door_open(s->http, &view) < 0 ||
 	    http_door_open(s->http, &asks) < 0 ||
 	    loop_watch_fd(s->loop, s->stop, EPOLLIN, on_stop, s, &s->watch) < 0 ||
@@ -527,33 +529,24 @@ static void doors(void **state)
 static void socket_is_ours(void **state)
 {
 	struct server *s = *state;
-	struct http_config conf = { .handle = handle, .arg = s };
-	struct http_door door = { .name = "admin", .socket = s->path };
-	struct http *http = NULL;
-	struct loop *loop;
+	struct http_socket sock = { .fd = -1 };
 	struct stat st;
 	char path[128];
 
 	assert_int_equal(stat(s->path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0660);
-	assert_int_equal(loop_new(&loop), 0);
-	assert_int_equal(http_open(loop, &conf, &http), 0);
-	assert_int_equal(http_door_open(http, &door), -EADDRINUSE);
+	assert_int_equal(http_listen(s->path, NULL, &sock), -EADDRINUSE);
 	/* a stale one: bound, and nobody listens */
 	snprintf(path, sizeof(path), "%s/stale", s->dir);
 	assert_int_equal(link(s->path, path), 0);
 	stop(s);
-	door.socket = path;
-	assert_int_equal(http_door_open(http, &door), 0);
-	http_close(http);
+	assert_int_equal(http_listen(path, NULL, &sock), 0);
+	http_unlisten(path, &sock);
 	assert_int_equal(access(path, F_OK), -1);
 	/* a file that is no socket is not ours to remove */
 	close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
-	assert_int_equal(http_open(loop, &conf, &http), 0);
-	assert_int_equal(http_door_open(http, &door), -EEXIST);
-	http_close(http);
+	assert_int_equal(http_listen(path, NULL, &sock), -EEXIST);
 	unlink(path);
-	loop_free(loop);
 }
 
 #define ROW(fn) cmocka_unit_test_setup_teardown(fn, begin, end)
