@@ -4,8 +4,6 @@
  */
 #include "patch.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	return fuzz_patch(PATCH_MERGE, (const char *)data, size);

@@ -2,23 +2,20 @@
 /*
  * fuzz_page.c - any text as a continue token
  *
- * Invariant: what was understood, written again and read again, says the same.
+ * What was understood, written again and read again, says the same.
  */
-#include <netd/rest/read.h>
-#include <stdlib.h>
+#include "fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include <netd/rest/read.h>
 
 static void check(const struct page *page, struct arena *arena)
 {
 	const char *token = page_token(page, arena);
 	struct page again;
 
-	if (!token || page_parse(token, arena, &again) < 0)
-		abort();
-	if (again.rev != page->rev || strcmp(again.ns, page->ns) != 0 ||
-	    strcmp(again.name, page->name) != 0)
-		abort();
+	must(token && page_parse(token, arena, &again) == 0);
+	must(again.rev == page->rev && strcmp(again.ns, page->ns) == 0 &&
+	     strcmp(again.name, page->name) == 0);
 }
 
 /* The first byte says whether the rest is a token, or what a token would hold. */
