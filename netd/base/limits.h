@@ -9,9 +9,18 @@
 #define LIMIT_JSON_DEPTH        64
 #define LIMIT_PATCH_OPS         10000           /* operations of a JSON patch: 413 above */
 #define LIMIT_PATCH_STEPS       4000000         /* elements looked at by a strategic patch: 413 */
-#define LIMIT_URL_BYTES         8192
-#define LIMIT_CONNECTIONS       1024
-#define LIMIT_WATCHES           1024            /* 429 above */
+#define LIMIT_HEAD_BYTES        (16 * 1024)     /* request line and headers: 414 or 431 above */
+#define LIMIT_CONNECTIONS       4096            /* in all; a quarter of RLIMIT_NOFILE if that is less */
+#define LIMIT_CLIENT_CONNECTIONS 2048           /* of a user or an address: one that waits goes, or 429 */
+#define LIMIT_REFUSALS          64              /* connections above that which are told so */
+#define LIMIT_WATCHES           3072            /* in all: 429 above */
+#define LIMIT_CLIENT_WATCHES    1024            /* of a user or an address: 429 above */
+#define LIMIT_HELD_BYTES        (256 * 1024 * 1024)     /* bodies and answers under way, in all: 429 above */
+#define LIMIT_CLIENT_HELD_BYTES (64 * 1024 * 1024)      /* of a user or an address */
+#define LIMIT_IDLE_SECONDS      60              /* a connection without a request */
+#define LIMIT_REQUEST_SECONDS   30              /* from the first line to the last byte of the body */
+#define LIMIT_REPLY_SECONDS     120             /* until an answer is taken, or what a watch begins with */
+#define LIMIT_STALL_SECONDS     60              /* a reader who takes nothing */
 #define LIMIT_ANNOTATIONS_BYTES (256 * 1024)
 #define LIMIT_HISTORY_EVENTS    100000          /* watch history kept in the store: at most so many */
 #define LIMIT_HISTORY_SECONDS   3600            /* and so old */

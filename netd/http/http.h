@@ -28,7 +28,8 @@ enum http_role {
 /** Who asks.  Strings live as long as the request. */
 struct http_peer {
 	const char *door;           /* its name */
-	const char *name;           /* "uid:1000", or what identify() says; never NULL */
+	const char *client;         /* whose limits count: "uid:1000", or an address */
+	const char *name;           /* the same, or what identify() says; never NULL */
 	enum http_role role;
 	uint32_t pid, uid, gid;     /* SO_PEERCRED of a Unix socket, else 0 */
 };
@@ -50,7 +51,19 @@ struct http_door {
 	void *arg;                  /* of identify() */
 };
 
+/** What a client, a user on a Unix socket or else an address, and all together may have. */
+struct http_limits {
+	unsigned connections, client_connections;
+	unsigned streams, client_streams;
+	size_t held_bytes, client_held_bytes;   /* bodies and answers under way */
+	uint32_t idle_ms;           /* without a request's first line */
+	uint32_t request_ms;        /* from there until it is whole */
+	uint32_t reply_ms;          /* until the answer is taken, if it is no stream */
+	uint32_t stall_s;           /* without a byte taken, also of a stream */
+};
+
 struct http_config {
+	const struct http_limits *limits;   /* NULL: those of netd/base/limits.h */
 	void (*handle)(void *arg, struct request *req);
 	void *arg;
 };
@@ -82,6 +95,12 @@ const char *request_body(const struct request *req, size_t *len);       /* NUL b
 const struct http_peer *request_peer(const struct request *req);
 /** request_too_large() - the body passed LIMIT_BODY_BYTES and was not kept: answer 413 */
 bool request_too_large(const struct request *req);
+/** request_busy() - NULL, or why it cannot be served now, and has no body: answer 429 */
+const char *request_busy(const struct request *req);
+/** request_may_hold() - false: the client takes too little of its answers for one of @bytes: 429 */
+bool request_may_hold(const struct request *req, size_t bytes);
+/** request_may_stream() - false: there are too many streams, of this client or in all: 429 */
+bool request_may_stream(const struct request *req);
 /** request_arena() - freed with the request */
 struct arena *request_arena(struct request *req);
 uint64_t request_started_us(const struct request *req);
@@ -104,5 +123,7 @@ struct http_stream *http_stream(struct request *req, const char *content_type,
 				ssize_t (*read)(void *arg, char *buf, size_t max),
 				void (*close)(void *arg), void *arg);
 void http_stream_wake(struct http_stream *stream);
+/** http_stream_cut() - end it in the middle, whatever of it was not taken yet */
+void http_stream_cut(struct http_stream *stream);
 
 #endif

@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <netd/base/limits.h>
 #include <netd/http/server.h>
-#include <sys/socket.h>
+#include <sys/epoll.h>
 
 #define DROP_BYTES  (128 * LIMIT_BODY_BYTES)    /* of too large a body, so that its 413 is read */
 
@@ -58,35 +58,19 @@ static const char *path_of(struct arena *a, const char *url)
 	return arena_strdup(a, host ? host : "/");
 }
 
-static int descriptor(struct MHD_Connection *conn)
-{
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
-
-	return info ? info->connect_fd : -1;
-}
-
 /* What the door knows, then what it asks: the header is there. */
-static int identify(struct request *req)
+static void identify(struct request *req)
 {
 	const struct http_door *door = &req->door->conf;
-	struct http_peer *peer = &req->peer;
-	struct ucred cred = { 0 };
-	socklen_t len = sizeof(cred);
+	const struct caller *c = req->caller;
 
-	peer->door = req->door->name;
-	peer->name = "nobody";
-	peer->role = door->role;
-	if (req->door->path &&
-	    getsockopt(descriptor(req->conn), SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0) {
-		peer->pid = (uint32_t)cred.pid;
-		peer->uid = cred.uid;
-		peer->gid = cred.gid;
-		peer->name = arena_printf(&req->arena, "uid:%u", cred.uid);
-	}
+	req->peer = (struct http_peer){
+		.door = req->door->name, .client = c->client->name, .name = c->client->name,
+		.role = door->role,
+		.pid = (uint32_t)c->cred.pid, .uid = c->cred.uid, .gid = c->cred.gid,
+	};
 	if (door->identify)
-		door->identify(door->arg, req, peer);
-	return peer->name ? 0 : -ENOMEM;
+		door->identify(door->arg, req, &req->peer);
 }
 
 static struct request *request_new(struct door *door, struct MHD_Connection *conn,
@@ -99,13 +83,17 @@ static struct request *request_new(struct door *door, struct MHD_Connection *con
 		return NULL;
 	req->door = door;
 	req->conn = conn;
+	req->caller = caller_of(conn);
 	req->path = path_of(&req->arena, url);
 	req->method = arena_strdup(&req->arena, method);
-	if (!req->path || !req->method || identify(req) < 0) {
+	if (!req->path || !req->method) {
 		arena_fini(&req->arena);
 		free(req);
 		return NULL;
 	}
+	identify(req);
+	if (req->caller->over)
+		req->busy = "there are too many connections";
 	req->last = &req->headers;
 	req->started_us = now_monotonic_us();
 	req->next = http->requests;
@@ -123,16 +111,19 @@ static bool body_add(struct request *req, const char *data, size_t len)
 
 	if (req->len + len > LIMIT_BODY_BYTES)
 		req->too_large = true;
-	if (req->too_large || !req->peer.role) {    /* nobody's body is not kept */
+	while (cap < req->len + len + 1)
+		cap *= 2;
+	if (cap != req->cap && !caller_may_hold(req->caller, cap - req->cap))
+		req->busy = "too much is being sent and not taken";
+	if (req->too_large || req->busy || !req->peer.role) {   /* nobody's body is not kept */
 		req->dropped += len;
 		return req->dropped <= DROP_BYTES;
 	}
-	while (cap < req->len + len + 1)
-		cap *= 2;
 	if (cap != req->cap) {
 		body = realloc(req->body, cap);
 		if (!body)
 			return false;
+		caller_hold(req->caller, cap - req->cap);
 		req->body = body;
 		req->cap = cap;
 	}
@@ -147,8 +138,8 @@ static enum MHD_Result queue_response(struct request *req)
 	struct MHD_Response *response = take_ptr(req->response);
 	enum MHD_Result r;
 
-	if (req->stream)        /* a watch may be silent for long */
-		MHD_set_connection_option(req->conn, MHD_CONNECTION_OPTION_TIMEOUT, 0U);
+	if (!req->stream)
+		caller_answering(req->caller);
 	r = MHD_queue_response(req->conn, req->code, response);
 	MHD_destroy_response(response);
 	return r;
@@ -176,7 +167,8 @@ static enum MHD_Result proceed(struct request *req)
 	if (req->state == REQUEST_READING) {
 		if (http->closing)
 			return MHD_NO;
-		if (req->too_large) {
+		caller_busy(req->caller);
+		if (req->too_large || req->busy) {
 			free(req->body);
 			req->body = NULL;
 			req->len = 0;
@@ -199,6 +191,15 @@ static enum MHD_Result proceed(struct request *req)
 		break;
 	}
 	return MHD_NO;
+}
+
+/* The first line is there; what it returns is the request until there is one. */
+void *request_begun(void *cls, const char *uri, struct MHD_Connection *conn)
+{
+	(void)cls;
+	(void)uri;
+	caller_reading(caller_of(conn));
+	return NULL;
 }
 
 enum MHD_Result request_answer(void *cls, struct MHD_Connection *conn, const char *url,
@@ -242,6 +243,7 @@ void request_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
 		MHD_destroy_response(req->response);
 	if (req->stream)
 		stream_orphan(req->stream);
+	caller_answered(req->caller);
 	*req->link = req->next;
 	if (req->next)
 		req->next->link = req->link;
@@ -252,16 +254,22 @@ void request_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
 
 void request_resume(struct request *req)
 {
-	loop_unwatch(take_ptr(req->hangup));
+	if (!req->stream)       /* a stream is suspended again soon */
+		loop_unwatch(take_ptr(req->hangup));
 	req->door->pending = true;
 	MHD_resume_connection(req->conn);
 }
 
-/* EPOLLHUP comes unasked, and only when both directions are shut: a half-closed client waits. */
+/*
+ * EPOLLHUP comes unasked, and only when both directions are shut: a half-closed client waits.  Over
+ * TCP a client that is gone looks like that too, so there a stream ends with it.
+ */
 void request_watch_hangup(struct request *req, void (*fn)(void *arg, uint32_t events), void *arg)
 {
+	uint32_t events = req->stream && !req->caller->local ? EPOLLRDHUP : 0;
+
 	if (!req->hangup)
-		(void)loop_watch_fd(req->door->http->loop, descriptor(req->conn), 0, fn, arg,
+		(void)loop_watch_fd(req->door->http->loop, req->caller->fd, events, fn, arg,
 				    &req->hangup);
 }
 
@@ -345,6 +353,21 @@ const struct http_peer *request_peer(const struct request *req)
 	return &req->peer;
 }
 
+const char *request_busy(const struct request *req)
+{
+	return req->busy;
+}
+
+bool request_may_hold(const struct request *req, size_t bytes)
+{
+	return caller_may_hold(req->caller, bytes);
+}
+
+bool request_may_stream(const struct request *req)
+{
+	return caller_may_stream(req->caller);
+}
+
 bool request_too_large(const struct request *req)
 {
 	return req->too_large;
@@ -385,6 +408,8 @@ void request_finish(struct request *req, unsigned code, struct MHD_Response *res
 			MHD_destroy_response(response);
 		return;
 	}
+	if (response && req->caller->over)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	if (response && content_type)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
 	for (const struct header *h = req->headers; response && h; h = h->next)
@@ -405,6 +430,8 @@ void http_reply(struct request *req, unsigned code, const char *content_type, st
 {
 	struct MHD_Response *response;
 
+	if (body)
+		caller_hold(req->caller, body->len);
 	if (body)
 		response = MHD_create_response_from_buffer_with_free_callback_cls(
 			body->len, body->data, unref, body);

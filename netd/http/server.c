@@ -15,8 +15,7 @@
 
 #define RUNS_PER_TURN       16
 #define RUNS_AT_CLOSE       256
-#define IDLE_SECONDS        60
-#define CONNECTION_BYTES    (16 * 1024)     /* request line, headers, write buffer */
+#define LEAVING             256     /* connections that were cut and are not gone yet */
 
 /* How long libmicrohttpd lets us wait; -1: until something happens. */
 static int64_t patience_ms(const struct door *door)
@@ -67,23 +66,23 @@ static void after_turn(void *arg)
 			run(door, RUNS_PER_TURN);
 }
 
-/* Takes the descriptor. */
-static int start_daemon(struct door *door, int *fd)
+static int start_daemon(struct door *door)
 {
+	const struct http_limits *limits = &door->http->limits;
 	const union MHD_DaemonInfo *info;
 
-	door->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-		request_answer, door,
-		MHD_OPTION_LISTEN_SOCKET, *fd,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned)LIMIT_CONNECTIONS,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
+	door->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME |
+		MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, request_answer, door,
+		MHD_OPTION_CONNECTION_LIMIT, limits->connections + LIMIT_REFUSALS + LEAVING,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)limits->stall_s,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LIMIT_HEAD_BYTES,
+		MHD_OPTION_NOTIFY_CONNECTION, door_notify, door,
+		MHD_OPTION_URI_LOG_CALLBACK, request_begun, NULL,
 		MHD_OPTION_NOTIFY_COMPLETED, request_completed, door,
 		MHD_OPTION_UNESCAPE_CALLBACK, request_unescape, NULL,
 		MHD_OPTION_END);
 	if (!door->daemon)
 		return -EIO;
-	take_fd(*fd);
 	info = MHD_get_daemon_info(door->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	if (!info)
 		return -EIO;
@@ -91,11 +90,11 @@ static int start_daemon(struct door *door, int *fd)
 			     &door->watch);
 }
 
-/* MHD_stop_daemon() also closes what the door listens on. */
 static void door_free(struct door *door)
 {
 	if (!door)
 		return;
+	door_stop_listening(door);
 	loop_unwatch(door->watch);
 	if (door->daemon)
 		MHD_stop_daemon(door->daemon);
@@ -108,21 +107,24 @@ DEFINE_CLEANUP(struct door, door_free)
 
 int http_door_open(struct http *http, const struct http_door *conf)
 {
-	_cleanup_close_ int fd = conf->sock.fd;
 	_cleanup_(door_freep) struct door *door = calloc(1, sizeof(*door));
 	struct door **last = &http->doors;
+	struct http_socket sock = conf->sock;
 	int r;
 
-	if (!door)
+	if (!door) {
+		http_unlisten(conf->path, &sock);
 		return -ENOMEM;
+	}
 	door->http = http;
 	door->conf = *conf;
 	door->conf.name = door->name = strdup(conf->name);
-	door->conf.sock.fd = -1;
 	door->conf.path = door->path = conf->path ? strdup(conf->path) : NULL;
 	if (!door->name || (conf->path && !door->path))
 		return -ENOMEM;
-	r = start_daemon(door, &fd);
+	r = start_daemon(door);
+	if (r == 0)
+		r = door_listen(door);
 	if (r < 0)
 		return r;
 	while (*last)
@@ -140,6 +142,7 @@ int http_open(struct loop *loop, const struct http_config *conf, struct http **r
 		return -ENOMEM;
 	http->loop = loop;
 	http->conf = *conf;
+	callers_limits(conf->limits, &http->limits);
 	r = loop_each_turn(loop, before_turn, after_turn, http);
 	if (r < 0) {
 		free(http);
@@ -159,6 +162,8 @@ void http_close(struct http *http)
 		return;
 	loop_each_turn_end(http->loop, http);
 	http->closing = true;
+	for (struct door *door = http->doors; door; door = door->next)
+		door_stop_listening(door);
 	for (struct request *req = http->requests; req; req = req->next)
 		request_close(req);
 	while (http->doors) {
@@ -168,5 +173,6 @@ void http_close(struct http *http)
 		run(door, RUNS_AT_CLOSE);
 		door_free(door);
 	}
+	map_fini(&http->clients);
 	free(http);
 }

@@ -9,6 +9,8 @@
 
 #include <microhttpd.h>
 #include <netd/http/http.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
 
 /*
  * A request is made at its first line and freed when libmicrohttpd has sent the answer.
@@ -26,12 +28,39 @@ struct header {
 	const char *name, *value;
 };
 
+/* Whose connections are counted together. */
+struct client {
+	char name[64];                      /* "uid:1000", or an address */
+	unsigned refs;                      /* callers, with those that were cut and are still there */
+	unsigned callers, streams;
+	size_t held;                        /* bytes */
+	TAILQ_HEAD(, caller) waiting;       /* callers without a whole request, oldest first */
+};
+
+/* One connection, from accept(2) until libmicrohttpd has let go of it. */
+struct caller {
+	struct door *door;
+	struct client *client;
+	TAILQ_ENTRY(caller) next;           /* of those that wait */
+	struct loop_timer *timer;           /* until what it does now takes too long */
+	struct ucred cred;                  /* of a Unix socket */
+	int fd;
+	bool local;                         /* by a Unix socket */
+	bool waits, counted, stream;
+	bool over;                          /* of too many: its requests are answered 429 */
+	bool gone;                          /* was cut */
+	size_t held;
+};
+
 /* A listening descriptor and the daemon of libmicrohttpd behind it. */
 struct door {
 	struct http *http;
 	struct door *next;
 	struct http_door conf;
 	char *name, *path;
+	struct loop_watch *listening;
+	struct loop_timer *rest;            /* until it accepts again */
+	struct caller *adding;              /* on its way to libmicrohttpd */
 	struct MHD_Daemon *daemon;
 	struct loop_watch *watch;
 	bool pending;                       /* libmicrohttpd must run in this turn */
@@ -39,6 +68,7 @@ struct door {
 
 struct request {
 	struct door *door;
+	struct caller *caller;
 	struct MHD_Connection *conn;
 	struct request *next, **link;       /* all of a server's, of every door */
 	struct arena arena;
@@ -47,6 +77,7 @@ struct request {
 	char *body;
 	size_t len, cap, dropped;
 	bool too_large;
+	const char *busy;                   /* why it is answered 429 */
 	struct http_peer peer;
 	uint64_t started_us;
 	struct header *headers, **last;     /* of the answer */
@@ -61,12 +92,41 @@ struct request {
 struct http {
 	struct loop *loop;
 	struct http_config conf;
+	struct http_limits limits;
 	struct door *doors;
+	struct map clients;
+	unsigned callers, streams;
+	size_t held;
 	struct request *requests;
 	bool closing;
 };
 
+/* accept.c */
+int door_listen(struct door *door);
+void door_stop_listening(struct door *door);
+void door_notify(void *cls, struct MHD_Connection *conn, void **context,
+		 enum MHD_ConnectionNotificationCode what);
+struct caller *caller_of(struct MHD_Connection *conn);
+
+/* caller.c */
+void callers_limits(const struct http_limits *asked, struct http_limits *ret);
+bool callers_make_room(struct http *http);      /* somebody who waits was cut */
+/* NULL: no memory, or nobody can make room; @fd stays the caller's */
+struct caller *caller_new(struct door *door, int fd, const struct sockaddr_storage *addr);
+void caller_free(struct caller *c);             /* @fd is closed elsewhere */
+DEFINE_CLEANUP(struct caller, caller_free)
+void caller_cut(struct caller *c);
+void caller_reading(struct caller *c);          /* the first line of a request is there */
+void caller_busy(struct caller *c);             /* the whole request is */
+void caller_answering(struct caller *c);        /* the answer is being sent, and is no stream */
+void caller_answered(struct caller *c);
+bool caller_may_hold(const struct caller *c, size_t bytes);
+void caller_hold(struct caller *c, size_t bytes);
+bool caller_may_stream(const struct caller *c);
+void caller_streams(struct caller *c);
+
 /* request.c */
+void *request_begun(void *cls, const char *uri, struct MHD_Connection *conn);
 enum MHD_Result request_answer(void *cls, struct MHD_Connection *conn, const char *url,
 			       const char *method, const char *version, const char *data,
 			       size_t *len, void **con_cls);

@@ -3,9 +3,10 @@
  * stream.c - an answer that goes on: chunks, as they come
  *
  * Room: one response per stream, whose reader libmicrohttpd asks when the socket takes more.  With
- * nothing to say the connection is suspended until http_stream_wake(), and its descriptor watched
- * for a hang-up, so that a reader who went away is noticed at once.  The connection ends with
- * the stream.  May include: netd/base, libmicrohttpd.
+ * nothing to say the connection is suspended until http_stream_wake().  From the first time on its
+ * descriptor is watched for a hang-up, so that a reader who went away is noticed at once.  One who
+ * takes nothing for too long is libmicrohttpd's to end.  The connection ends with the stream.
+ * May include: netd/base, libmicrohttpd.
  */
 #include <netd/http/server.h>
 
@@ -24,6 +25,7 @@ static void on_hangup(void *arg, uint32_t events)
 	struct http_stream *s = arg;
 
 	(void)events;
+	loop_unwatch(take_ptr(s->req->hangup));
 	s->broken = true;
 	http_stream_wake(s);
 }
@@ -78,6 +80,8 @@ struct http_stream *http_stream(struct request *req, const char *content_type,
 		return NULL;
 	}
 	http_header(req, MHD_HTTP_HEADER_CONNECTION, "close");
+	loop_unwatch(take_ptr(req->hangup));    /* of who waited for an answer */
+	caller_streams(req->caller);
 	req->stream = s;
 	request_finish(req, MHD_HTTP_OK, response, content_type);
 	return s;
@@ -89,6 +93,12 @@ void http_stream_wake(struct http_stream *s)
 		return;
 	s->idle = false;
 	request_resume(s->req);
+}
+
+void http_stream_cut(struct http_stream *s)
+{
+	if (s->req)
+		caller_cut(s->req->caller);
 }
 
 void stream_orphan(struct http_stream *s)

@@ -13,6 +13,8 @@
 enum metric {
 	METRIC_HTTP_REQUESTS,       /* podnet_http_requests_total */
 	METRIC_HTTP_ERRORS,         /* answers of 400 and above */
+	METRIC_HTTP_CONNECTIONS,    /* gauge */
+	METRIC_HTTP_CUT,            /* connections ended for time, or to make room */
 	METRIC_WATCHES,             /* gauge: open watch streams */
 	METRIC_WRITES,              /* committed object writes */
 	METRIC_COMMITS,             /* transactions of the store */

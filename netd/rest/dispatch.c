@@ -149,6 +149,8 @@ static int run(struct call *c, enum shape shape)
 		c->verb = verbs[i].verb;
 		if (verbs[i].writes && request_peer(c->req)->role < ROLE_ADMIN)
 			return refuse_role(c);
+		if (request_busy(c->req))
+			return refuse_busy(c, request_busy(c->req));
 		r = check_accept(c, answer_of(&verbs[i]));
 		if (r == 0 && request_too_large(c->req))
 			r = refuse(c, 413, "RequestEntityTooLarge",

@@ -92,6 +92,7 @@ int refuse_other(struct call *c, unsigned code, const char *reason, const struct
 int refuse_causes(struct call *c);          /* 0 when there are none */
 int refuse_role(struct call *c);            /* the peer's role does not have this verb */
 int refuse_memory(struct call *c);
+int refuse_busy(struct call *c, const char *why);
 int refuse_conflict(struct call *c);
 int refuse_store(struct call *c, int rc, const char *words);
 void reply_refusal(struct call *c);

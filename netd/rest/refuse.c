@@ -8,6 +8,8 @@
 #include <netd/metrics/metrics.h>
 #include <stdio.h>
 
+#define LARGE_BYTES (64 * 1024)
+
 static int set(struct call *c, unsigned code, const char *reason, const char *message)
 {
 	c->refusal.code = code;
@@ -52,6 +54,12 @@ int refuse_role(struct call *c)
 	c->refusal.why = arena_printf(request_arena(c->req), "\"%s\" has the role view, which may "
 				      "not %s", peer->name, c->verb);
 	return refuse_object(c, 403, "Forbidden");
+}
+
+int refuse_busy(struct call *c, const char *why)
+{
+	c->refusal.retry_after_s = 1;
+	return refuse(c, 429, "TooManyRequests", "%s", why);
 }
 
 int refuse_memory(struct call *c)
@@ -122,8 +130,28 @@ int refuse_store(struct call *c, int rc, const char *words)
 	return refuse(c, 503, "ServiceUnavailable", "the store refused the write: %s", why);
 }
 
+/*
+ * Large answers that nobody takes would be kept, one for each connection.  Of a write, which has
+ * happened, the client is told whatever it holds: its next body is refused.
+ */
+static bool refuse_large(struct request *req, const struct bytes *body)
+{
+	struct call c = { .req = req };
+
+	if (!body || body->len < LARGE_BYTES || strcmp(request_method(req), "GET") != 0 ||
+	    request_may_hold(req, body->len))
+		return false;
+	refuse_busy(&c, "answers that were asked for have not been taken yet");
+	reply_refusal(&c);
+	return true;
+}
+
 void reply_json(struct request *req, unsigned code, struct bytes *body)
 {
+	if (refuse_large(req, body)) {
+		bytes_unref(body);
+		return;
+	}
 	metric_time(METRIC_TIME_REQUEST, now_monotonic_us() - request_started_us(req));
 	if (code >= 400)
 		metric_add(METRIC_HTTP_ERRORS, 1);
@@ -134,6 +162,10 @@ void reply_text(struct request *req, unsigned code, const char *type, const char
 {
 	struct bytes *body = bytes_new(text, strlen(text));
 
+	if (refuse_large(req, body)) {
+		bytes_unref(body);
+		return;
+	}
 	if (code >= 400)
 		metric_add(METRIC_HTTP_ERRORS, 1);
 	http_reply(req, body ? code : 500, type, body);

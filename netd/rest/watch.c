@@ -26,7 +26,7 @@ struct watch {
 	const char *ns;
 	struct form form;
 	bool columns;               /* a Table's columns were sent */
-	uint64_t ends_us, bookmark_us;
+	uint64_t ends_us, bookmark_us, initial_us;
 	bool bookmarks, initial_end, ending, over;
 	/* what was there at the start */
 	struct object **initial;
@@ -250,6 +250,8 @@ static void arm(struct watch *w)
 
 	if (w->bookmarks && w->bookmark_us < at)
 		at = w->bookmark_us;
+	if (w->next < w->ninitial && w->initial_us < at)
+		at = w->initial_us;
 	loop_timer_set(w->timer, at > now ? (int64_t)((at - now + 999) / 1000) : 0);
 }
 
@@ -257,14 +259,18 @@ static void watch_timer(void *arg)
 {
 	struct watch *w = arg;
 
-	if (now_monotonic_us() >= w->ends_us) {
-		w->ending = true;
-	} else {
-		if (w->bookmark_us <= now_monotonic_us())
-			loop_timer_set(w->timer, 1000);
-		else
-			arm(w);
+	uint64_t now = now_monotonic_us();
+
+	if (w->next < w->ninitial && now >= w->initial_us) {
+		http_stream_cut(w->stream);     /* it holds objects as they were long ago */
+		return;
 	}
+	if (now >= w->ends_us)
+		w->ending = true;
+	else if (w->bookmarks && w->bookmark_us <= now)
+		loop_timer_set(w->timer, 1000);
+	else
+		arm(w);
 	watch_wake(w);
 }
 
@@ -337,6 +343,7 @@ static int set_times(struct call *c, struct watch *w)
 		seconds = 1800 + random % 1800;
 	w->ends_us = now + seconds * 1000000;
 	w->bookmark_us = now + BOOKMARK_S * 1000000ull;
+	w->initial_us = now + LIMIT_REPLY_SECONDS * 1000000ull;
 	r = loop_timer_new(c->rest->loop, watch_timer, w, &w->timer);
 	if (r < 0)
 		return refuse_memory(c);
@@ -370,11 +377,8 @@ int verb_watch(struct call *c)
 	struct watch *w;
 	int r;
 
-	if (c->rest->nwatches >= LIMIT_WATCHES) {
-		c->refusal.retry_after_s = 1;
-		return refuse(c, 429, "TooManyRequests", "there are %d watches already",
-			      LIMIT_WATCHES);
-	}
+	if (!request_may_stream(c->req))
+		return refuse_busy(c, "there are too many watches");
 	w = calloc(1, sizeof(*w));
 	if (!w)
 		return refuse_memory(c);

@@ -164,7 +164,7 @@ static void on_quiet(void *arg)
 /* The kernel gives the listening socket a name that is no file's. */
 static void open_door(struct world *w)
 {
-	struct http_config conf = { handle, w };
+	struct http_config conf = { .handle = handle, .arg = w };
 	struct http_door door = { .name = "fuzz", .role = ROLE_VIEW };
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	socklen_t len = sizeof(sa);

@@ -7,6 +7,7 @@
 #include "world.h"
 
 #include <errno.h>
+#include <netd/base/limits.h>
 #include <netd/base/log.h>
 #include <netinet/in.h>
 #include <strings.h>
@@ -69,6 +70,24 @@ bool request_too_large(const struct request *req)
 	return false;
 }
 
+const char *request_busy(const struct request *req)
+{
+	(void)req;
+	return NULL;
+}
+
+bool request_may_hold(const struct request *req, size_t bytes)
+{
+	(void)req;
+	return bytes <= LIMIT_CLIENT_HELD_BYTES;
+}
+
+bool request_may_stream(const struct request *req)
+{
+	(void)req;
+	return true;
+}
+
 struct arena *request_arena(struct request *req)
 {
 	return &req->arena;
@@ -125,6 +144,11 @@ struct http_stream *http_stream(struct request *req, const char *content_type,
 void http_stream_wake(struct http_stream *stream)
 {
 	(void)stream;               /* it is read at the end of each turn */
+}
+
+void http_stream_cut(struct http_stream *stream)
+{
+	(void)stream;               /* nothing lasts so long */
 }
 
 bool reconcile_ready(const struct reconcile *rec)

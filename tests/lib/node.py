@@ -106,6 +106,7 @@ class Watch:
                 return event
 
     def close(self):
+        self.answer.close()         # it has the socket too
         self.conn.close()
 
 
