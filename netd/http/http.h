@@ -109,6 +109,9 @@ uint64_t request_started_us(const struct request *req);
 void http_header(struct request *req, const char *name, const char *value);
 /** http_reply() - answer, from the loop's thread; @req is gone.  A reference of @body is taken. */
 void http_reply(struct request *req, unsigned code, const char *content_type, struct bytes *body);
+/** http_reply_static() - the same with bytes that last as long as the program */
+void http_reply_static(struct request *req, unsigned code, const char *content_type,
+		       const void *data, size_t len);
 /** http_on_abort() - called when the client goes away before the answer; then never answer */
 void http_on_abort(struct request *req, void (*fn)(void *arg), void *arg);
 

@@ -442,6 +442,16 @@ void http_reply(struct request *req, unsigned code, const char *content_type, st
 	request_finish(req, code, response, content_type);
 }
 
+void http_reply_static(struct request *req, unsigned code, const char *content_type,
+		       const void *data, size_t len)
+{
+	/* it is only read, but the type of the argument does not say so */
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+		len, (void *)(uintptr_t)data, MHD_RESPMEM_PERSISTENT);
+
+	request_finish(req, code, response, content_type);
+}
+
 void http_on_abort(struct request *req, void (*fn)(void *arg), void *arg)
 {
 	req->abort = fn;

@@ -27,7 +27,8 @@ static bool is_first(const struct kind *kind, bool of_version)
 	return true;
 }
 
-const struct kind *kind_first(const char *group, const char *version)
+/* The first row of a group and version (NULL: any). */
+static const struct kind *kind_first(const char *group, const char *version)
 {
 	for (size_t i = 0; i < KIND_SERVED; i++)
 		if (strcmp(kinds[i].group, group) == 0 &&
@@ -177,30 +178,11 @@ static const struct kind *find_path(const char *const *seg, size_t n, bool *know
 	return kind;
 }
 
-/* openapi/v3 before a path of discovery that names a version */
-static bool openapi_handle(struct call *c, const char *const *seg, size_t n)
-{
-	bool known;
-	const struct kind *kind;
-
-	if (n < 4 || strcmp(seg[0], "openapi") != 0 || strcmp(seg[1], "v3") != 0 ||
-	    n != (strcmp(seg[2], "api") == 0 ? 4 : strcmp(seg[2], "apis") == 0 ? 5 : 0))
-		return false;
-	kind = find_path(seg + 2, n - 2, &known);
-	if (!known)
-		return false;
-	if (!refuse_method(c))
-		openapi_v3_version(c, kind);
-	return true;
-}
-
 bool discovery_handle(struct call *c, const char *const *seg, size_t n)
 {
 	bool core, known;
 	const struct kind *kind;
 
-	if (openapi_handle(c, seg, n))
-		return true;
 	if (n < 1 || n > 3 || (strcmp(seg[0], "api") != 0 && strcmp(seg[0], "apis") != 0))
 		return false;
 	core = strcmp(seg[0], "api") == 0;
@@ -224,6 +206,5 @@ bool discovery_handle(struct call *c, const char *const *seg, size_t n)
 
 void discovery_print(void)
 {
-	puts("GET /api\nGET /api/v1\nGET /apis\nGET /apis/{group}\nGET /apis/{group}/{version}\n"
-	     "GET /openapi/v3/api/v1\nGET /openapi/v3/apis/{group}/{version}");
+	puts("GET /api\nGET /api/v1\nGET /apis\nGET /apis/{group}\nGET /apis/{group}/{version}");
 }

@@ -78,9 +78,6 @@ static const struct special {
 	{ "/livez", health },
 	{ "/readyz", ready },
 	{ "/metrics", metrics },
-	{ "/openapi/v2", openapi_v2 },
-	{ "/openapi/v3", openapi_v3 },
-	{ "/openapi.yaml", openapi_yaml },
 };
 
 bool special_handle(struct call *c, const char *path)
@@ -96,7 +93,7 @@ bool special_handle(struct call *c, const char *path)
 		specials[i].handle(c);
 		return true;
 	}
-	return false;
+	return openapi_handle(c, path, len);
 }
 
 bool refuse_method(struct call *c)
@@ -113,4 +110,6 @@ void special_print(void)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(specials); i++)
 		printf("GET %s\n", specials[i].path);
+	puts("GET /openapi.yaml\nGET /openapi/v2\nGET /openapi/v3\nGET /openapi/v3/api/v1\n"
+	     "GET /openapi/v3/apis/{group}/{version}");
 }

@@ -16,21 +16,14 @@ void special_print(void);
 bool refuse_method(struct call *c);
 
 /**
- * discovery_handle() - true: the path is of discovery, or a group's OpenAPI, and answered
+ * discovery_handle() - true: the path is of discovery, and answered
  * @seg: the path, cut at each '/'
  */
 bool discovery_handle(struct call *c, const char *const *seg, size_t n);
 void discovery_print(void);
 
-/** kind_first() - the first row of a group and version (NULL: any); NULL: there is none */
-const struct kind *kind_first(const char *group, const char *version);
-
-/* openapi.c, openapi_v3.c */
-void openapi_v2(struct call *c);
-void openapi_v3(struct call *c);
-/** openapi_v3_version() - the document of the group and version of @first */
-void openapi_v3_version(struct call *c, const struct kind *first);
-void openapi_yaml(struct call *c);
+/** openapi_handle() - true: the first @len bytes of @path name a document, which is the answer */
+bool openapi_handle(struct call *c, const char *path, size_t len);
 
 /* dispatch.c: "get","list" ... of a resource, or of its subresource @sub */
 void route_verbs(const char *sub, struct buf *out);

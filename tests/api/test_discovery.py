@@ -2,6 +2,8 @@
 """test_discovery.py - what a client reads before it does anything, and the forms of an answer"""
 import json
 
+import yaml
+
 from node import PODS, V1, Node, main, pod
 
 node = Node().start()
@@ -76,7 +78,7 @@ def version():
 
 
 def fields(data):
-    """A protobuf message's (number, bytes) pairs; only lengths occur."""
+    """(number, value) of a protobuf message in which nothing but numbers and lengths occur."""
     at = 0
 
     def varint():
@@ -101,7 +103,12 @@ def at(data, *numbers):
     return data
 
 
-def openapi():
+def resources_of(path):
+    return [r for r in c.get(path)["resources"] if "/" not in r["name"]]
+
+
+def openapi_v2():
+    """What old clients need of every kind, and schemas of ours alone."""
     code, headers, body = c.raw("GET", "/openapi/v2", None, {
         "Accept": "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"})
     assert code == 200 and headers["Content-Type"] == "application/octet-stream", headers
@@ -113,29 +120,58 @@ def openapi():
         assert [at(p, 1, 2, 3, 4) for n, p in fields(patch) if n == 8] == \
             [b"dryRun", b"fieldValidation"], patch
         assert at(patch, 13, 1) == b"x-kubernetes-group-version-kind", patch
-        dry[at(path, 1).decode()] = at(patch, 13, 2, 2).decode()
+        dry[at(path, 1).decode()] = yaml.safe_load(at(patch, 13, 2, 2))
     assert dry["/api/v1/namespaces/{namespace}/pods/{name}"] == \
-        'group: ""\nkind: Pod\nversion: v1\n', dry
-    assert 'kind: Veth' in dry[V1 + "/veths/{name}"], dry
-    assert len(dry) == sum(len([r for r in c.get(p)["resources"] if "/" not in r["name"]])
-                           for p in paths()), sorted(dry)
+        {"group": "", "kind": "Pod", "version": "v1"}, dry
+    assert dry[V1 + "/veths/{name}"]["kind"] == "Veth", dry
+    assert len(dry) == sum(len(resources_of(p)) for p in paths()), sorted(dry)
+    defined = {at(d, 1).decode(): at(d, 2) for _, d in fields(at(body, 9))}
+    assert sorted(defined) == sorted("dev.podnet.v1." + r["kind"] for r in resources_of(V1)), sorted(defined)
+    for schema in defined.values():
+        members = {at(m, 1): at(m, 2) for _, m in fields(at(schema, 25))}
+        assert 25 in dict(fields(members[b"spec"])), "a spec lists its members"
+        for name in (b"metadata", b"status"):   # they take others
+            assert 25 not in dict(fields(members[name])), (name, members)
+
+
+def check_version(path, said):
+    """The document of a group and version, for newer clients."""
+    assert said["openapi"].startswith("3."), said
+    kinds = {}
+    for item in said["paths"].values():
+        for method, operation in item.items():
+            if method == "parameters":
+                continue
+            gvk = operation["x-kubernetes-group-version-kind"]
+            kinds[gvk["kind"]] = gvk
+            names = [p["name"] for p in operation["parameters"]]    # none is a $ref
+            assert method != "patch" or {"dryRun", "fieldValidation"} <= set(names), names
+    assert sorted(kinds) == sorted(r["kind"] for r in resources_of(path)), kinds
+    for kind, gvk in kinds.items():
+        schema, = [s for s in said["components"]["schemas"].values()
+                   if gvk in s.get("x-kubernetes-group-version-kind", [])]
+        assert "metadata" in schema["properties"], (kind, schema)
+    text = json.dumps(said)
+    assert "strategic" not in text and '"additionalProperties": true' not in text and \
+        '"additionalProperties": false' not in text
+    return said["paths"]
+
+
+def openapi_v3():
     index = c.get("/openapi/v3")["paths"]
     assert sorted("/" + p for p in index if p != "openapi.yaml") == sorted(paths()), index
-    again = []
+    again = {}
     for path in paths():
-        said = c.get(index[path[1:]]["serverRelativeURL"])
-        assert said["openapi"].startswith("3."), said
-        again += said["paths"]
-        for item in said["paths"].values():
-            assert [p["name"] for p in item["patch"]["parameters"]] == ["dryRun", "fieldValidation"]
-    assert sorted(again) == sorted(dry), again
+        again.update(check_version(path, c.get(index[path[1:]]["serverRelativeURL"])))
+    code, headers, body = c.raw("GET", index["openapi.yaml"]["serverRelativeURL"])
+    assert code == 200 and headers["Content-Type"] == "application/yaml", headers
+    whole = yaml.load(body, yaml.CSafeLoader)
+    assert sorted(again) == sorted(p for p, item in whole["paths"].items()
+                                   if any("x-kubernetes-action" in o for o in item.values())), again
     for path in ("/openapi/v3/api/v2", "/openapi/v3/api", "/openapi/v3/apis/podnet.dev",
                  "/openapi/v3/apis/nowhere/v1", "/openapi/v4", "/openapi/v3/x/podnet.dev/v1"):
         assert c.raw("GET", path)[0] == 404, path
     assert c.raw("PUT", "/openapi/v3/api/v1", "{}")[0] == 405
-    code, headers, body = c.raw("GET", index["openapi.yaml"]["serverRelativeURL"])
-    assert code == 200 and headers["Content-Type"] == "application/yaml", headers
-    assert b"\nopenapi: 3.0" in body and b"\n  /api/v1/namespaces/{namespace}/pods:" in body
 
 
 # Accept, and the kind of a list that answers it; None: 406
@@ -213,5 +249,5 @@ def tags():
             assert (got["reason"], got["details"]["name"]) == ("PreconditionFailed", "tag"), got
 
 
-main([roots, resources, version, openapi, accepts, tags])
+main([roots, resources, version, openapi_v2, openapi_v3, accepts, tags])
 node.stop()

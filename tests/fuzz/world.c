@@ -120,6 +120,12 @@ void http_reply(struct request *req, unsigned code, const char *content_type, st
 	req->answer = body;
 }
 
+void http_reply_static(struct request *req, unsigned code, const char *content_type,
+		       const void *data, size_t len)
+{
+	http_reply(req, code, content_type, bytes_new(data, len));
+}
+
 void http_on_abort(struct request *req, void (*fn)(void *arg), void *arg)
 {
 	req->abort = fn;
