@@ -17,10 +17,18 @@ static const struct field netns_spec_fields[] = {
 	{ 0 }
 };
 
+static const struct field netns_status_fields[] = {
+	{ .name = "observedGeneration", .type = FIELD_INT },
+	{ .name = "inode", .type = FIELD_INT },
+	{ .name = "conditions", .type = FIELD_LIST, .elem = FIELD_OBJECT, .sub = condition_fields,
+	  .flags = FIELD_UNIQUE },
+	{ 0 }
+};
+
 const struct field netns_fields[] = {
 	ENVELOPE_FIELDS,
 	{ .name = "spec", .type = FIELD_OBJECT, .sub = netns_spec_fields },
-	STATUS_FIELD(plain_status_fields),
+	STATUS_FIELD(netns_status_fields),
 	{ 0 }
 };
 
