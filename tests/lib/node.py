@@ -18,6 +18,8 @@ import sys
 import tempfile
 import time
 
+import openapi
+
 DEADLINE = float(os.environ.get("PODNET_TEST_DEADLINE", "60"))
 
 
@@ -29,10 +31,40 @@ class Refused(Exception):
         self.code, self.status = code, status
 
 
+class Answer(http.client.HTTPResponse):
+    """Tells openapi.py what is read of it."""
+    exchange = None
+
+    def read(self, amt=None):
+        text = super().read(amt)
+        if self.exchange and amt is None:
+            self.exchange.read(text)
+        return text
+
+    def readline(self, limit=-1):
+        text = super().readline(limit)
+        if self.exchange:
+            self.exchange.line(text)
+        return text
+
+
 class UnixConnection(http.client.HTTPConnection):
+    response_class = Answer
+
     def __init__(self, path, timeout=DEADLINE):
         super().__init__("podnet", timeout=timeout)
         self.path = path
+        self.said = None
+
+    def request(self, method, url, body=None, headers=None, **more):
+        self.said = (method, url, body, headers)
+        super().request(method, url, body, headers or {}, **more)
+
+    def getresponse(self):
+        answer = super().getresponse()
+        if openapi.book:
+            answer.exchange = openapi.Exchange(openapi.book, *self.said, answer)
+        return answer
 
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -276,13 +308,21 @@ def eventually(what, condition):
     raise AssertionError("never: " + what)
 
 
+def run_test(test):
+    """It fails also by an exchange that api/openapi.yaml does not document."""
+    test()
+    undocumented = openapi.book.take() if openapi.book else []
+    if undocumented:
+        raise AssertionError("api/openapi.yaml does not say so:\n   " + "\n   ".join(undocumented))
+
+
 def main(tests):
     """Run the functions given on the command line, or all; one line each, ctest's plain ending."""
     chosen = [t for t in tests if not sys.argv[1:] or t.__name__ in sys.argv[1:]]
     failed = 0
     for test in chosen:
         try:
-            test()
+            run_test(test)
             print("ok   %s" % test.__name__, flush=True)
         except Exception as err:            # pylint: disable=broad-except
             import traceback
