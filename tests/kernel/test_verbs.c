@@ -60,7 +60,9 @@ static const struct row {
 	  NULL, "tc qdisc show dev d0 | grep -q 'tbf 8e: root.*rate 8Mbit'" },
 	{ "limit of what arrives", "ip link add d0 type veth peer name d1; ip link set d0 up", LIMIT,
 	  NULL, "d0", "in", NULL, "tc filter show dev d0 parent ffff: | grep -q mirred" },
-	{ "sysctl", "ip netns add n1", SYSCTL, "n1", "ipv4/ip_forward", "1", NULL,
+	/* a machine that forwards hands that down to its new namespaces */
+	{ "sysctl", "ip netns add n1; ip netns exec n1 sysctl -qw net.ipv4.ip_forward=0", SYSCTL,
+	  "n1", "ipv4/ip_forward", "1", NULL,
 	  "ip netns exec n1 cat /proc/sys/net/ipv4/ip_forward | grep -q 1" },
 	{ "sysctl here", "true", SYSCTL, NULL, "ipv4/conf/all/rp_filter", "2", NULL,
 	  "grep -q 2 /proc/sys/net/ipv4/conf/all/rp_filter" },
