@@ -191,6 +191,8 @@ static int parse_action(struct conf *conf, const struct row *row, const char *va
 	return 0;
 }
 
+#define DIGITS(limit) DIGITS_(limit)
+#define DIGITS_(number) #number
 #define TEXT(n, m, d, v, h) { n, parse_text, offsetof(struct conf, m), d, v, h, 0, 0 }
 #define PATH(n, m, d, h) { n, parse_path, offsetof(struct conf, m), d, "PATH", h, 0, 0 }
 #define NUMBER(n, m, d, lo, hi, h) { n, parse_number, offsetof(struct conf, m), d, "N", h, lo, hi }
@@ -217,6 +219,8 @@ static const struct row rows[] = {
 	NUMBER("pool", pool, "16", 0, LIMIT_POOL, "namespaces kept ready for pods"),
 	NUMBER("mtu", mtu, "0", 0, 65535, "of pod links; 0: that of the default route's link"),
 	NUMBER("resync", resync_s, "60", 0, 86400, "seconds between looks at everything; 0: never"),
+	NUMBER("history", history, DIGITS(LIMIT_HISTORY_EVENTS), 1000, 10000000,
+	       "events kept for watches to resume from"),
 	OTHER("log-level", parse_level, "info", "LEVEL", "error, warning, info or debug"),
 	ACTION("purge", CONF_PURGE, "take all that is ours out of the kernel, and end"),
 	ACTION("check", CONF_CHECK, "check configuration and database, and end"),

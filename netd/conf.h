@@ -27,7 +27,7 @@ struct conf {
 	struct podnet_prefix service_cidrs[2];      /* as given; an IPv6 one is made by netd */
 	uint32_t node_port_min, node_port_max;
 	uint8_t block_len[2];                       /* IPv4, IPv6 */
-	uint32_t pool, mtu, resync_s;
+	uint32_t pool, mtu, resync_s, history;
 	enum log_level log_level;
 	uint64_t said;                              /* bit per row of the table: by a flag */
 };

@@ -256,7 +256,7 @@ static int start_data(struct netd *netd, char why[256])
 {
 	_cleanup_free_ char *path = NULL;
 	struct timespec now;
-	struct store_config conf = { .loop = netd->loop };
+	struct store_config conf = { .loop = netd->loop, .history_events = netd->conf.history };
 	int r;
 
 	if (asprintf(&path, "%s/netd.db", netd->conf.state_dir) < 0) {

@@ -22,7 +22,7 @@
 #define LIMIT_REPLY_SECONDS     120             /* until an answer is taken, or what a watch begins with */
 #define LIMIT_STALL_SECONDS     60              /* a reader who takes nothing */
 #define LIMIT_ANNOTATIONS_BYTES (256 * 1024)
-#define LIMIT_HISTORY_EVENTS    100000          /* watch history kept in the store: at most so many */
+#define LIMIT_HISTORY_EVENTS    100000          /* watch history kept in the store, unless configured */
 #define LIMIT_HISTORY_SECONDS   3600            /* and so old */
 #define LIMIT_SNAPSHOT_EVENTS   10000           /* that a page of a list takes back: 410 above */
 #define LIMIT_RING_EVENTS       256             /* watch history kept in memory */

@@ -25,6 +25,7 @@ static const struct conf_case {
 	{ "where in the file", "mtu = 1400\nstate-dri = /x\n", { NULL }, ":2", 0, 0 },
 	{ "no value", "", { "--pool" }, "--pool", 0, 0 },
 	{ "not a number", "", { "--pool=many" }, "command line: pool:", 0, 0 },
+	{ "history too short", "", { "--history=999" }, "a number from 1000 to 10000000", 0, 0 },
 	{ "too large", "", { "--pool=100000" }, "command line: pool:", 0, 0 },
 	{ "not a path", "", { "--state-dir=here" }, "command line: state-dir:", 0, 0 },
 	{ "host bits", "", { "--cluster-cidr=10.1.2.3/8" }, "command line: cluster-cidr:", 0, 0 },
