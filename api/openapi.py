@@ -84,7 +84,8 @@ def make_operation(verbs, verb, row, words):
     made = {name: fill(operation[name], words) for name in ("operationId", "summary")}
     made["x-kubernetes-action"] = ACTIONS.get(verb, verb)
     made["x-kubernetes-group-version-kind"] = gvk(row)
-    made["parameters"] = [ref("parameters", name) for name in operation["parameters"]]
+    made["parameters"] = [ref("parameters", name)
+                          for name in operation["parameters"] + verbs["parameters"]["every"]]
     if "body" in operation:
         made["requestBody"] = body(verbs, operation["body"], row, words)
     codes = dict(fill(operation["answers"], words), **refusals(verbs, operation, row))
@@ -140,7 +141,7 @@ def make_kind(schema, row):
     return made
 
 
-def make_answers(document, every):
+def make_answers(document):
     """The refusals are written as their description alone."""
     answers = document["components"]["responses"]
     for name, answer in answers.items():
@@ -150,11 +151,14 @@ def make_answers(document, every):
             answer = dict(answer, content={"application/json": {"schema": ref("schemas", "Status")}},
                           headers={key: ref("headers", key) for key in ("Retry-After", "Warning")})
         answers[name] = answer
+
+
+def make_special(document, verbs):
+    """What every operation has, the paths that are no resource have too."""
     for item in document["paths"].values():
-        for operation in item.values():
-            if not isinstance(operation, dict):
-                continue
-            for code, name in every.items():
+        for operation in (o for o in item.values() if isinstance(o, dict)):
+            operation["parameters"] = [ref("parameters", name) for name in verbs["parameters"]["every"]]
+            for code, name in verbs["refusals"]["every"].items():
                 operation["responses"].setdefault(code, ref("responses", name))
 
 
@@ -181,7 +185,8 @@ def make():
         schemas.update(load("schemas/" + file))
     components = document["components"]
     components["schemas"] = schemas
-    make_answers(document, verbs["refusals"]["every"])
+    make_answers(document)
+    make_special(document, verbs)
     made = []
     for row in map(complete, verbs["kinds"]):
         document["paths"].update(make_paths(verbs, row))

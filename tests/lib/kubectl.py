@@ -7,12 +7,11 @@ one run to the next (ages, times, versions, uids) is masked on both sides; the r
 import difflib
 import os
 import re
-import socket
 import subprocess
 import sys
-import time
 
 from node import DEADLINE
+from relay import Relay
 
 GOLDEN = os.path.realpath(os.path.dirname(os.path.abspath(__file__)) + "/../golden/kubectl")
 
@@ -43,17 +42,7 @@ class Kubectl:
             sys.exit(1 if os.environ.get("PODNET_TEST_STRICT") else 77)
         self.args = ["-s", "http://127.0.0.1:%d" % port]
         self.env = dict(os.environ, HOME=node.dir + "/home")
-        self.proxy = subprocess.Popen(
-            ["socat", "TCP-LISTEN:%d,bind=127.0.0.1,reuseaddr,fork" % port,
-             "UNIX-CONNECT:" + node.socket], stderr=subprocess.DEVNULL)
-        end = time.monotonic() + DEADLINE
-        while time.monotonic() < end:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                return
-            except OSError:
-                time.sleep(0.01)
-        raise AssertionError("socat does not listen")
+        self.relay = Relay(port, node.socket)
 
     def run(self, line):
         """(exit status, output) of a command line, which may use the shell."""
@@ -64,8 +53,7 @@ class Kubectl:
         return done.returncode, done.stdout
 
     def close(self):
-        self.proxy.terminate()
-        self.proxy.wait()
+        self.relay.close()
 
 
 def mask(text):

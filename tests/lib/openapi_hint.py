@@ -70,8 +70,9 @@ def of_parameter(document, problem):
     else:
         place = line("verbs.yaml", "operations", verb_of(problem), "parameters")
     known = name in document.root["components"]["parameters"]
-    return "add %s at %s%s" % (name, place, "" if known else ", and its own line at " +
-                               line("document.yaml", "components", "parameters"))
+    return "add %s at %s, or, if every operation has it, at %s%s" % (
+        name, place, line("verbs.yaml", "parameters", "every"),
+        "" if known else ", and its own line at " + line("document.yaml", "components", "parameters"))
 
 
 def sources():
