@@ -11,14 +11,13 @@
  * set of the wrong kind is made anew, for which the rules that hold it must go first.  All in one
  * transaction, so that no packet sees half of it.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
-#include <libnftnl/chain.h>
 #include <libnftnl/common.h>
 #include <libpodnet/base/base.h>
 #include <libpodnet/nft/nft.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter_ipv4.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -26,21 +25,19 @@
 #include <stdio.h>
 
 #define CHAIN "postrouting"
-#define CHAIN_PRIORITY 100              /* NF_IP_PRI_NAT_SRC */
 #define NSETS 4
 #define NRULES 2
 
 /* sets[2 * family] is inside, sets[2 * family + 1] is masquerade */
 static const struct family {
 	uint8_t nfproto, size;
-	uint32_t saddr, daddr;          /* offsets in the header: RFC 791, RFC 8200 */
 	const char *inside, *masq, *comment;
 	struct podnet_prefix never[3];  /* destinations that no router may pass on */
 } families[NRULES] = {
-	{ NFPROTO_IPV4, 4, 12, 16, "inside4", "masq4", "podnet nat 1: leaves the pod networks",
+	{ NFPROTO_IPV4, 4, "inside4", "masq4", "podnet nat 1: leaves the pod networks",
 	  { { AF_INET, 4, { 224 } }, { AF_INET, 16, { 169, 254 } },
 	    { AF_INET, 32, { 255, 255, 255, 255 } } } },
-	{ NFPROTO_IPV6, 16, 8, 24, "inside6", "masq6", "podnet nat 1: leaves the pod networks",
+	{ NFPROTO_IPV6, 16, "inside6", "masq6", "podnet nat 1: leaves the pod networks",
 	  { { AF_INET6, 8, { 0xff } }, { AF_INET6, 10, { 0xfe, 0x80 } }, { 0 } } },
 };
 
@@ -48,15 +45,14 @@ struct want {
 	char table[NFT_NAME_SIZE];
 	struct nft_set sets[NSETS];
 	struct nft_ranges ranges[NSETS];
+	struct nft_chain chain;
 	struct nft_rule rules[NRULES];
 };
 
 struct seen {
 	bool table, awake;
 	struct nft_set_seen sets[NSETS];
-	bool chain, chain_wrong;
-	size_t nrules;                  /* in our chain, whoever wrote them */
-	bool rule_wrong;
+	struct nft_chain_seen chain;
 	const struct want *want;
 };
 
@@ -96,10 +92,12 @@ static void want_rule(struct nft_rule *r, const char *table, const struct family
 {
 	nft_rule_init(r, table, CHAIN, f->comment);
 	nft_match_family(r, f->nfproto);
-	nft_match_set(r, f->saddr, f->size, f->masq, false);
-	nft_match_set(r, f->daddr, f->size, f->inside, true);
+	nft_key_addr(r, f->nfproto, NFT_SOURCE);
+	nft_match_set(r, f->masq, false);
+	nft_key_addr(r, f->nfproto, NFT_DESTINATION);
+	nft_match_set(r, f->inside, true);
 	for (size_t i = 0; i < ARRAY_SIZE(f->never) && f->never[i].family; i++)
-		nft_match_not_prefix(r, f->daddr, &f->never[i]);
+		nft_match_not_prefix(r, f->nfproto, NFT_DESTINATION, &f->never[i]);
 	nft_masquerade(r, NF_NAT_RANGE_PROTO_RANDOM_FULLY);
 }
 
@@ -110,6 +108,7 @@ static int want_all(struct want *w, const struct podnet *ctx, const struct podne
 	int r = 0;
 
 	nft_table_name(ctx, w->table);
+	w->chain = (struct nft_chain){ w->table, CHAIN, "nat", NF_INET_POST_ROUTING, NF_IP_PRI_NAT_SRC };
 	for (int i = 0; i < NSETS; i++) {
 		const struct family *f = &families[i / 2];
 
@@ -131,86 +130,6 @@ static int want_all(struct want *w, const struct podnet *ctx, const struct podne
 	return 0;
 }
 
-static bool chain_as_wanted(const struct nftnl_chain *c)
-{
-	const char *type = nftnl_chain_get_str(c, NFTNL_CHAIN_TYPE);
-
-	return nftnl_chain_is_set(c, NFTNL_CHAIN_HOOKNUM) && type && strcmp(type, "nat") == 0 &&
-	       nftnl_chain_get_u32(c, NFTNL_CHAIN_HOOKNUM) == NF_INET_POST_ROUTING &&
-	       nftnl_chain_get_s32(c, NFTNL_CHAIN_PRIO) == CHAIN_PRIORITY &&
-	       nftnl_chain_get_u32(c, NFTNL_CHAIN_POLICY) == NF_ACCEPT;
-}
-
-static int on_chain(const struct nlmsghdr *nlh, void *arg)
-{
-	struct nftnl_chain *c = nftnl_chain_alloc();
-	struct seen *s = arg;
-
-	if (!c)
-		return -ENOMEM;
-	s->chain = true;
-	s->chain_wrong = nftnl_chain_nlmsg_parse(nlh, c) < 0 || !chain_as_wanted(c);
-	nftnl_chain_free(c);
-	return 0;
-}
-
-static bool same_rule(const struct nftnl_rule *a, const struct nftnl_rule *b)
-{
-	char text[2][NFT_TEXT_SIZE];
-
-	return nft_rule_text(a, text[0]) == 0 && nft_rule_text(b, text[1]) == 0 &&
-	       strcmp(text[0], text[1]) == 0;
-}
-
-static int on_rule(const struct nlmsghdr *nlh, void *arg)
-{
-	struct nftnl_rule *rule = nftnl_rule_alloc();
-	struct seen *s = arg;
-	const char *chain;
-
-	if (!rule)
-		return -ENOMEM;
-	/* a kernel that does not filter the dump sends the rules of all chains */
-	if (nftnl_rule_nlmsg_parse(nlh, rule) == 0 &&
-	    (chain = nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN)) && strcmp(chain, CHAIN) == 0) {
-		if (s->nrules >= NRULES || !same_rule(rule, s->want->rules[s->nrules].rule))
-			s->rule_wrong = true;
-		s->nrules++;
-	}
-	nftnl_rule_free(rule);
-	return 0;
-}
-
-static void forget_rules(void *arg)
-{
-	struct seen *s = arg;
-
-	s->nrules = 0;
-	s->rule_wrong = false;
-}
-
-static int see_chain(struct nl *nl, struct seen *s, struct podnet_error *err)
-{
-	uint8_t buf[256] __attribute__((aligned(8)));
-	struct podnet_error why = { 0 };
-	struct nlmsghdr *nlh;
-	int r;
-
-	nlh = nftnl_nlmsg_build_hdr((char *)buf, NFT_MSG_GETCHAIN, NFPROTO_INET, 0, 0);
-	mnl_attr_put_strz(nlh, NFTA_CHAIN_TABLE, s->want->table);
-	mnl_attr_put_strz(nlh, NFTA_CHAIN_NAME, CHAIN);
-	r = nl_get(nl, nlh, on_chain, s, &why);
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
-		return pn_err(err, r, "nft_chain_get", NULL, why.kernel);
-	nlh = nftnl_nlmsg_build_hdr((char *)buf, NFT_MSG_GETRULE, NFPROTO_INET, 0, 0);
-	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, s->want->table);
-	mnl_attr_put_strz(nlh, NFTA_RULE_CHAIN, CHAIN);
-	r = nl_dump(nl, nlh, on_rule, forget_rules, s, &why);
-	return r < 0 ? pn_err(err, r, "nft_rule_dump", NULL, why.kernel) : 0;
-}
-
 /* @s zeroed by the caller, who frees it in any case */
 static int see_all(struct nl *nl, struct seen *s, struct podnet_error *err)
 {
@@ -227,35 +146,7 @@ static int see_all(struct nl *nl, struct seen *s, struct podnet_error *err)
 		if (r < 0)
 			return r;
 	}
-	return see_chain(nl, s, err);
-}
-
-static void put_chain(struct nft_txn *t, const char *table)
-{
-	struct nlmsghdr *nlh = nft_txn_msg(t, NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL,
-					   "nft_chain_create", CHAIN);
-	struct nlattr *hook;
-
-	if (!nlh)
-		return;
-	mnl_attr_put_strz(nlh, NFTA_CHAIN_TABLE, table);
-	mnl_attr_put_strz(nlh, NFTA_CHAIN_NAME, CHAIN);
-	hook = mnl_attr_nest_start(nlh, NFTA_CHAIN_HOOK);
-	mnl_attr_put_u32(nlh, NFTA_HOOK_HOOKNUM, htonl(NF_INET_POST_ROUTING));
-	mnl_attr_put_u32(nlh, NFTA_HOOK_PRIORITY, htonl(CHAIN_PRIORITY));
-	mnl_attr_nest_end(nlh, hook);
-	mnl_attr_put_u32(nlh, NFTA_CHAIN_POLICY, htonl(NF_ACCEPT));
-	mnl_attr_put_strz(nlh, NFTA_CHAIN_TYPE, "nat");
-}
-
-static void delete_in_chain(struct nft_txn *t, const char *table, uint16_t type, const char *step)
-{
-	struct nlmsghdr *nlh = nft_txn_msg(t, type, 0, step, CHAIN);
-
-	if (!nlh)
-		return;
-	mnl_attr_put_strz(nlh, type == NFT_MSG_DELRULE ? NFTA_RULE_TABLE : NFTA_CHAIN_TABLE, table);
-	mnl_attr_put_strz(nlh, type == NFT_MSG_DELRULE ? NFTA_RULE_CHAIN : NFTA_CHAIN_NAME, CHAIN);
+	return nft_chain_see(nl, &s->want->chain, s->want->rules, NRULES, &s->chain, err);
 }
 
 /* fill a set that is in place.  Return: number of changes or -ENOMEM. */
@@ -298,7 +189,8 @@ static int repair_set(struct nft_txn *t, const struct seen *s, int i)
 /* put into @t what makes the kernel as wanted.  Return: number of changes or -ENOMEM. */
 static int repair(struct nft_txn *t, const struct seen *s)
 {
-	bool rules = s->rule_wrong || s->nrules != NRULES || s->chain_wrong;
+	const struct nft_chain *chain = &s->want->chain;
+	bool rules = !s->chain.there || s->chain.rules_wrong || s->chain.wrong;
 	int changes = 0;
 
 	for (int i = 0; i < NSETS; i++)
@@ -307,10 +199,10 @@ static int repair(struct nft_txn *t, const struct seen *s)
 		nft_table_put(t, s->want->table);
 		changes++;
 	}
-	if (rules && s->nrules)
-		delete_in_chain(t, s->want->table, NFT_MSG_DELRULE, "nft_rule_flush");
-	if (s->chain_wrong)
-		delete_in_chain(t, s->want->table, NFT_MSG_DELCHAIN, "nft_chain_delete");
+	if (rules && s->chain.nrules)
+		nft_chain_flush(t, chain);
+	if (s->chain.wrong)
+		nft_chain_delete(t, chain);
 	for (int i = 0; i < NSETS; i++) {
 		int r = repair_set(t, s, i);
 
@@ -318,8 +210,8 @@ static int repair(struct nft_txn *t, const struct seen *s)
 			return r;
 		changes += r;
 	}
-	if (!s->chain || s->chain_wrong) {
-		put_chain(t, s->want->table);
+	if (!s->chain.there || s->chain.wrong) {
+		nft_chain_put(t, chain);
 		changes++;
 	}
 	for (int i = 0; i < NRULES && rules; i++, changes++)

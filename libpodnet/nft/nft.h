@@ -23,7 +23,7 @@
 #include <libpodnet/context.h>
 #include <podnet/ip.h>
 
-#define NFT_NAME_SIZE 32            /* of our table, sets and chains */
+#define NFT_NAME_SIZE 64            /* of our table, sets and chains */
 #define NFT_TEXT_SIZE 2048          /* of a rule as text */
 #define NFT_REPEATS 64              /* how often others may get in between before we give up */
 
@@ -122,25 +122,18 @@ void nft_set_flush(struct nft_txn *t, const struct nft_set *set);
 void nft_set_elements(struct nft_txn *t, const struct nft_set *set, uint16_t type,
 		      const struct nft_ranges *ranges);
 
-/* ---- expr.c: rules ---- */
+/* ---- rule.c: rules as wholes ---- */
 
 /** A rule being built; after the first failure the rest does nothing. */
 struct nft_rule {
 	struct nftnl_rule *rule;
 	int rc;                     /* 0 or negative errno */
+	unsigned int words;         /* of 32 bits: how long the key under way is */
 };
 
-/** nft_rule_init() - @comment is what `nft list` prints behind the rule, 1..127 bytes */
+/** nft_rule_init() - @comment is what `nft list` prints behind the rule, 1..127 bytes, or NULL */
 void nft_rule_init(struct nft_rule *r, const char *table, const char *chain, const char *comment);
 void nft_rule_fini(struct nft_rule *r);
-/** nft_match_family() - NFPROTO_IPV4 or NFPROTO_IPV6 */
-void nft_match_family(struct nft_rule *r, uint8_t family);
-/** nft_match_set() - the @size bytes at @offset of the network header are (not) in a set */
-void nft_match_set(struct nft_rule *r, uint32_t offset, uint32_t size, const char *set, bool not);
-/** nft_match_not_prefix() - the address at @offset of the network header is not in @p */
-void nft_match_not_prefix(struct nft_rule *r, uint32_t offset, const struct podnet_prefix *p);
-/** nft_masquerade() - with @flags NF_NAT_RANGE_* */
-void nft_masquerade(struct nft_rule *r, uint32_t flags);
 /** nft_rule_put() - append it to its chain */
 void nft_rule_put(struct nft_txn *t, const struct nft_rule *r);
 /**
@@ -149,5 +142,78 @@ void nft_rule_put(struct nft_txn *t, const struct nft_rule *r);
  * Return: 0, or -E2BIG: the text does not fit, so it is none of ours.
  */
 int nft_rule_text(const struct nftnl_rule *rule, char buf[NFT_TEXT_SIZE]);
+
+/* ---- chain.c: a chain and all of its rules ---- */
+
+struct nft_chain {
+	const char *table, *name;
+	const char *type;           /* "nat", "filter"; NULL: not on a hook */
+	uint32_t hook;              /* NF_INET_* */
+	int32_t priority;
+};
+
+/** What the kernel has of a chain. */
+struct nft_chain_seen {
+	bool there;
+	bool wrong;                 /* on another hook: must be made anew */
+	bool rules_wrong;
+	size_t nrules;              /* whoever wrote them */
+};
+
+void nft_chain_put(struct nft_txn *t, const struct nft_chain *c);
+/** nft_chain_flush() - delete its rules */
+void nft_chain_flush(struct nft_txn *t, const struct nft_chain *c);
+void nft_chain_delete(struct nft_txn *t, const struct nft_chain *c);
+/** nft_chain_see() - is it there, with just these rules? */
+int nft_chain_see(struct nl *nl, const struct nft_chain *chain, const struct nft_rule *rules,
+		  size_t n, struct nft_chain_seen *ret, struct podnet_error *err);
+
+/* ---- expr.c: what a rule is made of, from left to right; @nfproto NFPROTO_IPV4 or _IPV6 ---- */
+
+enum nft_end { NFT_SOURCE, NFT_DESTINATION };
+
+/* fields of a key, which the next look-up takes */
+void nft_key_addr(struct nft_rule *r, uint8_t nfproto, enum nft_end end);
+void nft_key_l4proto(struct nft_rule *r);
+/** nft_key_l4proto_be() - the same for a set of intervals, where nft orders the bytes */
+void nft_key_l4proto_be(struct nft_rule *r);
+void nft_key_port(struct nft_rule *r, enum nft_end end);
+/** nft_key_ct_addr(), nft_key_ct_port() - where the connection was meant to go before any NAT */
+void nft_key_ct_addr(struct nft_rule *r, uint8_t nfproto);
+void nft_key_ct_port(struct nft_rule *r);
+/** nft_key_random() - a number below @mod, another one for each connection */
+void nft_key_random(struct nft_rule *r, uint32_t mod);
+/** nft_key_source_hash() - a number below @mod that the source address and port decide */
+void nft_key_source_hash(struct nft_rule *r, uint8_t nfproto, uint32_t mod, uint32_t seed);
+
+void nft_match_family(struct nft_rule *r, uint8_t nfproto);
+void nft_match_l4proto(struct nft_rule *r, uint8_t protocol);
+/** nft_match_not_prefix() - an address of the packet is not in @p */
+void nft_match_not_prefix(struct nft_rule *r, uint8_t nfproto, enum nft_end end,
+			  const struct podnet_prefix *p);
+/** nft_match_new() - the first packet of a connection */
+void nft_match_new(struct nft_rule *r);
+/** nft_match_dnat() - of a connection whose destination was changed */
+void nft_match_dnat(struct nft_rule *r);
+/** nft_match_local_source() - the source is (not) an address of this node */
+void nft_match_local_source(struct nft_rule *r, bool not);
+/** nft_match_set() - the key is (not) in a set */
+void nft_match_set(struct nft_rule *r, const char *set, bool not);
+
+/** nft_verdict_map() - what the key maps to happens */
+void nft_verdict_map(struct nft_rule *r, const char *map);
+/** nft_dnat_map() - to the address and port that the key maps to, if to any */
+void nft_dnat_map(struct nft_rule *r, uint8_t nfproto, const char *map);
+/** nft_dnat_by_source() - to the address and the port that the source address maps to */
+void nft_dnat_by_source(struct nft_rule *r, uint8_t nfproto, const char *addrs, const char *ports);
+/** nft_remember_addr(), nft_remember_port() - map the source to where the connection went */
+void nft_remember_addr(struct nft_rule *r, uint8_t nfproto, const char *map, uint64_t timeout_ms);
+void nft_remember_port(struct nft_rule *r, uint8_t nfproto, const char *map, uint64_t timeout_ms);
+/** nft_masquerade() - with @flags NF_NAT_RANGE_* */
+void nft_masquerade(struct nft_rule *r, uint32_t flags);
+/** nft_reject() - @type NFT_REJECT_* */
+void nft_reject(struct nft_rule *r, uint32_t type, uint8_t code);
+/** nft_verdict() - NF_DROP, NFT_GOTO or NFT_JUMP with a chain */
+void nft_verdict(struct nft_rule *r, int32_t verdict, const char *chain);
 
 #endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * podnet/service.h - one stable address in front of many endpoints, balanced by nftables
+ *
+ * A handle holds what is declared for one namespace: networks, and frontends, each an address and
+ * port (or a port of the node) with the endpoints behind it.  Declaring only remembers; a commit
+ * sends what changed since the last one as one atomic transaction: rules are static and few, and
+ * what changes is elements of shared maps.  Table `inet podnet` (owner "netd") or
+ * `inet podnet-OWNER`, beside what nat.h keeps there.
+ *
+ * A new connection takes an endpoint with equal chance (numgen random), or by weight, or by a hash
+ * of where it comes from (Maglev).  It is masqueraded only when an endpoint reaches itself, or when
+ * it comes from outside and leaves for another node.  Present only where the library was built
+ * with nftables; else every call returns -EOPNOTSUPP.
+ *
+ * Sources: nft(8); Linux net/netfilter/nf_tables_api.c, nft_numgen.c, nft_hash.c; the semantics
+ * are those of Service and EndpointSlice in the Kubernetes API.
+ */
+#ifndef PODNET_SERVICE_H
+#define PODNET_SERVICE_H
+
+#include <podnet/context.h>
+#include <podnet/ip.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PODNET_MAGLEV_SLOTS 16381   /* a prime: Eisenbud et al., Maglev, NSDI 2016 */
+#define PODNET_ENDPOINTS_MAX 16381  /* of one frontend */
+#define PODNET_WEIGHT_MAX 256
+
+struct podnet_services;             /* opaque; used by one thread at a time, like its context */
+
+/** Where what comes to a frontend may go. */
+struct podnet_endpoint {
+	struct podnet_prefix ip;    /* of the frontend's family; the length is ignored */
+	uint16_t port;              /* 1..65535 */
+	uint16_t weight;            /* 0 counts as 1; at most PODNET_WEIGHT_MAX; not for Maglev */
+	uint8_t local;              /* 1: a pod of this node */
+};
+
+enum podnet_frontend_flags {
+	PODNET_FRONTEND_CLUSTER_IP = 1 << 0,    /* other ports of the address are refused */
+	PODNET_FRONTEND_OUTSIDE_LOCAL = 1 << 1, /* who comes from outside reaches local endpoints
+						   only, unmasqueraded; without any it is dropped */
+	PODNET_FRONTEND_DROP = 1 << 2,          /* without endpoints: drop, do not refuse */
+	PODNET_FRONTEND_MAGLEV = 1 << 3,        /* by a hash of the source, consistently */
+};
+
+/** An address and port, or a port of the node.  Arrays are borrowed for the call. */
+struct podnet_frontend {
+	struct podnet_prefix ip;    /* len 0 and address zero: a port of the node, of ip.family */
+	uint8_t protocol;           /* IPPROTO_TCP, IPPROTO_UDP or IPPROTO_SCTP */
+	uint16_t port;              /* 1..65535 */
+	uint32_t flags;             /* enum podnet_frontend_flags */
+	uint32_t sticky_s;          /* seconds that a client keeps its endpoint; 0: no affinity */
+	const struct podnet_prefix *sources;    /* who may come; none: everybody */
+	size_t nsources;
+	const struct podnet_endpoint *endpoints;
+	size_t nendpoints;
+};
+
+/** The networks that services are about.  Arrays are borrowed for the call. */
+struct podnet_service_nets {
+	const struct podnet_prefix *inside;     /* pod networks of all nodes: not "outside" */
+	size_t ninside;
+	const struct podnet_prefix *local;      /* of this node's pods: never masqueraded to */
+	size_t nlocal;
+	const struct podnet_prefix *services;   /* service networks: other addresses are dropped */
+	size_t nservices;
+	const struct podnet_prefix *node_ips;   /* on which ports of the node answer */
+	size_t nnode_ips;
+};
+
+/** podnet_services_new() - an empty handle.  @ctx must outlive it.  Return: 0 or -ENOMEM. */
+PODNET_API int podnet_services_new(struct podnet *ctx, struct podnet_services **ret,
+				   struct podnet_error *err);
+/** podnet_services_free() - forgets; the kernel stays as it is.  NULL is fine. */
+PODNET_API void podnet_services_free(struct podnet_services *services);
+
+/** podnet_services_nets() - declare the networks, whole.  Return: 0, -EINVAL or -ENOMEM. */
+PODNET_API int podnet_services_nets(struct podnet_services *services,
+				    const struct podnet_service_nets *nets,
+				    struct podnet_error *err);
+/**
+ * podnet_services_set() - declare a frontend, or what it is like now
+ *
+ * The key is family, address, protocol and port.  Nothing reaches the kernel before the commit.
+ * Return: 0; -EINVAL (@err->field names the member, nothing was remembered); -ENOMEM.
+ */
+PODNET_API int podnet_services_set(struct podnet_services *services,
+				   const struct podnet_frontend *frontend,
+				   struct podnet_error *err);
+/** podnet_services_absent() - no such frontend any more; only the key counts.  0 also without. */
+PODNET_API int podnet_services_absent(struct podnet_services *services,
+				      const struct podnet_frontend *frontend,
+				      struct podnet_error *err);
+/** podnet_services_doubt() - read the kernel at the next commit: somebody else wrote there */
+PODNET_API void podnet_services_doubt(struct podnet_services *services);
+/**
+ * podnet_services_commit() - the kernel is as declared
+ *
+ * The first commit, and one after podnet_services_doubt(), reads what is there and sends the
+ * difference; others send what was declared since.  After a failure the next one reads again.
+ * Return: number of changes (0: it was so); -EPERM, -EAGAIN (others commit again and again),
+ * -EOPNOTSUPP, -ENOMEM.
+ */
+PODNET_API int podnet_services_commit(struct podnet_services *services, struct podnet_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
