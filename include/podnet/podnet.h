@@ -15,6 +15,7 @@
 #include <podnet/netns.h>
 #include <podnet/plan.h>
 #include <podnet/route.h>
+#include <podnet/service.h>
 #include <podnet/shape.h>
 
 #define PODNET_VERSION "0.1.0"

@@ -42,4 +42,19 @@ uint64_t pn_hash(const void *data, size_t len);
 	pn_vec_grow((void **)&(vec)->v, &(vec)->cap, (vec)->n, sizeof(*(vec)->v))
 int pn_vec_grow(void **v, size_t *cap, size_t n, size_t size);
 
+/** Items found by a hash.  Zeroed: empty.  The items are the owner's, the array is free()d by him. */
+struct pn_table {
+	struct pn_slot { uint64_t hash; void *item; } *v;
+	size_t n, cap;
+};
+
+void *pn_table_get(const struct pn_table *t, uint64_t hash,
+		   bool (*same)(const void *item, const void *key), const void *key);
+/** pn_table_add() - one that is not there yet.  0 or -ENOMEM. */
+int pn_table_add(struct pn_table *t, uint64_t hash, void *item);
+/** pn_table_remove() - one that is there */
+void pn_table_remove(struct pn_table *t, uint64_t hash, const void *item);
+/** pn_table_next() - each item in some order, from *@i 0; NULL behind the last */
+void *pn_table_next(const struct pn_table *t, size_t *i);
+
 #endif

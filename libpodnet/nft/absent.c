@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * absent.c - the calls of podnet/nat.h in a library that was built without nftables
+ * absent.c - the calls of podnet/nat.h and service.h in a library that was built without nftables
  *
  * Room: compiled instead of all other files here, so that a program links either way.
  * May include: include/podnet/, libpodnet/base.
@@ -8,16 +8,69 @@
 #include <errno.h>
 #include <libpodnet/base/base.h>
 #include <podnet/nat.h>
+#include <podnet/service.h>
+
+static int no_nft(struct podnet_error *err, const char *step)
+{
+	return pn_err_why(err, -EOPNOTSUPP, step, NULL, "built without nftables");
+}
 
 int podnet_nat_ensure(struct podnet *ctx, const struct podnet_nat *spec, struct podnet_error *err)
 {
 	(void)ctx;
 	(void)spec;
-	return pn_err_why(err, -EOPNOTSUPP, "nat_ensure", NULL, "built without nftables");
+	return no_nft(err, "nat_ensure");
 }
 
 int podnet_nat_absent(struct podnet *ctx, struct podnet_error *err)
 {
 	(void)ctx;
-	return pn_err_why(err, -EOPNOTSUPP, "nat_absent", NULL, "built without nftables");
+	return no_nft(err, "nat_absent");
+}
+
+int podnet_services_new(struct podnet *ctx, struct podnet_services **ret, struct podnet_error *err)
+{
+	(void)ctx;
+	(void)ret;
+	return no_nft(err, "services_new");
+}
+
+void podnet_services_free(struct podnet_services *services)
+{
+	(void)services;
+}
+
+int podnet_services_nets(struct podnet_services *services, const struct podnet_service_nets *nets,
+			 struct podnet_error *err)
+{
+	(void)services;
+	(void)nets;
+	return no_nft(err, "services_nets");
+}
+
+int podnet_services_set(struct podnet_services *services, const struct podnet_frontend *frontend,
+			struct podnet_error *err)
+{
+	(void)services;
+	(void)frontend;
+	return no_nft(err, "services_set");
+}
+
+int podnet_services_absent(struct podnet_services *services, const struct podnet_frontend *frontend,
+			   struct podnet_error *err)
+{
+	(void)services;
+	(void)frontend;
+	return no_nft(err, "services_absent");
+}
+
+void podnet_services_doubt(struct podnet_services *services)
+{
+	(void)services;
+}
+
+int podnet_services_commit(struct podnet_services *services, struct podnet_error *err)
+{
+	(void)services;
+	return no_nft(err, "services_commit");
 }

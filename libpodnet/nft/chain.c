@@ -155,3 +155,46 @@ int nft_chain_see(struct nl *nl, const struct nft_chain *chain, const struct nft
 	ret->rules_wrong |= ret->nrules != n;
 	return r < 0 ? pn_err(err, r, "nft_rule_dump", NULL, why.kernel) : 0;
 }
+
+struct names {
+	const char *table;
+	int (*each)(void *arg, const char *name);
+	void (*reset)(void *arg);
+	void *arg;
+};
+
+static int on_name(const struct nlmsghdr *nlh, void *arg)
+{
+	struct nftnl_chain *c = nftnl_chain_alloc();
+	const struct names *names = arg;
+	const char *table, *name;
+	int r = 0;
+
+	if (!c)
+		return -ENOMEM;
+	if (nftnl_chain_nlmsg_parse(nlh, c) == 0 &&
+	    (table = nftnl_chain_get_str(c, NFTNL_CHAIN_TABLE)) &&
+	    (name = nftnl_chain_get_str(c, NFTNL_CHAIN_NAME)) && strcmp(table, names->table) == 0)
+		r = names->each(names->arg, name);
+	nftnl_chain_free(c);
+	return r;
+}
+
+static void forget_names(void *arg)
+{
+	const struct names *names = arg;
+
+	names->reset(names->arg);
+}
+
+int nft_chain_names(struct nl *nl, const char *table, int (*each)(void *arg, const char *name),
+		    void (*reset)(void *arg), void *arg, struct podnet_error *err)
+{
+	struct names names = { table, each, reset, arg };
+	uint8_t buf[256] __attribute__((aligned(8)));
+	struct podnet_error why = { 0 };
+	int r = nl_dump(nl, nftnl_nlmsg_build_hdr((char *)buf, NFT_MSG_GETCHAIN, NFPROTO_INET, 0, 0),
+			on_name, forget_names, &names, &why);
+
+	return r < 0 ? pn_err(err, r, "nft_chain_dump", NULL, why.kernel) : 0;
+}

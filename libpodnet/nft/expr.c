@@ -280,6 +280,8 @@ static struct nftnl_expr *lookup(struct nft_rule *r, const char *set, unsigned i
 	if (!e)
 		return NULL;
 	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SREG, reg(from));
+	/* as the kernel tells it back */
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_FLAGS, 0);
 	/* by name: a set that the same batch makes is found that way as well */
 	set_str(r, e, NFTNL_EXPR_LOOKUP_SET, set);
 	return e;
@@ -289,8 +291,8 @@ void nft_match_set(struct nft_rule *r, const char *set, bool not)
 {
 	struct nftnl_expr *e = lookup(r, set, 0);
 
-	if (e)
-		nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_FLAGS, not ? NFT_LOOKUP_F_INV : 0);
+	if (e && not)
+		nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
 	r->words = 0;
 }
 
@@ -313,7 +315,9 @@ static void dnat(struct nft_rule *r, uint8_t nfproto, unsigned int addr, unsigne
 	nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_TYPE, NFT_NAT_DNAT);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_FAMILY, nfproto);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_ADDR_MIN, reg(addr));
+	nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_ADDR_MAX, reg(addr));
 	nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_PROTO_MIN, reg(port));
+	nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_PROTO_MAX, reg(port));
 	nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_FLAGS,
 			   NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED);
 }

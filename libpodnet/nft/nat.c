@@ -149,43 +149,6 @@ static int see_all(struct nl *nl, struct seen *s, struct podnet_error *err)
 	return nft_chain_see(nl, &s->want->chain, s->want->rules, NRULES, &s->chain, err);
 }
 
-/* fill a set that is in place.  Return: number of changes or -ENOMEM. */
-static int repair_elements(struct nft_txn *t, const struct nft_set *set,
-			   const struct nft_ranges *want, const struct nft_set_seen *have)
-{
-	struct nft_ranges gone = { 0 }, fresh = { 0 };
-	int r = nft_ranges_minus(&have->ranges, want, &gone);
-
-	if (r == 0)
-		r = nft_ranges_minus(want, &have->ranges, &fresh);
-	if (r == 0) {
-		nft_set_elements(t, set, NFT_MSG_DELSETELEM, &gone);
-		nft_set_elements(t, set, NFT_MSG_NEWSETELEM, &fresh);
-		r = (int)(gone.n + fresh.n);
-	}
-	nft_ranges_fini(&gone);
-	nft_ranges_fini(&fresh);
-	return r;
-}
-
-static int repair_set(struct nft_txn *t, const struct seen *s, int i)
-{
-	const struct nft_ranges *want = &s->want->ranges[i];
-	const struct nft_set *set = &s->want->sets[i];
-	const struct nft_set_seen *have = &s->sets[i];
-
-	if (have->there && !have->wrong && !have->odd)
-		return repair_elements(t, set, want, have);
-	if (have->there && have->wrong)
-		nft_set_delete(t, set);
-	if (have->there && !have->wrong)
-		nft_set_flush(t, set);
-	else
-		nft_set_put(t, set, (uint32_t)i + 1);
-	nft_set_elements(t, set, NFT_MSG_NEWSETELEM, want);
-	return 1 + (int)want->n;
-}
-
 /* put into @t what makes the kernel as wanted.  Return: number of changes or -ENOMEM. */
 static int repair(struct nft_txn *t, const struct seen *s)
 {
@@ -204,7 +167,8 @@ static int repair(struct nft_txn *t, const struct seen *s)
 	if (s->chain.wrong)
 		nft_chain_delete(t, chain);
 	for (int i = 0; i < NSETS; i++) {
-		int r = repair_set(t, s, i);
+		int r = nft_set_repair(t, &s->want->sets[i], &s->want->ranges[i], &s->sets[i],
+				       (uint32_t)i + 1);
 
 		if (r < 0)
 			return r;

@@ -31,7 +31,7 @@
 
 struct nft_op {
 	const char *step;           /* static text */
-	const char *object;         /* name, borrowed until the send */
+	char object[NFT_NAME_SIZE]; /* name of what it is about */
 };
 
 struct nft_txn {
@@ -122,6 +122,65 @@ void nft_set_flush(struct nft_txn *t, const struct nft_set *set);
 void nft_set_elements(struct nft_txn *t, const struct nft_set *set, uint16_t type,
 		      const struct nft_ranges *ranges);
 
+/** nft_set_repair() - make or fill it.  Return: number of changes or -ENOMEM. */
+int nft_set_repair(struct nft_txn *t, const struct nft_set *set, const struct nft_ranges *want,
+		   const struct nft_set_seen *have, uint32_t id);
+
+/* ---- map.c: sets and maps with keys of several fields ---- */
+
+enum nft_field { NFT_F_END, NFT_F_ADDR4, NFT_F_ADDR6, NFT_F_PROTO, NFT_F_PORT, NFT_F_SLOT };
+
+#define NFT_FIELDS 4
+#define NFT_KEY_SIZE 40             /* two IPv6 addresses, a protocol, a port */
+
+struct nft_map {
+	const char *table, *name;
+	enum nft_field key[NFT_FIELDS];
+	enum nft_field data[NFT_FIELDS];        /* none: a set, or @verdicts */
+	bool verdicts;
+	bool interval;              /* elements are ranges in each field */
+	bool dynamic;               /* packets add elements, which time out */
+	uint8_t protocol;           /* of the ports in it, where a slot wants `typeof` */
+	uint32_t size;              /* elements it must hold at most */
+};
+
+struct nft_elem {
+	uint8_t key[NFT_KEY_SIZE];
+	uint8_t data[NFT_KEY_SIZE]; /* of an interval: the last key */
+	int32_t verdict;            /* NFT_GOTO, NFT_JUMP, NF_DROP */
+	const char *chain;          /* borrowed */
+};
+
+/** What the kernel has of a map. */
+struct nft_map_seen {
+	bool there;
+	bool wrong;                 /* of another type: must be made anew */
+	uint32_t size;
+};
+
+/** Elements on their way into a transaction, in as many messages as they need. */
+struct nft_elems {
+	struct nft_txn *t;
+	const struct nft_map *map;
+	uint16_t type;              /* NFT_MSG_NEWSETELEM or NFT_MSG_DELSETELEM */
+	struct nlattr *list;
+};
+
+/** nft_fields_size() - bytes of a key or of data */
+uint32_t nft_fields_size(const enum nft_field *f);
+void nft_map_put(struct nft_txn *t, const struct nft_map *m, uint32_t id);
+void nft_map_delete(struct nft_txn *t, const struct nft_map *m);
+/** nft_elems_put() - one more; nothing else is put into the transaction before nft_elems_end() */
+void nft_elems_put(struct nft_elems *e, const struct nft_elem *elem);
+void nft_elems_end(struct nft_elems *e);
+/** nft_map_see() - is it there, and of this type? */
+int nft_map_see(struct nl *nl, const struct nft_map *m, struct nft_map_seen *ret,
+		struct podnet_error *err);
+/** nft_map_elements() - each of its elements; @reset: forget them, the dump begins anew */
+int nft_map_elements(struct nl *nl, const struct nft_map *m,
+		     int (*each)(void *arg, const struct nft_elem *elem),
+		     void (*reset)(void *arg), void *arg, struct podnet_error *err);
+
 /* ---- rule.c: rules as wholes ---- */
 
 /** A rule being built; after the first failure the rest does nothing. */
@@ -164,6 +223,9 @@ void nft_chain_put(struct nft_txn *t, const struct nft_chain *c);
 /** nft_chain_flush() - delete its rules */
 void nft_chain_flush(struct nft_txn *t, const struct nft_chain *c);
 void nft_chain_delete(struct nft_txn *t, const struct nft_chain *c);
+/** nft_chain_names() - the name of each chain of a table; as nft_map_elements() */
+int nft_chain_names(struct nl *nl, const char *table, int (*each)(void *arg, const char *name),
+		    void (*reset)(void *arg), void *arg, struct podnet_error *err);
 /** nft_chain_see() - is it there, with just these rules? */
 int nft_chain_see(struct nl *nl, const struct nft_chain *chain, const struct nft_rule *rules,
 		  size_t n, struct nft_chain_seen *ret, struct podnet_error *err);

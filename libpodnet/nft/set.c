@@ -141,6 +141,40 @@ void nft_set_elements(struct nft_txn *t, const struct nft_set *set, uint16_t typ
 	}
 }
 
+/* fill a set that is in place.  Return: number of changes or -ENOMEM. */
+static int repair_elements(struct nft_txn *t, const struct nft_set *set,
+			   const struct nft_ranges *want, const struct nft_set_seen *have)
+{
+	struct nft_ranges gone = { 0 }, fresh = { 0 };
+	int r = nft_ranges_minus(&have->ranges, want, &gone);
+
+	if (r == 0)
+		r = nft_ranges_minus(want, &have->ranges, &fresh);
+	if (r == 0) {
+		nft_set_elements(t, set, NFT_MSG_DELSETELEM, &gone);
+		nft_set_elements(t, set, NFT_MSG_NEWSETELEM, &fresh);
+		r = (int)(gone.n + fresh.n);
+	}
+	nft_ranges_fini(&gone);
+	nft_ranges_fini(&fresh);
+	return r;
+}
+
+int nft_set_repair(struct nft_txn *t, const struct nft_set *set, const struct nft_ranges *want,
+		   const struct nft_set_seen *have, uint32_t id)
+{
+	if (have->there && !have->wrong && !have->odd)
+		return repair_elements(t, set, want, have);
+	if (have->there && have->wrong)
+		nft_set_delete(t, set);
+	if (have->there && !have->wrong)
+		nft_set_flush(t, set);
+	else
+		nft_set_put(t, set, id);
+	nft_set_elements(t, set, NFT_MSG_NEWSETELEM, want);
+	return 1 + (int)want->n;
+}
+
 /* ---- reading ---- */
 
 struct element {

@@ -20,6 +20,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 /* the longest message and some: attribute lengths have 16 bits */
@@ -125,7 +126,8 @@ struct nlmsghdr *nft_txn_msg(struct nft_txn *t, uint16_t type, uint16_t flags, c
 	t->sticky = pn_grow(&t->ops);
 	if (t->sticky)
 		return NULL;
-	t->ops.v[t->ops.n++] = (struct nft_op){ .step = step, .object = object };
+	t->ops.v[t->ops.n].step = step;
+	snprintf(t->ops.v[t->ops.n++].object, NFT_NAME_SIZE, "%s", object);
 	t->nlh = nftnl_nlmsg_build_hdr((char *)t->buf + t->len, type, NFPROTO_INET, flags,
 				       t->nl->seq++);
 	return t->nlh;
@@ -163,7 +165,7 @@ static void on_answer(struct nft_txn *t, const struct nlmsghdr *nlh, struct verd
 		return;
 	op = i ? &t->ops.v[i - 1] : NULL;
 	v->rc = pn_err(err, ack.rc, op ? op->step : "nft_batch", NULL, ack.text);
-	if (op && op->object)
+	if (op)
 		pn_err_object(err, op->object);
 }
 
