@@ -16,14 +16,14 @@ except ImportError:
     sys.exit(1 if os.environ.get("PODNET_TEST_STRICT") else 77)
 
 from node import Node, main
-from proxy import Proxy
+from relay import Relay
 
 MERGE = "application/merge-patch+json"
 
 node = Node().start()
-proxy = Proxy(node)
+relay = Relay(8001, node.socket)
 configuration = client.Configuration()
-configuration.host = proxy.url
+configuration.host = "http://127.0.0.1:8001"
 client.Configuration.set_default(configuration)
 core, custom = client.CoreV1Api(), client.CustomObjectsApi()
 discovery, networking = client.DiscoveryV1Api(), client.NetworkingV1Api()
@@ -347,7 +347,7 @@ def collections():
                    discovery.list_endpoint_slice_for_all_namespaces(),
                    networking.list_network_policy_for_all_namespaces()):
         assert not listed.items, listed
-    proxy.close()
+    relay.close()
 
 
 main([discover, namespaces, nodes, pods, three_patches, services, slices_and_policies, events, pages,

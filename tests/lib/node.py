@@ -48,13 +48,10 @@ class Answer(http.client.HTTPResponse):
         return text
 
 
-class UnixConnection(http.client.HTTPConnection):
+class Checked:
+    """Of any http.client connection, with this class first: openapi.py hears what is sent and answered."""
     response_class = Answer
-
-    def __init__(self, path, timeout=DEADLINE):
-        super().__init__("podnet", timeout=timeout)
-        self.path = path
-        self.said = None
+    said = None
 
     def request(self, method, url, body=None, headers=None, **more):
         self.said = (method, url, body, headers)
@@ -65,6 +62,12 @@ class UnixConnection(http.client.HTTPConnection):
         if openapi.book:
             answer.exchange = openapi.Exchange(openapi.book, *self.said, answer)
         return answer
+
+
+class UnixConnection(Checked, http.client.HTTPConnection):
+    def __init__(self, path, timeout=DEADLINE):
+        super().__init__("podnet", timeout=timeout)
+        self.path = path
 
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
