@@ -130,13 +130,12 @@ int form_list_item(const struct form *form, const struct kind *kind, const char 
 
 static void table_begin(const struct form *form, struct buf *out)
 {
-	buf_printf(out, "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/%s\",\"metadata\":{",
-		   form->version);
+	buf_printf(out, "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/%s\"", form->version);
 }
 
 static void table_columns(const struct kind *kind, bool columns, struct buf *out)
 {
-	buf_str(out, "},\"columnDefinitions\":");
+	buf_str(out, ",\"columnDefinitions\":");
 	if (columns) {
 		buf_add(out, "[", 1);
 		add_columns(kind, out);
@@ -153,37 +152,47 @@ static void begin(const struct form *form, const struct kind *kind, struct buf *
 
 	switch (form->type) {
 	case FORM_PLAIN:
-		buf_printf(out, "{\"kind\":\"%sList\",\"apiVersion\":\"%s\",\"metadata\":{",
-			   kind->name, kind_api_version(kind, api));
+		buf_printf(out, "{\"kind\":\"%sList\",\"apiVersion\":\"%s\"", kind->name,
+			   kind_api_version(kind, api));
 		return;
 	case FORM_TABLE:
 		table_begin(form, out);
 		return;
 	case FORM_METADATA:
 		buf_printf(out, "{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":"
-			   "\"meta.k8s.io/%s\",\"metadata\":{", form->version);
+			   "\"meta.k8s.io/%s\"", form->version);
 		return;
 	}
+}
+
+static void list_metadata(const struct form_list *list, struct buf *out)
+{
+	buf_printf(out, ",\"metadata\":{\"resourceVersion\":\"%" PRIu64 "\"", list->rev);
+	if (list->next)
+		add_member(out, "continue", list->next);
+	if (list->next && list->remaining >= 0)
+		buf_printf(out, ",\"remainingItemCount\":%" PRId64, list->remaining);
+	buf_add(out, "}", 1);
 }
 
 void form_list_begin(const struct form *form, const struct kind *kind,
 		     const struct form_list *list, struct buf *out)
 {
 	begin(form, kind, out);
-	buf_printf(out, "\"resourceVersion\":\"%" PRIu64 "\"", list->rev);
-	if (list->next)
-		add_member(out, "continue", list->next);
-	if (list->next && list->remaining >= 0)
-		buf_printf(out, ",\"remainingItemCount\":%" PRId64, list->remaining);
+	if (list)
+		list_metadata(list, out);
 	if (form->type == FORM_TABLE)
 		table_columns(kind, true, out);
 	else
-		buf_str(out, "},\"items\":[");
+		buf_str(out, ",\"items\":[");
 }
 
-void form_list_end(struct buf *out)
+void form_list_end(const struct form_list *list, struct buf *out)
 {
-	buf_str(out, "]}");
+	buf_add(out, "]", 1);
+	if (list)
+		list_metadata(list, out);
+	buf_add(out, "}", 1);
 }
 
 static void one_row(const struct form *form, const struct kind *kind, const struct doc *doc,
@@ -192,11 +201,12 @@ static void one_row(const struct form *form, const struct kind *kind, const stru
 	const char *rev = doc_str(doc, "metadata.resourceVersion");
 
 	table_begin(form, out);
-	buf_str(out, "\"resourceVersion\":");
+	buf_str(out, ",\"metadata\":{\"resourceVersion\":");
 	add_text(out, rev ? rev : "", rev ? strlen(rev) : 0);
+	buf_add(out, "}", 1);
 	table_columns(kind, columns, out);
 	add_row(form, kind, doc, object->data, object->len, out);
-	form_list_end(out);
+	form_list_end(NULL, out);
 }
 
 struct bytes *form_object(const struct form *form, const struct kind *kind, struct bytes *stored,
@@ -234,17 +244,17 @@ struct bytes *form_bookmark(const struct form *form, const struct kind *kind, ui
 		table_begin(form, &out);
 	else if (form->type == FORM_METADATA)
 		buf_printf(&out, "{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":"
-			   "\"meta.k8s.io/%s\",\"metadata\":{", form->version);
+			   "\"meta.k8s.io/%s\"", form->version);
 	else
-		buf_printf(&out, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":{",
-			   kind->name, kind_api_version(kind, api));
-	buf_printf(&out, "\"resourceVersion\":\"%" PRIu64 "\"%s", rev,
+		buf_printf(&out, "{\"kind\":\"%s\",\"apiVersion\":\"%s\"", kind->name,
+			   kind_api_version(kind, api));
+	buf_printf(&out, ",\"metadata\":{\"resourceVersion\":\"%" PRIu64 "\"%s}", rev,
 		   initial_end ? ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}" : "");
 	if (form->type == FORM_TABLE) {
 		table_columns(kind, false, &out);
-		form_list_end(&out);
+		form_list_end(NULL, &out);
 	} else {
-		buf_str(&out, "}}");
+		buf_add(&out, "}", 1);
 	}
 	ret = buf_bytes(&out);
 	buf_fini(&out);

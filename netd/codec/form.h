@@ -34,12 +34,16 @@ struct form_list {
 	const char *next;           /* continue token, or NULL */
 	int64_t remaining;          /* -1: not said */
 };
+/**
+ * form_list_begin(), form_list_end() - what stands around the items
+ * @list: in one of the two, in the other NULL: what is not known at the begin is said in the end
+ */
 void form_list_begin(const struct form *form, const struct kind *kind,
 		     const struct form_list *list, struct buf *out);
 /** form_list_item() - 0 or -ENOMEM */
 int form_list_item(const struct form *form, const struct kind *kind, const char *object, size_t len,
 		   bool first, struct buf *out);
-void form_list_end(struct buf *out);
+void form_list_end(const struct form_list *list, struct buf *out);
 
 /** duration_human() - as kubectl says it: 5s, 3m20s, 2d4h, 3y */
 const char *duration_human(int64_t seconds, char buf[24]);

@@ -81,12 +81,17 @@ static bool is_name(const struct field_term *t)
 	return t->field == &names[0] || t->field == &names[1];
 }
 
-bool selector_needs_object(const struct selector *sel)
+bool selector_needs_doc(const struct selector *sel)
 {
 	for (size_t i = 0; i < sel->nfields; i++)
 		if (!is_name(&sel->fields[i]))
 			return true;
-	return sel->labels.n;
+	return false;
+}
+
+bool selector_needs_object(const struct selector *sel)
+{
+	return sel->labels.n || selector_needs_doc(sel);
 }
 
 static bool term_holds(const struct field_term *t, const char *value)
@@ -100,6 +105,12 @@ bool selector_matches_name(const struct selector *sel, const char *ns, const cha
 		if (!term_holds(&sel->fields[i], sel->fields[i].field == &names[0] ? name : ns))
 			return false;
 	return true;
+}
+
+bool selector_matches_meta(const struct selector *sel, const struct meta *meta)
+{
+	return selector_matches_name(sel, meta->ns, meta->name) &&
+	       label_selector_matches(&sel->labels, meta);
 }
 
 /* As text: what is neither a string nor a number nor a truth value has none. */

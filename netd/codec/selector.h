@@ -53,6 +53,10 @@ bool selector_is_all(const struct selector *sel);
 bool selector_needs_object(const struct selector *sel);
 /** selector_matches_name() - of one that needs no object */
 bool selector_matches_name(const struct selector *sel, const char *ns, const char *name);
+/** selector_needs_doc() - false: the names and the labels decide */
+bool selector_needs_doc(const struct selector *sel);
+/** selector_matches_meta() - of one that needs no document */
+bool selector_matches_meta(const struct selector *sel, const struct meta *meta);
 /** selector_matches() - @doc: the whole object */
 bool selector_matches(const struct selector *sel, const struct doc *doc);
 

@@ -112,6 +112,18 @@ void http_reply(struct request *req, unsigned code, const char *content_type, st
 /** http_reply_static() - the same with bytes that last as long as the program */
 void http_reply_static(struct request *req, unsigned code, const char *content_type,
 		       const void *data, size_t len);
+/** A body that is made piece by piece. */
+struct http_body {
+	uint64_t size;              /* 0: not known beforehand */
+	size_t held;                /* bytes that are kept until it is sent */
+	/* copy at most @max bytes to @buf and return how many; 0: the end; negative: it cannot go on,
+	 * and the connection is cut.  Called in the loop's turns; the request lives as long. */
+	ssize_t (*read)(void *arg, char *buf, size_t max);
+	void (*close)(void *arg);   /* called once, when it is sent or the client has gone */
+};
+/** http_produce() - answer 200 with such a body; 0, or -ENOMEM: nothing was answered or closed */
+int http_produce(struct request *req, const char *content_type, const struct http_body *conf,
+		 void *arg);
 /** http_on_abort() - called when the client goes away before the answer; then never answer */
 void http_on_abort(struct request *req, void (*fn)(void *arg), void *arg);
 

@@ -92,6 +92,8 @@ int refuse_other(struct call *c, unsigned code, const char *reason, const struct
 int refuse_causes(struct call *c);          /* 0 when there are none */
 int refuse_role(struct call *c);            /* the peer's role does not have this verb */
 int refuse_memory(struct call *c);
+#define LARGE_BYTES (64 * 1024)             /* an answer that counts as held */
+int refuse_held(struct call *c);            /* the client takes too little of what it asked for */
 int refuse_busy(struct call *c, const char *why);
 int refuse_conflict(struct call *c);
 int refuse_store(struct call *c, int rc, const char *words);
@@ -122,6 +124,11 @@ int parse_selector(struct call *c, struct arena *arena, struct selector *ret);
 /** selects() - 1, 0 or -ENOMEM; @bytes: the object */
 int selects(struct rest *rest, const struct selector *sel, const char *ns, const char *name,
 	    struct bytes *bytes);
+/** selects_doc() - the same, with what it was parsed to, borrowed until others are asked */
+int selects_doc(struct rest *rest, const struct selector *sel, struct bytes *bytes,
+		const struct doc **doc);
+/** selects_object() - the same of a decoded one, which mostly need not be parsed */
+int selects_object(struct rest *rest, const struct selector *sel, const struct object *obj);
 void select_forget(struct rest *rest);
 
 /* The verbs.  0: answered, or will be; negative: refused. */

@@ -2,7 +2,7 @@
 /*
  * read.c - get and list
  *
- * Room: rest.  What is returned are the stored bytes, or a form made of them; a list joins them.
+ * Room: rest.  What is returned are the stored bytes, or a form made of them; list.c joins them.
  * Source: API-CONTRACT 5, List.  May include: http, codec, state, netd/base.
  */
 #include "read.h"
@@ -26,41 +26,6 @@ int verb_get(struct call *c)
 		return refuse_memory(c);
 	reply_json(c->req, 200, body);
 	return 0;
-}
-
-struct listing {
-	struct call *c;
-	const struct selector *sel;
-	uint64_t limit;             /* 0: none */
-	struct page after;          /* name NULL: from the beginning; rev: of the snapshot */
-	const char *ns, *name;      /* the last one in it */
-	size_t n, left;             /* in it, and behind the limit */
-	struct buf items;
-};
-
-static bool is_behind(const struct page *page, const char *ns, const char *name)
-{
-	int cmp = page->name ? strcmp(ns, page->ns) : 1;
-
-	return cmp ? cmp > 0 : strcmp(name, page->name) > 0;
-}
-
-static int list_one(void *arg, const char *ns, const char *name, struct bytes *bytes)
-{
-	struct listing *l = arg;
-
-	int r = is_behind(&l->after, ns, name)
-		? selects(l->c->rest, l->sel, ns, name, bytes) : 0;
-
-	if (r <= 0)
-		return r;
-	if (l->limit && l->n == l->limit) {
-		l->left++;
-		return 0;
-	}
-	l->ns = ns;
-	l->name = name;
-	return form_list_item(&l->c->form, l->c->served, bytes->data, bytes->len, !l->n++, &l->items);
 }
 
 static int forbid_match(struct call *c, const char *why)
@@ -131,16 +96,16 @@ static int parse_continue(struct call *c, const char *token, struct page *ret)
 	return 0;
 }
 
-static int begin_list(struct call *c, struct listing *l)
+static int begin_list(struct call *c, struct list_conf *conf)
 {
 	const char *token = request_query(c->req, "continue"), *text;
-	int r = parse_revision(c, "limit", &text, &l->limit);
+	int r = parse_revision(c, "limit", &text, &conf->limit);
 
 	if (r < 0)
 		return r;
 	if (token && *token)
-		return parse_continue(c, token, &l->after);
-	return choose_revision(c, &l->after.rev);
+		return parse_continue(c, token, &conf->after);
+	return choose_revision(c, &conf->after.rev);
 }
 
 static int refuse_expired(struct call *c)
@@ -153,66 +118,24 @@ static int refuse_expired(struct call *c)
 		      : "The resourceVersion for the provided list is too old.");
 }
 
-static void add_head(struct listing *l, const char *next, struct buf *out)
-{
-	const struct form_list head = {
-		.rev = l->after.rev, .next = next,
-		.remaining = !selector_is_all(l->sel) ? -1 : (int64_t)l->left,
-	};
-
-	form_list_begin(&l->c->form, l->c->served, &head, out);
-}
-
-/* The head of a page is written when it is known whether there is more. */
-static struct bytes *join_page(struct listing *l)
-{
-	const struct page last = { .rev = l->after.rev, .ns = l->ns, .name = l->name };
-	const char *next = l->left ? page_token(&last, request_arena(l->c->req)) : NULL;
-	struct buf out = { .failed = l->items.failed || (l->left && !next) };
-	struct bytes *body;
-
-	add_head(l, next, &out);
-	buf_add(&out, l->items.data, l->items.len);
-	form_list_end(&out);
-	body = buf_bytes(&out);
-	buf_fini(&out);
-	return body;
-}
-
-static struct bytes *make_list(struct listing *l, const struct snapshot *snapshot)
-{
-	if (!l->limit)
-		add_head(l, NULL, &l->items);
-	if (snapshot_each(snapshot, list_one, l) < 0)
-		return NULL;
-	if (l->limit)
-		return join_page(l);
-	form_list_end(&l->items);
-	return buf_bytes(&l->items);
-}
-
 int verb_list(struct call *c)
 {
 	_cleanup_(snapshot_freep) struct snapshot *snapshot = NULL;
-	struct selector sel;
-	struct listing l = { .c = c, .sel = &sel };
-	struct bytes *body;
+	struct selector *sel = arena_alloc(request_arena(c->req), sizeof(*sel));
+	struct list_conf conf = { .sel = sel };
 	int r;
 
 	if (request_query_bool(c->req, "watch"))
 		return verb_watch(c);
-	r = parse_selector(c, request_arena(c->req), &sel);
+	if (!sel)
+		return refuse_memory(c);
+	r = parse_selector(c, request_arena(c->req), sel);
 	if (r == 0)
-		r = begin_list(c, &l);
+		r = begin_list(c, &conf);
 	if (r < 0)
 		return r;
-	r = snapshot_open(c->rest->state, c->kind, c->ns, l.after.rev, &snapshot);
+	r = snapshot_open(c->rest->state, c->kind, c->ns, conf.after.rev, &snapshot);
 	if (r == -ESTALE)
 		return refuse_expired(c);
-	body = r == 0 ? make_list(&l, snapshot) : NULL;
-	buf_fini(&l.items);
-	if (!body)
-		return refuse_memory(c);
-	reply_json(c->req, 200, body);
-	return 0;
+	return r < 0 ? refuse_memory(c) : list_answer(c, &conf, snapshot);
 }

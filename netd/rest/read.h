@@ -41,9 +41,25 @@ int snapshot_open(struct state *state, const struct kind *kind, const char *ns, 
 		  struct snapshot **ret);
 void snapshot_free(struct snapshot *s);
 DEFINE_CLEANUP(struct snapshot, snapshot_free)
-/** snapshot_each() - in order of namespace, name; the bytes are borrowed until the next turn */
-int snapshot_each(const struct snapshot *s,
-		  int (*each)(void *arg, const char *ns, const char *name, struct bytes *bytes),
-		  void *arg);
+struct listed {
+	const char *ns, *name;
+	struct bytes *bytes;
+	const struct object *obj;   /* NULL: it is not like this any more */
+};
+/**
+ * snapshot_each() - in order of namespace, name; all is borrowed until the next turn
+ * @after: only those behind it; its name NULL: all
+ */
+int snapshot_each(const struct snapshot *s, const struct page *after,
+		  int (*each)(void *arg, const struct listed *one), void *arg);
+
+/* list.c: the objects of a list, joined while they are sent */
+struct list_conf {
+	const struct selector *sel; /* in the request's arena */
+	uint64_t limit;             /* 0: none */
+	struct page after;          /* name NULL: from the beginning; rev: of the snapshot */
+};
+/** list_answer() - 0: answered, or negative: refused */
+int list_answer(struct call *c, const struct list_conf *conf, const struct snapshot *snapshot);
 
 #endif

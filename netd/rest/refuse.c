@@ -8,7 +8,6 @@
 #include <netd/metrics/metrics.h>
 #include <stdio.h>
 
-#define LARGE_BYTES (64 * 1024)
 
 static int set(struct call *c, unsigned code, const char *reason, const char *message)
 {
@@ -60,6 +59,11 @@ int refuse_busy(struct call *c, const char *why)
 {
 	c->refusal.retry_after_s = 1;
 	return refuse(c, 429, "TooManyRequests", "%s", why);
+}
+
+int refuse_held(struct call *c)
+{
+	return refuse_busy(c, "answers that were asked for have not been taken yet");
 }
 
 int refuse_memory(struct call *c)
@@ -141,7 +145,7 @@ static bool refuse_large(struct request *req, const struct bytes *body)
 	if (!body || body->len < LARGE_BYTES || strcmp(request_method(req), "GET") != 0 ||
 	    request_may_hold(req, body->len))
 		return false;
-	refuse_busy(&c, "answers that were asked for have not been taken yet");
+	refuse_held(&c);
 	reply_refusal(&c);
 	return true;
 }

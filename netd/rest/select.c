@@ -47,6 +47,13 @@ void select_forget(struct rest *rest)
 	}
 }
 
+int selects_doc(struct rest *rest, const struct selector *sel, struct bytes *bytes,
+		const struct doc **doc)
+{
+	*doc = parsed(rest, bytes);
+	return *doc ? selector_matches(sel, *doc) : -ENOMEM;
+}
+
 int selects(struct rest *rest, const struct selector *sel, const char *ns, const char *name,
 	    struct bytes *bytes)
 {
@@ -54,6 +61,12 @@ int selects(struct rest *rest, const struct selector *sel, const char *ns, const
 
 	if (!selector_needs_object(sel))
 		return selector_matches_name(sel, ns, name);
-	doc = parsed(rest, bytes);
-	return doc ? selector_matches(sel, doc) : -ENOMEM;
+	return selects_doc(rest, sel, bytes, &doc);
+}
+
+int selects_object(struct rest *rest, const struct selector *sel, const struct object *obj)
+{
+	if (!selector_needs_doc(sel))
+		return selector_matches_meta(sel, obj->meta);
+	return selects(rest, sel, obj->meta->ns, obj->meta->name, obj->bytes);
 }

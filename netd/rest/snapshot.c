@@ -150,15 +150,16 @@ void snapshot_free(struct snapshot *s)
 struct merge {
 	const struct snapshot *s;
 	size_t next;
-	int (*each)(void *arg, const char *ns, const char *name, struct bytes *bytes);
+	int (*each)(void *arg, const struct listed *one);
 	void *arg;
 };
 
 static int give_change(struct merge *m)
 {
 	const struct change *change = &m->s->changes[m->next++];
+	const struct listed one = { change->ns, change->name, change->bytes, NULL };
 
-	return change->bytes ? m->each(m->arg, change->ns, change->name, change->bytes) : 0;
+	return change->bytes ? m->each(m->arg, &one) : 0;
 }
 
 static int merge_one(void *arg, struct object *obj)
@@ -176,15 +177,24 @@ static int merge_one(void *arg, struct object *obj)
 		if (cmp == 0)
 			return r;
 	}
-	return r ? r : m->each(m->arg, obj->meta->ns, obj->meta->name, obj->bytes);
+	return r ? r : m->each(m->arg, &(struct listed){ obj->meta->ns, obj->meta->name,
+							 obj->bytes, obj });
 }
 
-int snapshot_each(const struct snapshot *s,
-		  int (*each)(void *arg, const char *ns, const char *name, struct bytes *bytes),
-		  void *arg)
+int snapshot_each(const struct snapshot *s, const struct page *after,
+		  int (*each)(void *arg, const struct listed *one), void *arg)
 {
 	struct merge m = { .s = s, .each = each, .arg = arg };
-	int r = state_each(s->state, s->kind, s->ns, merge_one, &m);
+	bool found;
+	int r;
+
+	if (after->name) {
+		m.next = find(s, after->ns, after->name, &found);
+		m.next += found;
+		r = state_each_after(s->state, s->kind, s->ns, after->ns, after->name, merge_one, &m);
+	} else {
+		r = state_each(s->state, s->kind, s->ns, merge_one, &m);
+	}
 
 	while (r == 0 && m.next < s->n)
 		r = give_change(&m);

@@ -49,7 +49,7 @@ static int choose(void *arg, struct object *obj)
 	struct sweep *s = choice->sweep;
 	size_t cap = s->cap ? 2 * s->cap : 64;
 	struct object **more;
-	int r = selects(s->rest, choice->sel, obj->meta->ns, obj->meta->name, obj->bytes);
+	int r = selects_object(s->rest, choice->sel, obj);
 
 	if (r <= 0)
 		return r;

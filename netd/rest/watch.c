@@ -278,7 +278,7 @@ static int keep_initial(void *arg, struct object *obj)
 {
 	struct watch *w = arg;
 
-	int r = selects(w->rest, &w->sel, obj->meta->ns, obj->meta->name, obj->bytes);
+	int r = selects_object(w->rest, &w->sel, obj);
 
 	if (r <= 0)
 		return r;

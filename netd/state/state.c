@@ -160,12 +160,11 @@ struct object *state_accepted(const struct state *state, const struct kind *kind
 	return s ? s->accepted : NULL;
 }
 
-static int each_slot(const struct state *state, const struct kind *kind, const char *ns,
+static int each_slot(const struct state *state, const struct kind *kind, const char *ns, size_t i,
 		     bool accepted, int (*each)(void *arg, struct object *obj), void *arg)
 {
 	const struct cache *c = &state->caches[kind->id];
-	bool found;
-	size_t i = ns ? cache_find(c, ns, "", &found) : 0, n;
+	size_t n;
 	int r = 0;
 
 	while (r == 0 && i < c->n) {
@@ -182,16 +181,33 @@ static int each_slot(const struct state *state, const struct kind *kind, const c
 	return r;
 }
 
+static size_t first_slot(const struct state *state, const struct kind *kind, const char *ns)
+{
+	bool found;
+
+	return ns ? cache_find(&state->caches[kind->id], ns, "", &found) : 0;
+}
+
 int state_each(const struct state *state, const struct kind *kind, const char *ns,
 	       int (*each)(void *arg, struct object *obj), void *arg)
 {
-	return each_slot(state, kind, ns, false, each, arg);
+	return each_slot(state, kind, ns, first_slot(state, kind, ns), false, each, arg);
+}
+
+int state_each_after(const struct state *state, const struct kind *kind, const char *ns,
+		     const char *after_ns, const char *after_name,
+		     int (*each)(void *arg, struct object *obj), void *arg)
+{
+	bool found;
+	size_t i = cache_find(&state->caches[kind->id], after_ns, after_name, &found);
+
+	return each_slot(state, kind, ns, i + found, false, each, arg);
 }
 
 int state_each_accepted(const struct state *state, const struct kind *kind, const char *ns,
 			int (*each)(void *arg, struct object *obj), void *arg)
 {
-	return each_slot(state, kind, ns, true, each, arg);
+	return each_slot(state, kind, ns, first_slot(state, kind, ns), true, each, arg);
 }
 
 size_t state_count(const struct state *state, const struct kind *kind)

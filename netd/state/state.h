@@ -78,6 +78,10 @@ struct object *state_accepted(const struct state *state, const struct kind *kind
 /** state_each() - committed objects in order of namespace, name; @ns NULL: all.  Non-zero stops. */
 int state_each(const struct state *state, const struct kind *kind, const char *ns,
 	       int (*each)(void *arg, struct object *obj), void *arg);
+/** state_each_after() - the same, beginning behind an object, which need not be there; of @ns if given */
+int state_each_after(const struct state *state, const struct kind *kind, const char *ns,
+		     const char *after_ns, const char *after_name,
+		     int (*each)(void *arg, struct object *obj), void *arg);
 /** state_each_accepted() - the same over the accepted versions; @each may delete, not create */
 int state_each_accepted(const struct state *state, const struct kind *kind, const char *ns,
 			int (*each)(void *arg, struct object *obj), void *arg);

@@ -2,6 +2,7 @@
 """test_paging.py - lists in pages that are one snapshot, and lists of another time"""
 import base64
 import json
+import socket
 import threading
 
 from node import PODS, Client, Node, Refused, main
@@ -73,6 +74,54 @@ def selected():
     c.patch(ONE + "/e06", {"metadata": {"labels": {"odd": None}}})
     rest = c.get(url + "&continue=" + first["metadata"]["continue"])
     assert names(rest) == ["default/e06"] and "continue" not in rest["metadata"], rest
+
+
+def by_field():
+    """Fields beside the names are asked for while the list is sent; so the token stands behind it."""
+    for i in range(7):
+        c.patch(ONE + "/e%02d" % i, {"type": "Warning" if i % 3 == 0 else "Normal"})
+    url = ONE + "?fieldSelector=type%3DWarning"
+    assert names(c.get(url)) == ["default/e00", "default/e03", "default/e06"], names(c.get(url))
+    first = c.get(url + "&limit=2")
+    assert names(first) == ["default/e00", "default/e03"], names(first)
+    assert "remainingItemCount" not in first["metadata"], first["metadata"]
+    c.patch(ONE + "/e06", {"type": "Normal"})       # too late
+    rest = c.get(url + "&limit=2&continue=" + first["metadata"]["continue"])
+    assert names(rest) == ["default/e06"] and "continue" not in rest["metadata"], rest
+    assert rest["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+    exact = c.get(url + "&limit=2")
+    assert names(exact) == names(first) and "continue" not in exact["metadata"], exact
+    none = c.get(ONE + "?fieldSelector=type%3DOther&limit=2")
+    assert none["items"] == [] and none["metadata"].keys() == {"resourceVersion"}, none
+    assert names(c.get(url + ",metadata.name!%3De00")) == ["default/e03"]
+
+
+def large():
+    """A list of many pieces: each object once, in every form, and the connection lives on."""
+    url = EVENTS % "large"
+    c.post("/api/v1/namespaces", {"metadata": {"name": "large"}})
+    for i in range(400):
+        c.post(url, dict(event("e%03d" % i, "large"), message="x" * (i * 7 % 900)))
+    client = Client(node.socket)
+    for _ in range(3):
+        whole = client.get(url)
+        assert len(whole["items"]) == 400 and names(whole) == sorted(names(whole))
+        assert whole["items"] == client.get(url + "?fieldSelector=type%3DNormal")["items"]
+        assert whole["items"][::40] == [client.get(url + "/e%03d" % i) for i in range(0, 400, 40)]
+        for form, row in (("Table", "rows"), ("PartialObjectMetadataList", "items")):
+            _, _, text = client.raw("GET", url, headers={
+                "Accept": "application/json;as=%s;g=meta.k8s.io;v=v1" % form})
+            got = json.loads(text)
+            assert got["kind"] == form and len(got[row]) == 400, text[:300]
+            assert got["metadata"] == whole["metadata"]
+    client.close()
+    for read in (0, 1, 1000, 100000):               # who goes away in the middle harms nobody
+        with socket.socket(socket.AF_UNIX) as half:
+            half.connect(node.socket)
+            half.sendall(("GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % url).encode())
+            while read > 0:
+                read -= len(half.recv(read))
+    assert c.get(url) == whole
 
 
 def one_snapshot():
@@ -188,5 +237,5 @@ def refused():
         assert "too old to display a consistent list" in refusal.status["message"], refusal
 
 
-main([plain, selected, one_snapshot, writers, exact, refused])
+main([plain, selected, by_field, large, one_snapshot, writers, exact, refused])
 node.stop()

@@ -33,6 +33,7 @@ struct world {
 struct stream {
 	struct world *world;
 	size_t left;
+	bool fails;
 };
 
 static ssize_t read_stream(void *arg, char *buf, size_t max)
@@ -58,9 +59,34 @@ static void begin_stream(struct world *w, struct request *req, size_t size)
 	struct stream *s = malloc(sizeof(*s));
 
 	must(s);
-	*s = (struct stream){ w, size };
+	*s = (struct stream){ w, size, false };
 	must(http_stream(req, "text/plain", read_stream, close_stream, s));
 	w->streams++;
+}
+
+/* "/p" says how much comes, "/pq" does not, "/pf" fails in the middle. */
+static ssize_t read_body(void *arg, char *buf, size_t max)
+{
+	struct stream *s = arg;
+	size_t n = max < s->left ? max : s->left;
+
+	if (s->fails && n == s->left)
+		return -ENOMEM;
+	memset(buf, 'x', n);
+	s->left -= n;
+	return (ssize_t)n;
+}
+
+static void produce(struct world *w, struct request *req, char how)
+{
+	struct http_body body = { .size = how == 'q' ? 0 : 150000, .held = 100,
+				  .read = read_body, .close = close_stream };
+	struct stream *s = malloc(sizeof(*s));
+
+	must(s);
+	*s = (struct stream){ w, 150000, how == 'f' };
+	w->streams++;
+	must(http_produce(req, "text/plain", &body, s) == 0);
 }
 
 static void gone(void *arg)
@@ -120,6 +146,8 @@ static void handle(void *arg, struct request *req)
 	http_header(req, "X-Path", values ? "values" : "none");
 	if (path[1] == 's')
 		begin_stream(w, req, path[2] == 'b' ? 200000 : 7);
+	else if (path[1] == 'p')
+		produce(w, req, path[2]);
 	else if (path[1] == 'l' && w->nwaiting < LATE_MAX)
 		answer_late(w, req);
 	else

@@ -2,8 +2,8 @@
 /*
  * fuzz_selector.c - any text as labelSelector and as fieldSelector, or as a LabelSelector in JSON
  *
- * Three lines: the labels of a query, its fields, an object.  A selector of the names alone says of
- * an object the same as it does with the object's names; what was checked decodes.
+ * Three lines: the labels of a query, its fields, an object.  A selector of names and labels alone
+ * says of an object the same as of its decoded metadata; what was checked decodes.
  */
 #include "json.h"
 
@@ -18,6 +18,7 @@ static void query(const struct kind *kind, const char *labels, const char *field
 		  const struct doc *doc)
 {
 	const char *ns = doc_str(doc, "metadata.namespace"), *name = doc_str(doc, "metadata.name");
+	const struct pod *model;
 	struct arena arena = { 0 };
 	struct selector sel;
 	char why[160] = "";
@@ -30,6 +31,9 @@ static void query(const struct kind *kind, const char *labels, const char *field
 		must(is || !selector_is_all(&sel));
 		if (ns && name && !selector_needs_object(&sel))
 			must(selector_matches_name(&sel, ns, name) == is);
+		model = kinds[KIND_POD].decode(doc, &arena);
+		if (ns && name && model && !selector_needs_doc(&sel))
+			must(selector_matches_meta(&sel, &model->meta) == is);
 	}
 	arena_fini(&arena);
 }

@@ -126,6 +126,27 @@ void http_reply_static(struct request *req, unsigned code, const char *content_t
 	http_reply(req, code, content_type, bytes_new(data, len));
 }
 
+/* Pieces of any size: a client takes what it takes. */
+int http_produce(struct request *req, const char *content_type, const struct http_body *conf,
+		 void *arg)
+{
+	struct buf out = { 0 };
+	char piece[4096];
+	size_t max = 1;
+	ssize_t n;
+
+	while ((n = conf->read(arg, piece, max)) > 0) {
+		must((size_t)n <= max);
+		buf_add(&out, piece, (size_t)n);
+		max = max * 5 % 4095 + 1;
+	}
+	conf->close(arg);
+	must(n == 0 && (!conf->size || conf->size == out.len));
+	http_reply(req, 200, content_type, buf_bytes(&out));
+	buf_fini(&out);
+	return 0;
+}
+
 void http_on_abort(struct request *req, void (*fn)(void *arg), void *arg)
 {
 	req->abort = fn;
