@@ -6,7 +6,7 @@
  * published like any other but asks nothing of this kernel; a hostNetwork pod adds the reconciler's
  * status.  The peer is one fsync'd SQLite insert per write, on the same disk, in turns.
  */
-#include "http.h"
+#include "api.h"
 
 #include <poll.h>
 #include <stdlib.h>
@@ -61,16 +61,14 @@ static void make_list(void *arg, unsigned i, char *path, size_t path_size, char 
 	snprintf(path, path_size, ROUTES "?labelSelector=");
 }
 
-/* Return: requests a second. */
-static double rate(struct run *r, const char *method, unsigned clients,
-		   void (*make)(void *, unsigned, char *, size_t, char *, size_t),
-		   struct series *latency)
+double api_rate(const struct load *load, double seconds, struct series *latency)
 {
-	struct load l = { .socket = r->d.socket, .nclients = clients, .n = 1u << 30,
-			  .seconds = r->seconds, .make = make, .arg = r, .method = method };
+	struct load l = *load;
 	struct load_result res;
 	size_t i;
 
+	l.n = 1u << 30;
+	l.seconds = seconds;
 	load_run(&l, &res);
 	if (res.failed)
 		die("api: %u of %u requests failed", res.failed, res.done);
@@ -78,6 +76,17 @@ static double rate(struct run *r, const char *method, unsigned clients,
 		series_add(latency, res.latency.v[i]);
 	series_fini(&res.latency);
 	return res.done / res.ms * 1e3;
+}
+
+/* Return: requests a second. */
+static double rate(struct run *r, const char *method, unsigned clients,
+		   void (*make)(void *, unsigned, char *, size_t, char *, size_t),
+		   struct series *latency)
+{
+	struct load l = { .socket = r->d.socket, .nclients = clients, .make = make, .arg = r,
+			  .method = method };
+
+	return api_rate(&l, r->seconds, latency);
 }
 
 static double commit_rate(struct run *r)
@@ -308,7 +317,7 @@ static void fan_out(struct run *r)
 	http_close(&h);
 	c->n = r->b->smoke ? 5 : WATCHERS;
 	for (k = 0; k < c->n; k++)
-		watch_open(&c->watch[k], r->d.socket, path);
+		watch_open(&c->watch[k], r->d.socket, path, NULL);
 	fan_out_latency(r, c, r->b->smoke ? 2 : 200);
 	fan_out_rate(r, c, r->b->smoke ? 16 : 1000);
 	for (k = 0; k < c->n; k++)
@@ -345,6 +354,7 @@ static int run(const struct bench *b)
 	writes(&r, n / 3 + 1, pods, make_pod, false);
 	commit_close(r.commit);
 	daemon_stop(&r.d);
+	api_big(b);
 	return 0;
 }
 

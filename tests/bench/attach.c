@@ -49,7 +49,7 @@ static void client_open(const struct bench *b, struct client *c, const char *nam
 
 	daemon_start(b, name, NULL, flags, &c->d);
 	http_open(&c->http, c->d.socket);
-	watch_open(&c->watch, c->d.socket, PODS "?watch=1");
+	watch_open(&c->watch, c->d.socket, PODS "?watch=1", NULL);
 }
 
 static void client_close(struct client *c)

@@ -42,6 +42,11 @@ double ms_since(uint64_t start_ns)
 	return (double)(now_ns() - start_ns) / 1e6;
 }
 
+double rate_of(unsigned n, uint64_t start_ns)
+{
+	return n / ms_since(start_ns) * 1e3;
+}
+
 void nap_ms(unsigned ms)
 {
 	struct timespec ts = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };

@@ -36,6 +36,7 @@ _Noreturn void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 uint64_t now_ns(void);
 double ms_since(uint64_t start_ns);
 void nap_ms(unsigned ms);
+double rate_of(unsigned n, uint64_t start_ns);      /* things a second */
 unsigned rounds_of(const struct bench *b, unsigned usual, unsigned smoke);
 
 /** Samples of one quantity. */
@@ -80,6 +81,8 @@ int command_start(const struct command *cmd);   /* Return: the process; the call
 struct commit;
 struct commit *commit_open(const char *dir, size_t row_size);
 double commit_once(struct commit *c);           /* Return: how long it took, in milliseconds */
+void commit_select(struct commit *c, unsigned i);   /* read the i-th row by its key */
+size_t commit_select_all(struct commit *c);     /* Return: bytes read */
 void commit_close(struct commit *c);
 
 #endif

@@ -7,6 +7,8 @@
 #include "http.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,24 +36,44 @@ static void make_room(char **buf, size_t *room, size_t need)
 	*room = n;
 }
 
-bool http_try_open(struct http *h, const char *socket_path)
+static int connect_unix(const char *path)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	*h = (struct http){ .fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) };
-	if (strlen(socket_path) >= sizeof(sun.sun_path))
-		die("%s: too long for a socket", socket_path);
-	memcpy(sun.sun_path, socket_path, strlen(socket_path) + 1);
-	if (h->fd >= 0 && connect(h->fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
-		return true;
-	http_close(h);
-	return false;
+	if (strlen(path) >= sizeof(sun.sun_path))
+		die("%s: too long for a socket", path);
+	memcpy(sun.sun_path, path, strlen(path) + 1);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
+		return fd;
+	close(fd);
+	return -1;
 }
 
-void http_open(struct http *h, const char *socket_path)
+static int connect_port(const char *port)
 {
-	if (!http_try_open(h, socket_path))
-		die("%s: %s", socket_path, strerror(errno));
+	struct sockaddr_in in = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+
+	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	in.sin_port = htons((uint16_t)strtoul(port, NULL, 10));
+	if (fd >= 0 && setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) == 0 &&
+	    connect(fd, (struct sockaddr *)&in, sizeof(in)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+bool http_try_open(struct http *h, const char *where)
+{
+	*h = (struct http){ .fd = *where == '/' ? connect_unix(where) : connect_port(where) };
+	return h->fd >= 0;
+}
+
+void http_open(struct http *h, const char *where)
+{
+	if (!http_try_open(h, where))
+		die("%s: %s", where, strerror(errno));
 }
 
 void http_close(struct http *h)
@@ -68,7 +90,9 @@ void http_send(struct http *h, const char *method, const char *path, const char 
 	size_t blen = body ? strlen(body) : 0;
 	int n = snprintf(msg, sizeof(msg),
 			 "%s %s HTTP/1.1\r\nHost: podnet\r\nContent-Type: application/json\r\n"
-			 "Content-Length: %zu\r\n\r\n%s", method, path, blen, body ? body : "");
+			 "%s%s%sContent-Length: %zu\r\n\r\n%s", method, path,
+			 h->accept ? "Accept: " : "", h->accept ? h->accept : "",
+			 h->accept ? "\r\n" : "", blen, body ? body : "");
 
 	if (n < 0 || (size_t)n >= sizeof(msg))
 		die("request too long: %s %s", method, path);
@@ -204,11 +228,11 @@ struct http_reply http_must(struct http *h, const char *method, const char *path
 	return reply;
 }
 
-void watch_open(struct watch *w, const char *socket_path, const char *path)
+void watch_open(struct watch *w, const char *where, const char *path, const char *body)
 {
 	*w = (struct watch){ 0 };
-	http_open(&w->h, socket_path);
-	http_send(&w->h, "GET", path, NULL);
+	http_open(&w->h, where);
+	http_send(&w->h, body ? "POST" : "GET", path, body);
 	while (!w->begun)
 		watch_read(w);
 }

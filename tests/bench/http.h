@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * http.h - a keep-alive HTTP/1.1 client over a Unix socket, watches, and a netd to speak to
+ * http.h - a keep-alive HTTP/1.1 client, watches, and a netd to speak to
  *
  * Room: tests/bench.  Knows no JSON beyond finding one member's text in a line.
  */
@@ -17,14 +17,16 @@ struct http {
 	char *buf;                  /* what was read and not yet taken */
 	size_t len, room;
 	size_t taken;               /* bytes of the reply handed out last; dropped by the next call */
+	const char *accept;         /* of every request; NULL: no such header */
 };
 struct http_reply {
 	int status;
 	const char *body;           /* borrowed until the next call on the connection; NUL behind it */
 	size_t len;
 };
-bool http_try_open(struct http *h, const char *socket);
-void http_open(struct http *h, const char *socket);      /* the same, or fatal */
+/** http_try_open() - to the Unix socket at a path, or to a port of the loopback address */
+bool http_try_open(struct http *h, const char *where);
+void http_open(struct http *h, const char *where);      /* the same, or fatal */
 void http_close(struct http *h);
 void http_send(struct http *h, const char *method, const char *path, const char *body);
 /** http_read() - read once what waits; blocks when nothing does.  The end of the stream is fatal. */
@@ -43,7 +45,8 @@ struct watch {
 	char *text;
 	size_t len, room, taken;
 };
-void watch_open(struct watch *w, const char *socket, const char *path);
+/** watch_open() - @body: of a POST that asks for it; NULL: a GET */
+void watch_open(struct watch *w, const char *where, const char *path, const char *body);
 void watch_close(struct watch *w);
 void watch_read(struct watch *w);           /* read once and unpack */
 /** watch_line() - next whole line, NUL-terminated, borrowed until the next call; NULL: read more */
@@ -54,7 +57,7 @@ bool text_of(const char *json, const char *name, char *buf, size_t size);
 
 /** Closed loop: @nclients connections, each with one request under way, until @n replies. */
 struct load {
-	const char *socket;
+	const char *socket;         /* or a port, as http_open() */
 	unsigned nclients, n;
 	double seconds;             /* stop sending after so long; 0: no limit */
 	/* the i-th request; body may be NULL */
@@ -62,6 +65,7 @@ struct load {
 		     size_t body_size);
 	void *arg;
 	const char *method;
+	const char *accept;         /* header of each request, or NULL */
 	struct watch *watch;        /* drained meanwhile, may be NULL */
 	void (*line)(void *arg, const char *line);
 };

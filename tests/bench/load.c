@@ -99,8 +99,10 @@ void load_run(const struct load *l, struct load_result *ret)
 	*ret = (struct load_result){ 0 };
 	r->l = l;
 	r->result = ret;
-	for (i = 0; i < l->nclients; i++)
+	for (i = 0; i < l->nclients; i++) {
 		http_open(&r->clients[i].h, l->socket);
+		r->clients[i].h.accept = l->accept;
+	}
 	r->start = now_ns();
 	for (i = 0; i < l->nclients; i++)
 		send_next(r, &r->clients[i]);

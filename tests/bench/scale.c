@@ -296,7 +296,7 @@ static int run(const struct bench *b)
 	expect(&r, before.links >= 3, "links at the start: lo and the uplink's two", before.links);
 	tell_memory(&r, rest, 4, "< 4 MiB");
 	l.socket = r.d.socket;
-	watch_open(&r.watch, r.d.socket, PODS "?watch=1");
+	watch_open(&r.watch, r.d.socket, PODS "?watch=1", NULL);
 	create(&r, &l);
 	check_distinct(&r);
 	check_full(&r, p, before);

@@ -38,7 +38,7 @@ class Kubectl:
     def __init__(self, node, port=8001):
         self.binary = os.environ.get("KUBECTL", "")
         if not os.access(self.binary, os.X_OK):
-            print("no kubectl: tests/lib/kubectl build/kubectl")
+            print("no kubectl: tests/lib/unpack kubernetes-client kubectl build/kubectl")
             sys.exit(1 if os.environ.get("PODNET_TEST_STRICT") else 77)
         self.args = ["-s", "http://127.0.0.1:%d" % port]
         self.env = dict(os.environ, HOME=node.dir + "/home")
