@@ -3,6 +3,7 @@
  * caller.c - connections: whose each is, what it may hold, and how long each step may take
  *
  * Room: http.  Theory: what is limited is a client: a user on a Unix socket, an address elsewhere.
+ * libmicrohttpd accepts whoever comes until it has its most, and then nobody; so ours are met before.
  * A connection waits from its first moment, and from each answer, until its next request is whole;
  * while it waits it can make room: at its client's limit the oldest of that client goes, at the
  * limit of all the oldest of the client that has most.  So idle connections cost only their owner,
@@ -10,7 +11,7 @@
  * 429.  Bytes that a client makes us keep, bodies that are not whole and answers it does not take,
  * are counted for it too.  A step that takes too long ends the connection: by shutdown(2), which is
  * seen as its end by libmicrohttpd, or by who watches a suspended connection.
- * May include: netd/base, metrics, libc.
+ * May include: netd/base, metrics, libmicrohttpd.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,11 +19,14 @@
 #include <netd/http/server.h>
 #include <netd/metrics/metrics.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-static unsigned least(unsigned a, unsigned b)
+#define RESERVED_FILES 64       /* for the rest of netd, when connections have all others */
+
+static int least(int a, int b)
 {
 	return a < b ? a : b;
 }
@@ -40,26 +44,26 @@ void callers_limits(const struct http_limits *asked, struct http_limits *ret)
 		.reply_ms = LIMIT_REPLY_SECONDS * 1000, .stall_s = LIMIT_STALL_SECONDS,
 	};
 	getrlimit(RLIMIT_NOFILE, &files);
-	if (files.rlim_cur / 4 >= ret->connections)
+	if (files.rlim_cur / 4 >= (rlim_t)ret->connections)
 		return;
-	ret->connections = (unsigned)files.rlim_cur / 4;
+	ret->connections = (int)files.rlim_cur / 4;
 	ret->client_connections = least(ret->client_connections, ret->connections / 2);
 	ret->streams = least(ret->streams, ret->connections / 4 * 3);
 	ret->client_streams = least(ret->client_streams, ret->client_connections / 2);
 }
 
 /* "uid:1000", or an address; IPv4 looks the same by whichever socket it comes. */
-static void print_client(struct caller *c, const struct sockaddr_storage *addr, char name[64])
+static void print_client(struct caller *c, const struct sockaddr *addr, char name[64])
 {
 	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)addr;
 	const struct sockaddr_in *in = (const struct sockaddr_in *)addr;
 	socklen_t len = sizeof(c->cred);
 
-	if (addr->ss_family == AF_INET)
+	if (addr->sa_family == AF_INET)
 		inet_ntop(AF_INET, &in->sin_addr, name, 64);
-	else if (addr->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
+	else if (addr->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
 		inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], name, 64);
-	else if (addr->ss_family == AF_INET6)
+	else if (addr->sa_family == AF_INET6)
 		inet_ntop(AF_INET6, &in6->sin6_addr, name, 64);
 	else if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &c->cred, &len) == 0)
 		snprintf(name, 64, "uid:%u", c->cred.uid);
@@ -100,8 +104,8 @@ static void count(struct caller *c, int n)
 {
 	struct http *http = c->door->http;
 
-	c->client->callers += (unsigned)n;
-	http->callers += (unsigned)n;
+	c->client->callers += n;
+	http->callers += n;
 	metric_set(METRIC_HTTP_CONNECTIONS, http->callers);
 }
 
@@ -159,19 +163,30 @@ static bool cut_oldest(struct client *client)
 	return true;
 }
 
-bool callers_make_room(struct http *http)
+static bool make_room(struct http *http)
 {
 	return cut_oldest(heaviest(http));
+}
+
+/* Descriptors are given from the lowest on, so a high one says that there are few. */
+static bool is_last(int fd)
+{
+	struct rlimit files = { 0 };
+
+	return getrlimit(RLIMIT_NOFILE, &files) == 0 &&
+	       (rlim_t)fd + RESERVED_FILES >= files.rlim_cur;
 }
 
 /* False: not even to be told that there are too many. */
 static bool admit(struct caller *c)
 {
-	const struct http_limits *l = &c->door->http->limits;
 	struct http *http = c->door->http;
+	const struct http_limits *l = &http->limits;
 
 	c->over = (c->client->callers >= l->client_connections && !cut_oldest(c->client)) ||
-		  (http->callers >= l->connections && !callers_make_room(http));
+		  (http->callers >= l->connections && !make_room(http));
+	if (is_last(c->fd) && !make_room(http))
+		return false;
 	return c->client->callers < l->client_connections + LIMIT_REFUSALS &&
 	       http->callers < l->connections + LIMIT_REFUSALS;
 }
@@ -189,38 +204,82 @@ static void release(struct caller *c)
 	c->stream = false;
 }
 
-void caller_free(struct caller *c)
+static void caller_free(struct caller *c)
 {
 	if (!c)
 		return;
-	if (c->counted && !c->gone)
-		count(c, -1);
-	if (c->client)
+	if (c->client) {
+		count(c, c->gone ? 0 : -1);
 		release(c);
-	stop_waiting(c);
+		stop_waiting(c);
+		client_unref(c->door->http, c->client);
+	}
 	loop_timer_free(c->timer);
-	client_unref(c->door->http, c->client);
 	free(c);
 }
+DEFINE_CLEANUP(struct caller, caller_free)
 
-struct caller *caller_new(struct door *door, int fd, const struct sockaddr_storage *addr)
+/* A peer whose machine is gone says nothing: a silent stream would wait for it. */
+static void keep_alive(int fd)
+{
+	static const struct { int level, name, value; } options[] = {
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 }, { IPPROTO_TCP, TCP_KEEPIDLE, 60 },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, 10 }, { IPPROTO_TCP, TCP_KEEPCNT, 6 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		(void)setsockopt(fd, options[i].level, options[i].name, &options[i].value,
+				 sizeof(options[i].value));
+}
+
+static struct caller *caller_new(struct door *door, int fd, const struct sockaddr *addr)
 {
 	_cleanup_(caller_freep) struct caller *c = calloc(1, sizeof(*c));
 	char name[64];
+	bool welcome;
 
-	if (!c)
+	if (!c || loop_timer_new(door->http->loop, too_late, c, &c->timer) < 0)
 		return NULL;
 	c->door = door;
 	c->fd = fd;
-	c->local = addr->ss_family == AF_UNIX;
+	c->local = addr->sa_family == AF_UNIX;
 	print_client(c, addr, name);
 	c->client = client_get(door->http, name);
-	if (!c->client || loop_timer_new(door->http->loop, too_late, c, &c->timer) < 0 || !admit(c))
+	if (!c->client)
 		return NULL;
+	if (!c->local)
+		keep_alive(fd);
+	welcome = admit(c);
 	count(c, 1);
-	c->counted = true;
-	begin_wait(c, door->http->limits.idle_ms);
+	if (welcome)
+		begin_wait(c, door->http->limits.idle_ms);
+	else
+		caller_cut(c);
 	return take_ptr(c);
+}
+
+/* The caller is libmicrohttpd's from here to there. */
+void callers_notify(void *cls, struct MHD_Connection *conn, void **context,
+		    enum MHD_ConnectionNotificationCode what)
+{
+	const union MHD_ConnectionInfo *fd, *addr;
+
+	if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+		caller_free(*context);
+		return;
+	}
+	fd = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+	addr = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	if (fd && addr)
+		*context = caller_new(cls, fd->connect_fd, addr->client_addr);
+}
+
+struct caller *caller_of(struct MHD_Connection *conn)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info ? info->socket_context : NULL;
 }
 
 void caller_reading(struct caller *c)

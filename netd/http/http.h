@@ -53,8 +53,8 @@ struct http_door {
 
 /** What a client, a user on a Unix socket or else an address, and all together may have. */
 struct http_limits {
-	unsigned connections, client_connections;
-	unsigned streams, client_streams;
+	int connections, client_connections;
+	int streams, client_streams;
 	size_t held_bytes, client_held_bytes;   /* bodies and answers under way */
 	uint32_t idle_ms;           /* without a request's first line */
 	uint32_t request_ms;        /* from there until it is whole */

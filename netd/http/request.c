@@ -76,14 +76,18 @@ static void identify(struct request *req)
 static struct request *request_new(struct door *door, struct MHD_Connection *conn,
 				   const char *url, const char *method)
 {
-	struct request *req = calloc(1, sizeof(*req));
+	struct caller *caller = caller_of(conn);
 	struct http *http = door->http;
+	struct request *req;
 
+	if (!caller || caller->gone)
+		return NULL;
+	req = calloc(1, sizeof(*req));
 	if (!req)
 		return NULL;
 	req->door = door;
 	req->conn = conn;
-	req->caller = caller_of(conn);
+	req->caller = caller;
 	req->path = path_of(&req->arena, url);
 	req->method = arena_strdup(&req->arena, method);
 	if (!req->path || !req->method) {
@@ -198,7 +202,8 @@ void *request_begun(void *cls, const char *uri, struct MHD_Connection *conn)
 {
 	(void)cls;
 	(void)uri;
-	caller_reading(caller_of(conn));
+	if (caller_of(conn))
+		caller_reading(caller_of(conn));
 	return NULL;
 }
 

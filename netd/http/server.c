@@ -66,23 +66,26 @@ static void after_turn(void *arg)
 			run(door, RUNS_PER_TURN);
 }
 
+/* Takes the descriptor. */
 static int start_daemon(struct door *door)
 {
 	const struct http_limits *limits = &door->http->limits;
 	const union MHD_DaemonInfo *info;
 
-	door->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME |
-		MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, request_answer, door,
-		MHD_OPTION_CONNECTION_LIMIT, limits->connections + LIMIT_REFUSALS + LEAVING,
+	door->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+		request_answer, door,
+		MHD_OPTION_LISTEN_SOCKET, door->conf.sock.fd,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)(limits->connections + LIMIT_REFUSALS + LEAVING),
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)limits->stall_s,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LIMIT_HEAD_BYTES,
-		MHD_OPTION_NOTIFY_CONNECTION, door_notify, door,
+		MHD_OPTION_NOTIFY_CONNECTION, callers_notify, door,
 		MHD_OPTION_URI_LOG_CALLBACK, request_begun, NULL,
 		MHD_OPTION_NOTIFY_COMPLETED, request_completed, door,
 		MHD_OPTION_UNESCAPE_CALLBACK, request_unescape, NULL,
 		MHD_OPTION_END);
 	if (!door->daemon)
 		return -EIO;
+	door->conf.sock.fd = -1;
 	info = MHD_get_daemon_info(door->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	if (!info)
 		return -EIO;
@@ -94,7 +97,6 @@ static void door_free(struct door *door)
 {
 	if (!door)
 		return;
-	door_stop_listening(door);
 	loop_unwatch(door->watch);
 	if (door->daemon)
 		MHD_stop_daemon(door->daemon);
@@ -123,8 +125,6 @@ int http_door_open(struct http *http, const struct http_door *conf)
 	if (!door->name || (conf->path && !door->path))
 		return -ENOMEM;
 	r = start_daemon(door);
-	if (r == 0)
-		r = door_listen(door);
 	if (r < 0)
 		return r;
 	while (*last)
@@ -162,8 +162,6 @@ void http_close(struct http *http)
 		return;
 	loop_each_turn_end(http->loop, http);
 	http->closing = true;
-	for (struct door *door = http->doors; door; door = door->next)
-		door_stop_listening(door);
 	for (struct request *req = http->requests; req; req = req->next)
 		request_close(req);
 	while (http->doors) {

@@ -31,13 +31,13 @@ struct header {
 /* Whose connections are counted together. */
 struct client {
 	char name[64];                      /* "uid:1000", or an address */
-	unsigned refs;                      /* callers, with those that were cut and are still there */
-	unsigned callers, streams;
+	int refs;                           /* callers, with those that were cut and are still there */
+	int callers, streams;
 	size_t held;                        /* bytes */
 	TAILQ_HEAD(, caller) waiting;       /* callers without a whole request, oldest first */
 };
 
-/* One connection, from accept(2) until libmicrohttpd has let go of it. */
+/* One connection, from its beginning until libmicrohttpd has let go of it. */
 struct caller {
 	struct door *door;
 	struct client *client;
@@ -46,7 +46,7 @@ struct caller {
 	struct ucred cred;                  /* of a Unix socket */
 	int fd;
 	bool local;                         /* by a Unix socket */
-	bool waits, counted, stream;
+	bool waits, stream;
 	bool over;                          /* of too many: its requests are answered 429 */
 	bool gone;                          /* was cut */
 	size_t held;
@@ -58,9 +58,6 @@ struct door {
 	struct door *next;
 	struct http_door conf;
 	char *name, *path;
-	struct loop_watch *listening;
-	struct loop_timer *rest;            /* until it accepts again */
-	struct caller *adding;              /* on its way to libmicrohttpd */
 	struct MHD_Daemon *daemon;
 	struct loop_watch *watch;
 	bool pending;                       /* libmicrohttpd must run in this turn */
@@ -95,26 +92,17 @@ struct http {
 	struct http_limits limits;
 	struct door *doors;
 	struct map clients;
-	unsigned callers, streams;
+	int callers, streams;
 	size_t held;
 	struct request *requests;
 	bool closing;
 };
 
-/* accept.c */
-int door_listen(struct door *door);
-void door_stop_listening(struct door *door);
-void door_notify(void *cls, struct MHD_Connection *conn, void **context,
-		 enum MHD_ConnectionNotificationCode what);
-struct caller *caller_of(struct MHD_Connection *conn);
-
 /* caller.c */
 void callers_limits(const struct http_limits *asked, struct http_limits *ret);
-bool callers_make_room(struct http *http);      /* somebody who waits was cut */
-/* NULL: no memory, or nobody can make room; @fd stays the caller's */
-struct caller *caller_new(struct door *door, int fd, const struct sockaddr_storage *addr);
-void caller_free(struct caller *c);             /* @fd is closed elsewhere */
-DEFINE_CLEANUP(struct caller, caller_free)
+void callers_notify(void *cls, struct MHD_Connection *conn, void **context,
+		    enum MHD_ConnectionNotificationCode what);
+struct caller *caller_of(struct MHD_Connection *conn);      /* NULL: there was no memory for it */
 void caller_cut(struct caller *c);
 void caller_reading(struct caller *c);          /* the first line of a request is there */
 void caller_busy(struct caller *c);             /* the whole request is */
