@@ -89,7 +89,7 @@ const char *log_quote(const char *text, char *buf, unsigned long size)
 
 		if (c == '"' || c == '\\')
 			buf[at++] = '\\';
-		if (c < 0x20 || c == 0x7f)
+		if (c < 0x20 || c >= 0x7f)      /* UTF-8 has controls too, and may be broken */
 			at += (size_t)snprintf(buf + at, size - at, "\\x%02x", c);
 		else
 			buf[at++] = (char)c;

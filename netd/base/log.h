@@ -15,7 +15,7 @@ int log_level_parse(const char *text, enum log_level *ret);
 /** log_event() - @fmt makes the rest of the line: log_event(LOG_LEVEL_INFO, "started", "node=%s", n) */
 void log_event(enum log_level level, const char *event, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/** log_quote() - text as a double-quoted value with escapes, for values with blanks */
+/** log_quote() - text as a double-quoted value with escapes, all ASCII, for values with blanks */
 const char *log_quote(const char *text, char *buf, unsigned long size);
 
 #endif

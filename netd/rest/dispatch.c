@@ -138,61 +138,75 @@ static enum answer answer_of(const struct verb_route *v)
 	return v->shape <= SHAPE_COLLECTION ? ANSWER_COLLECTION : ANSWER_ITEM;
 }
 
-static int run(struct call *c, enum shape shape)
+static const struct verb_route *find_verb(enum shape shape, const char *method)
 {
-	const char *method = request_method(c->req);
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		if (verbs[i].shape == shape && strcmp(verbs[i].method, method) == 0)
+			return &verbs[i];
+	return NULL;
+}
+
+static int run(struct call *c, const struct verb_route *v)
+{
 	int r;
 
-	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
-		if (verbs[i].shape != shape || strcmp(verbs[i].method, method) != 0)
-			continue;
-		c->verb = verbs[i].verb;
-		if (verbs[i].writes && request_peer(c->req)->role < ROLE_ADMIN)
-			return refuse_role(c);
-		if (request_busy(c->req))
-			return refuse_busy(c, request_busy(c->req));
-		r = check_accept(c, answer_of(&verbs[i]));
-		if (r == 0 && request_too_large(c->req))
-			r = refuse(c, 413, "RequestEntityTooLarge",
-				   "the body is larger than %d bytes", LIMIT_BODY_BYTES);
-		if (r == 0 && verbs[i].writes)
-			r = check_dry_run(c);
-		if (r == 0 && verbs[i].writes)
-			r = check_field_validation(c);
-		return r < 0 ? r : verbs[i].handle(c);
+	if (v->writes && request_peer(c->req)->role < ROLE_ADMIN)
+		return refuse_role(c);
+	if (request_busy(c->req))
+		return refuse_busy(c, request_busy(c->req));
+	r = check_accept(c, answer_of(v));
+	if (r == 0 && request_too_large(c->req))
+		r = refuse(c, 413, "RequestEntityTooLarge", "the body is larger than %d bytes",
+			   LIMIT_BODY_BYTES);
+	if (r == 0 && v->writes)
+		r = check_dry_run(c);
+	if (r == 0 && v->writes)
+		r = check_field_validation(c);
+	return r < 0 ? r : v->handle(c);
+}
+
+/* Nobody is told what there is; the log is told what nobody wanted to write. */
+static int route(struct call *c, char *path)
+{
+	bool known = request_peer(c->req)->role >= ROLE_VIEW, fits;
+	const struct verb_route *v;
+	const char *seg[MAX_SEGMENTS];
+	enum shape shape;
+	size_t n;
+
+	if (!path)
+		return refuse_memory(c);
+	if (known && special_handle(c, path))
+		return 0;
+	n = split(path, seg);
+	if (known && discovery_handle(c, seg, n))
+		return 0;
+	fits = fit(c, seg, n, &shape);
+	v = fits ? find_verb(shape, request_method(c->req)) : NULL;
+	if (v) {
+		c->verb = v->verb;
+		c->writes = v->writes;
 	}
-	return refuse(c, 405, "MethodNotAllowed",
-		      "the server does not allow this method on the requested resource");
+	if (!known)
+		return refuse(c, 401, "Unauthorized", "Unauthorized");
+	if (v)
+		return run(c, v);
+	if (fits)
+		return refuse(c, 405, "MethodNotAllowed", "the server does not allow this method "
+			      "on the requested resource");
+	return refuse(c, 404, "NotFound", "the server could not find the requested resource");
 }
 
 void rest_handle(void *arg, struct request *req)
 {
 	struct call c = { .rest = arg, .req = req };
-	char *path = arena_strdup(request_arena(req), request_path(req));
-	const char *seg[MAX_SEGMENTS];
-	enum shape shape;
-	size_t n;
-	int r;
 
 	metric_add(METRIC_HTTP_REQUESTS, 1);
-	if (request_peer(req)->role < ROLE_VIEW) {
-		refuse(&c, 401, "Unauthorized", "Unauthorized");
-		reply_refusal(&c);
+	if (route(&c, arena_strdup(request_arena(req), request_path(req))) == 0)
 		return;
-	}
-	if (path && special_handle(&c, path))
-		return;
-	if (!path)
-		r = refuse_memory(&c);
-	else if (discovery_handle(&c, seg, n = split(path, seg)))
-		return;
-	else if (!fit(&c, seg, n, &shape))
-		r = refuse(&c, 404, "NotFound",
-			   "the server could not find the requested resource");
-	else
-		r = run(&c, shape);
-	if (r < 0)
-		reply_refusal(&c);
+	if (c.writes)
+		audit_refused(&c);
+	reply_refusal(&c);
 }
 
 /* Of the subresource @sub, NULL: of the resource itself. */

@@ -1,24 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * finish.c - the end of a write: submit, wait for the commit, answer, log
+ * finish.c - the end of a write: submit, wait for the commit, log, answer
  *
  * Room: rest.  The client may go away meanwhile; the write goes on.
  * May include: http, codec, state, netd/base.
  */
 #include "read.h"
 #include <netd/base/fault.h>
-#include <netd/base/log.h>
 #include <stdio.h>
 
 /* A write that has no answer yet. */
 struct pending {
 	struct request *req;        /* NULL: the client has gone */
-	const char *verb;
-	const struct kind *kind;
-	char *ns, *name;
-	uint64_t rev;
-	unsigned code;
-	struct http_peer peer;
+	struct audit audit;
 	struct bytes *body;
 	struct arena arena;
 };
@@ -40,21 +34,18 @@ static void client_gone(void *arg)
 static void committed(void *arg, int rc, const char *error)
 {
 	struct pending *p = arg;
-	struct call c = { .req = p->req, .kind = p->kind };
+	struct call c = { .req = p->req, .kind = p->audit.kind };
 
 	if (rc < 0)
-		p->code = rc == -ENOSPC ? 507 : 503;
-	log_event(rc < 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "write",
-		  "verb=%s kind=%s ns=%s name=%s rev=%llu code=%u uid=%u pid=%u%s%s", p->verb,
-		  p->kind->store_name, p->ns, p->name, (unsigned long long)p->rev, p->code,
-		  p->peer.uid, p->peer.pid, rc < 0 ? " err=" : "", rc < 0 ? strerror(-rc) : "");
+		p->audit.code = store_code(rc);
+	audit_line(&p->audit, "");
 	if (p->req)
 		http_on_abort(p->req, NULL, NULL);
 	if (p->req && rc < 0) {
 		refuse_store(&c, rc, error);
 		reply_refusal(&c);
 	} else if (p->req) {
-		reply_json(p->req, p->code, take_ptr(p->body));
+		reply_json(p->req, p->audit.code, take_ptr(p->body));
 	}
 	pending_free(p);
 }
@@ -63,26 +54,21 @@ int write_finish(struct call *c, struct txn *txn, unsigned code, const struct ob
 		 struct bytes *body)
 {
 	struct pending *p = calloc(1, sizeof(*p));
-	const struct http_peer *peer = request_peer(c->req);
 
 	if (p) {
+		p->req = c->req;
 		p->body = kind_bytes(c->served, body);
-		p->ns = arena_strdup(&p->arena, obj->meta->ns);
-		p->name = arena_strdup(&p->arena, obj->meta->name);
+		p->audit = (struct audit){
+			.peer = *request_peer(c->req), .verb = c->verb, .kind = c->kind,
+			.ns = obj->meta->ns, .name = obj->meta->name, .code = code, .rev = obj->rev,
+		};
 	}
-	if (!p || !p->ns || !p->name || !p->body) {
+	if (!p || !p->body || audit_keep(&p->audit, &p->arena) < 0) {
 		if (p)
 			pending_free(p);
 		txn_drop(txn);
 		return refuse_memory(c);
 	}
-	p->req = c->req;
-	p->verb = c->verb;
-	p->kind = c->kind;
-	p->rev = obj->rev;
-	p->code = code;
-	if (peer)
-		p->peer = *peer;
 	etag_send(c, obj->rev);
 	causes_fini(&c->refusal.causes);
 	fault_point("request-accepted");

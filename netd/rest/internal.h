@@ -49,6 +49,7 @@ struct call {
 	const struct kind *served;  /* the version that was asked for, mostly the same */
 	const char *verb;           /* "create", for the log */
 	const char *ns, *name;      /* ns "" for cluster scope, NULL: all; name NULL: collection */
+	bool writes;                /* the verb does */
 	bool status;                /* the status subresource */
 	bool dry_run;
 	bool patching;
@@ -97,9 +98,26 @@ int refuse_held(struct call *c);            /* the client takes too little of wh
 int refuse_busy(struct call *c, const char *why);
 int refuse_conflict(struct call *c);
 int refuse_store(struct call *c, int rc, const char *words);
+unsigned store_code(int rc);                /* the code of that */
 void reply_refusal(struct call *c);
 void reply_json(struct request *req, unsigned code, struct bytes *body);
 void reply_text(struct request *req, unsigned code, const char *type, const char *text);
+
+/* audit.c */
+/** A write, as its line in the log tells of it. */
+struct audit {
+	struct http_peer peer;
+	const char *verb;
+	const struct kind *kind;
+	const char *ns, *name;      /* NULL: none */
+	unsigned code;
+	uint64_t rev;
+};
+/** audit_keep() - copy the strings to @arena, for when the request is gone; 0 or -ENOMEM */
+int audit_keep(struct audit *a, struct arena *arena);
+/** audit_line() - @more: " key=value ..." or "" */
+void audit_line(const struct audit *a, const char *more);
+void audit_refused(const struct call *c);
 
 /* etag.c */
 /** check_match() - If-Match and If-None-Match of a write, against the version it builds upon */

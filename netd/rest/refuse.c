@@ -125,13 +125,19 @@ int refuse_causes(struct call *c)
 	return refuse_object(c, 422, "Invalid");
 }
 
+unsigned store_code(int rc)
+{
+	return rc == -ENOSPC ? 507 : 503;
+}
+
 int refuse_store(struct call *c, int rc, const char *words)
 {
 	const char *why = words && *words ? words : strerror(-rc);
 
 	if (rc == -ENOSPC)
-		return refuse(c, 507, "InsufficientStorage", "the store is full: %s", why);
-	return refuse(c, 503, "ServiceUnavailable", "the store refused the write: %s", why);
+		return refuse(c, store_code(rc), "InsufficientStorage", "the store is full: %s", why);
+	return refuse(c, store_code(rc), "ServiceUnavailable", "the store refused the write: %s",
+		      why);
 }
 
 /*

@@ -10,7 +10,7 @@
  */
 #include "delete.h"
 #include <inttypes.h>
-#include <netd/base/log.h>
+#include <stdio.h>
 
 #define ROUND_OBJECTS 100       /* with tombstones and addresses below LIMIT_BATCH_WRITES */
 
@@ -19,7 +19,8 @@ struct sweep {
 	struct request *req;        /* NULL: the client has gone */
 	const struct kind *kind, *served;
 	struct delete_options options;  /* without preconditions: they were looked at */
-	struct http_peer peer;
+	struct audit audit;
+	struct arena arena;         /* of @audit */
 	struct object **objs;
 	size_t n, cap, next, deleted;
 	struct buf items;
@@ -34,6 +35,7 @@ static void sweep_free(struct sweep *s)
 		object_unref(s->objs[i]);
 	free(s->objs);
 	buf_fini(&s->items);
+	arena_fini(&s->arena);
 	free(s);
 }
 DEFINE_CLEANUP(struct sweep, sweep_free)
@@ -124,11 +126,12 @@ static int sweep_one(struct sweep *s, const struct object *chosen)
 static void sweep_end(struct sweep *s, int rc, const char *words)
 {
 	struct call c = { .rest = s->rest, .req = s->req, .kind = s->kind };
+	char more[32];
 
-	log_event(rc < 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "write",
-		  "verb=deletecollection kind=%s objects=%zu uid=%u pid=%u%s%s",
-		  s->kind->store_name, s->deleted, s->peer.uid, s->peer.pid, rc < 0 ? " err=" : "",
-		  rc < 0 ? strerror(-rc) : "");
+	s->audit.code = rc < 0 ? store_code(rc) : 200;
+	s->audit.rev = rc < 0 ? 0 : state_revision(s->rest->state);
+	snprintf(more, sizeof(more), " objects=%zu", s->deleted);
+	audit_line(&s->audit, more);
 	if (s->req)
 		http_on_abort(s->req, NULL, NULL);
 	if (s->req && rc == 0) {
@@ -191,7 +194,6 @@ static int dry_sweep(struct sweep *s)
 int verb_delete_collection(struct call *c)
 {
 	_cleanup_(sweep_freep) struct sweep *s = calloc(1, sizeof(*s));
-	const struct http_peer *peer = request_peer(c->req);
 	struct choice choice = { .sweep = s };
 	struct selector sel;
 	int r = s ? parse_selector(c, request_arena(c->req), &sel) : refuse_memory(c);
@@ -204,8 +206,11 @@ int verb_delete_collection(struct call *c)
 	s->req = c->req;
 	s->kind = c->kind;
 	s->served = c->served;
-	if (peer)
-		s->peer = *peer;
+	s->audit = (struct audit){
+		.peer = *request_peer(c->req), .verb = c->verb, .kind = c->kind, .ns = c->ns,
+	};
+	if (audit_keep(&s->audit, &s->arena) < 0)
+		return refuse_memory(c);
 	choice.sel = &sel;
 	if (state_each_accepted(c->rest->state, c->kind, c->ns, choose, &choice) < 0)
 		return refuse_memory(c);

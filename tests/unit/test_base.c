@@ -199,6 +199,7 @@ static const struct { const char *text, *want; } quotes[] = {
 	{ "two words", "\"two words\"" },
 	{ "say \"hi\" \\", "\"say \\\"hi\\\" \\\\\"" },
 	{ "line\nend\x7f", "\"line\\x0aend\\x7f\"" },
+	{ "csi \xc2\x9b", "\"csi \\xc2\\x9b\"" },
 	{ "0123456789012345678901234567890123456789", "\"0123456789012345678901234\"" },
 };
 
