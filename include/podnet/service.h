@@ -38,6 +38,8 @@ struct podnet_endpoint {
 	uint16_t port;              /* 1..65535 */
 	uint16_t weight;            /* 0 counts as 1; at most PODNET_WEIGHT_MAX; not for Maglev */
 	uint8_t local;              /* 1: a pod of this node */
+	uint8_t outside_only;       /* 1, and local: only for who comes from outside and, by
+				       PODNET_FRONTEND_OUTSIDE_LOCAL, reaches no others */
 };
 
 enum podnet_frontend_flags {
@@ -79,7 +81,7 @@ PODNET_API int podnet_services_new(struct podnet *ctx, struct podnet_services **
 /** podnet_services_free() - forgets; the kernel stays as it is.  NULL is fine. */
 PODNET_API void podnet_services_free(struct podnet_services *services);
 
-/** podnet_services_nets() - declare the networks, whole.  Return: 0, -EINVAL or -ENOMEM. */
+/** podnet_services_nets() - declare the networks, whole; the commit after a change reads all.  Return: 0, -EINVAL or -ENOMEM. */
 PODNET_API int podnet_services_nets(struct podnet_services *services,
 				    const struct podnet_service_nets *nets,
 				    struct podnet_error *err);

@@ -42,7 +42,7 @@ static unsigned int common(unsigned int a, unsigned int b)
 
 static bool counts(const struct podnet_endpoint *e, bool local_only)
 {
-	return e->local || !local_only;
+	return local_only ? e->local : !e->outside_only;
 }
 
 static unsigned int weight(const struct podnet_endpoint *e)

@@ -92,17 +92,28 @@ static int set_range(struct nft_ranges ranges[SVC_FAMILIES][SVC_RANGES], enum sv
 	return 0;
 }
 
-static void swap_ranges(struct podnet_services *s,
+/* Returns true when they differ. */
+static bool swap_ranges(struct podnet_services *s,
 			struct nft_ranges ranges[SVC_FAMILIES][SVC_RANGES])
 {
+	bool differ = false;
+
 	for (int f = 0; f < SVC_FAMILIES; f++)
 		for (int i = 0; i < SVC_RANGES; i++) {
 			struct nft_ranges old = s->ranges[f][i];
 
 			nft_ranges_normalise(&ranges[f][i]);
+			differ |= old.n != ranges[f][i].n ||
+				  (old.n && memcmp(old.v, ranges[f][i].v, old.n * sizeof(*old.v)));
 			s->ranges[f][i] = ranges[f][i];
 			ranges[f][i] = old;
 		}
+	return differ;
+}
+
+static bool same_elems(const struct svc_elems *a, const struct svc_elems *b)
+{
+	return a->n == b->n && (!a->n || memcmp(a->v, b->v, a->n * sizeof(*a->v)) == 0);
 }
 
 static int add_node_ips(struct svc_elems *out, const struct podnet_prefix *v, size_t n)
@@ -145,11 +156,11 @@ int podnet_services_nets(struct podnet_services *s, const struct podnet_service_
 		r = add_node_ips(&ips, nets->node_ips, nets->nnode_ips);
 	}
 	if (r == 0) {
-		swap_ranges(s, ranges);
+		/* rare, and every rule may mean something else then */
+		s->doubt |= swap_ranges(s, ranges) || !same_elems(&s->node_ips, &ips);
 		free(s->node_ips.v);
 		s->node_ips = ips;
 		ips = (struct svc_elems){ 0 };
-		s->doubt = true;        /* rare, and every rule may mean something else now */
 	}
 	for (int f = 0; f < SVC_FAMILIES; f++)
 		for (int i = 0; i < SVC_RANGES; i++)

@@ -11,6 +11,7 @@
 #include <netd/model/model.h>
 #include <podnet/nat.h>
 #include <podnet/plan.h>
+#include <podnet/service.h>
 
 /** What a compilation may look at besides the object itself.  Borrowed. */
 struct compile_input {
@@ -50,6 +51,27 @@ int compile_route(const struct compile_input *in, const struct route *route,
 int compile_node(const struct compile_input *in, const struct network *const *networks,
 		 size_t nnetworks, struct podnet_set **ret, struct podnet_nat *nat,
 		 struct podnet_error *err);
+
+/** What services are compiled for, and who is told of their frontends. */
+struct compile_services {
+	const char *node_name, *zone;           /* zone NULL: not known */
+	/* borrowed for the call; a negative return stops and is returned */
+	int (*each)(void *arg, const struct podnet_frontend *f);
+	void *arg;
+};
+
+/** compile_service_is_proxied() - has it frontends at all, and are they ours to make? */
+bool compile_service_is_proxied(const struct service *svc);
+/** compile_service() - tell each frontend of @svc, with the endpoints of @slices.  0 or -ENOMEM. */
+int compile_service(const struct compile_services *in, const struct service *svc,
+		    const struct endpoint_slice *const *slices, size_t nslices);
+/**
+ * compile_service_nets() - all pod networks, and the blocks of this node
+ * @inside: room for two a network; @local: malloc'd, the caller frees, also after -ENOMEM
+ */
+int compile_service_nets(const struct compile_input *in, const struct network *const *networks,
+			 size_t n, struct podnet_prefix *inside, size_t *ninside,
+			 struct podnet_prefix **local, size_t *nlocal);
 
 /* metric of the node's unreachable routes: behind the kernel's own prefix routes (0; IPv6: 256) */
 #define COMPILE_NODE_METRIC 8192

@@ -114,6 +114,24 @@ static void put_forwarding(struct building *b, const struct network *const *netw
 		put_sysctl(b, "ipv4/conf/all/send_redirects", "0");
 }
 
+/*
+ * So that the node itself can connect(2) to a cluster IP where it has no default route: what goes
+ * there is sent elsewhere, or refused, before it would reach lo.  IPv6 takes a route by lo for one
+ * that rejects.
+ */
+static void put_services(struct building *b, const struct compile_input *in)
+{
+	for (size_t i = 0; i < in->conf->nservice_cidrs; i++) {
+		struct podnet_route route = {
+			.dst = podnet_prefix_mask(&in->conf->service_cidrs[i]), .link = "lo",
+			.metric = COMPILE_NODE_METRIC,
+		};
+
+		if (route.dst.family == AF_INET)
+			compile_note(b, podnet_set_route(b->set, &route, b->err));
+	}
+}
+
 static int fill_nat(const struct network *const *networks, size_t n, struct podnet_nat *nat)
 {
 	struct podnet_prefix *inside = calloc(2 * n + 1, sizeof(*inside));
@@ -156,6 +174,7 @@ int compile_node(const struct compile_input *in, const struct network *const *ne
 	compile_note(&b, podnet_set_addr(set, &gateway, b.err));
 	for (i = 0; i < nnetworks; i++)
 		put_blocks(&b, in, networks[i]);
+	put_services(&b, in);
 	if (b.rc == 0 && fill_nat(networks, nnetworks, nat) < 0)
 		return compile_fail(err, -ENOMEM, "node_compile", NULL, "");
 	if (b.rc < 0)

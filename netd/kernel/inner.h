@@ -81,6 +81,8 @@ struct kernel {
 	struct podnet *ctx;
 	struct podnet_monitor *mon;
 	struct podnet_pool *pool;
+	struct podnet_services *services;
+	bool services_told, nets_told;      /* both: what is declared is whole */
 	int epoll, inotify;
 	bool inotify_on, stopping, hinted, pool_broken;
 	struct kernel_task *head[2], **tail[2];     /* [0] urgent, [1] the rest */
@@ -96,6 +98,12 @@ struct kernel {
 void kernel_run(struct kernel *k, struct kernel_task *task);
 int kernel_context(const char *netns_dir, const char *run_dir, struct podnet **ret,
 		   struct podnet_error *err);
+/* services.c */
+/** kernel_take_services() - declare what a task of KERNEL_SERVICES brings, and commit */
+int kernel_take_services(struct kernel *k, struct kernel_task *task);
+/** kernel_node_services() - the same for what the node's task brings */
+int kernel_node_services(struct kernel *k, struct kernel_task *task);
+void kernel_services_free(struct kernel_services *s);
 /* events.c */
 void kernel_read_events(struct kernel *k);
 void kernel_read_names(struct kernel *k);       /* inotify */

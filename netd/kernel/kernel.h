@@ -11,6 +11,7 @@
 #ifndef NETD_KERNEL_H
 #define NETD_KERNEL_H
 
+#include <netd/base/base.h>
 #include <netd/base/loop.h>
 #include <podnet/podnet.h>
 
@@ -18,7 +19,18 @@ enum kernel_task_type {
 	KERNEL_ENSURE,              /* make `set` so, and what of `was` is not in it absent */
 	KERNEL_ABSENT,              /* take away everything of `set` */
 	KERNEL_SWEEP,               /* at start: what is ours and of no scope in `scopes` goes */
+	KERNEL_SERVICES,            /* frontends that are new, changed or gone; the first: all */
 };
+
+/** Frontends on their way; all arrays are the arena's. */
+struct kernel_services {
+	struct arena arena;
+	struct podnet_frontend *set, *absent;
+	size_t nset, nabsent, set_cap, absent_cap;
+};
+/** kernel_services_set() - a copy of @f with its arrays.  0 or -ENOMEM. */
+int kernel_services_set(struct kernel_services *s, const struct podnet_frontend *f);
+int kernel_services_absent(struct kernel_services *s, const struct podnet_frontend *f);
 
 struct kernel_task {
 	struct qnode node;
@@ -44,6 +56,8 @@ struct kernel_task {
 	uint32_t node_metric;
 	bool has_nat;
 	struct podnet_nat nat;      /* arrays owned, malloc */
+	struct podnet_service_nets nets;        /* with `has_nat`; arrays owned, malloc */
+	struct kernel_services *services;       /* SERVICES; owned */
 	bool tell_inode;            /* ENSURE: that of netns[0] */
 	char **scopes;              /* SWEEP: sorted, owned */
 	size_t nscopes;

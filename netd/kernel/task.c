@@ -38,6 +38,10 @@ void kernel_task_free(struct kernel_task *task)
 	podnet_set_free(task->was);
 	free((void *)(uintptr_t)task->nat.inside);
 	free((void *)(uintptr_t)task->nat.masquerade);
+	free((void *)(uintptr_t)task->nets.inside);
+	free((void *)(uintptr_t)task->nets.local);
+	free((void *)(uintptr_t)task->nets.node_ips);
+	kernel_services_free(task->services);
 	for (i = 0; i < task->nscopes; i++)
 		free(task->scopes[i]);
 	free(task->scopes);
@@ -163,12 +167,14 @@ static int was_route(const struct podnet_route_info *info, void *arg)
 	const struct podnet_route *route = &info->route;
 	struct kernel_task *task = arg;
 
-	if (!info->ours || route->type != PODNET_ROUTE_UNREACHABLE ||
+	bool service = route->link && strcmp(route->link, "lo") == 0;
+
+	if (!info->ours || (route->type != PODNET_ROUTE_UNREACHABLE && !service) ||
 	    route->metric != task->node_metric)
 		return 0;
 	return podnet_set_route(task->was, &(struct podnet_route){
 		.dst = route->dst, .type = route->type, .table = route->table,
-		.metric = route->metric,
+		.metric = route->metric, .link = service ? "lo" : NULL,
 	}, &task->err);
 }
 
@@ -222,6 +228,12 @@ static int ensure(struct kernel *k, struct kernel_task *task)
 	r = nat(k, task);
 	if (r < 0)
 		return r;
+	task->changes += r;
+	r = task->has_nat ? kernel_node_services(k, task) : 0;
+	if (r < 0)
+		return r;
+	if (r > 0)
+		add_line("nft set services", task);
 	task->changes += r;
 	look_inode(k, task);
 	return 0;
@@ -322,6 +334,9 @@ void kernel_run(struct kernel *k, struct kernel_task *task)
 		break;
 	case KERNEL_SWEEP:
 		task->rc = sweep_all(k, task);
+		break;
+	case KERNEL_SERVICES:
+		task->rc = kernel_take_services(k, task);
 		break;
 	}
 	if (scope)

@@ -257,6 +257,7 @@ static void kernel_free(struct kernel *k)
 	free_tasks(k);
 	index_fini(&k->index);
 	podnet_pool_free(k->pool);
+	podnet_services_free(k->services);
 	podnet_monitor_close(k->mon);
 	podnet_close(k->ctx);
 	queue_free(k->in);

@@ -9,6 +9,7 @@
 #include <netd/reconcile/reconcile.h>
 
 #define NODE_SCOPE      "node"
+#define SERVICES_SCOPE  "services"
 
 DEFINE_CLEANUP(struct object, object_unref)
 DEFINE_CLEANUP(struct kernel_task, kernel_task_free)
@@ -54,6 +55,7 @@ struct reconcile {
 	bool begun;
 	size_t first_left;          /* scopes of the first pass that have not ended */
 	size_t blocks;              /* of this node when the node's set was last compiled */
+	struct services *services;
 	bool node_known, node_ok;
 	char node_why[256];
 };
@@ -102,6 +104,15 @@ void result_without_task(struct reconcile *rec, struct scope *scope, int rc,
 /** depend_mark() - what lives in or on things of this scope must be looked at */
 void depend_mark(struct reconcile *rec, const struct scope *scope);
 void depend_mark_network(struct reconcile *rec, const char *network);
+
+/* services.c */
+int services_new(struct reconcile *rec);
+void services_free(struct services *s);
+/** services_begin() - all of them, before the node's first task */
+void services_begin(struct reconcile *rec);
+/** services_changed() - a Service or an EndpointSlice, or something else */
+void services_changed(struct reconcile *rec, struct object *old, struct object *now);
+void services_done(struct reconcile *rec, const struct kernel_task *task);
 
 /* status.c */
 struct outcome {

@@ -263,7 +263,10 @@ static void on_changed(void *arg, const struct object *was, const struct object 
 	struct object *old = (struct object *)(uintptr_t)was, *now = (struct object *)(uintptr_t)is;
 	const struct object *any = now ? now : old;
 
-	if (!rec->begun || !scope_is_ours(rec, any))
+	if (!rec->begun)
+		return;
+	services_changed(rec, old, now);
+	if (!scope_is_ours(rec, any))
 		return;
 	if (old && now && strcmp(old->meta->uid, now->meta->uid) != 0) {
 		on_deleted(rec, old);
@@ -382,6 +385,7 @@ void reconcile_begin(struct reconcile *rec)
 		r = send_sweep(rec);
 	if (r < 0)
 		log_event(LOG_LEVEL_ERROR, "first_pass_failed", "err=\"%s\"", strerror(-r));
+	services_begin(rec);
 	start_scopes(rec);
 	reconcile_pump(rec);
 }
@@ -427,7 +431,9 @@ int reconcile_start(const struct reconcile_config *conf, struct reconcile **ret,
 	rec->kernel = conf->kernel;
 	rec->node = state_config(conf->state);
 	rec->epoch = 1;
-	r = loop_timer_new(conf->loop, on_retry, rec, &rec->retry);
+	r = services_new(rec);
+	if (r == 0)
+		r = loop_timer_new(conf->loop, on_retry, rec, &rec->retry);
 	if (r == 0)
 		r = loop_timer_new(conf->loop, on_resync, rec, &rec->resync);
 	if (r < 0)
@@ -462,6 +468,7 @@ void reconcile_stop(struct reconcile *rec)
 	while ((scope = map_next(&rec->scopes, &pos)))
 		scope_fini(scope);
 	map_fini(&rec->scopes);
+	services_free(rec->services);
 	free(rec);
 }
 

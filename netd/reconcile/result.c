@@ -289,12 +289,19 @@ void result_done(void *arg, struct kernel_task *task)
 	struct reconcile *rec = arg;
 	struct scope *scope = NULL;
 
-	if (task->type == KERNEL_SWEEP)
+	switch (task->type) {
+	case KERNEL_SWEEP:
 		swept(task);
-	else
+		break;
+	case KERNEL_SERVICES:
+		services_done(rec, task);
+		break;
+	case KERNEL_ENSURE:
+	case KERNEL_ABSENT:
 		scope = scope_find(rec, task->scope);
-	if (task->type != KERNEL_SWEEP)
 		rec->queues[task->urgent ? 0 : 1].under_way--;
+		break;
+	}
 	if (scope) {
 		metric_time(METRIC_TIME_RECONCILE, now_monotonic_us() - scope->sent_at);
 		scope->running = false;

@@ -85,6 +85,27 @@ static int add_network(void *arg, struct object *obj)
 	return 0;
 }
 
+static int put_service_nets(struct reconcile *rec, const struct compile_input *in,
+			    const struct networks *nets, struct kernel_task *task)
+{
+	struct podnet_prefix *inside = calloc(2 * nets->n + 1, sizeof(*inside)), *local = NULL;
+	struct podnet_prefix *ips = calloc(ARRAY_SIZE(rec->ips), sizeof(*ips));
+	struct podnet_service_nets *to = &task->nets;
+	int r = inside && ips ? 0 : -ENOMEM;
+
+	if (r == 0)
+		r = compile_service_nets(in, nets->v, nets->n, inside, &to->ninside, &local,
+					 &to->nlocal);
+	if (ips)
+		memcpy(ips, rec->ips, sizeof(rec->ips));
+	*to = (struct podnet_service_nets){
+		.inside = inside, .ninside = to->ninside, .local = local, .nlocal = to->nlocal,
+		.services = rec->node->service_cidrs, .nservices = rec->node->nservice_cidrs,
+		.node_ips = ips, .nnode_ips = rec->nips,
+	};
+	return r;
+}
+
 static int compile_all_networks(struct reconcile *rec, const struct compile_input *in,
 				struct kernel_task *task, struct podnet_error *err)
 {
@@ -97,6 +118,8 @@ static int compile_all_networks(struct reconcile *rec, const struct compile_inpu
 		return -ENOMEM;
 	state_each(rec->conf.state, &kinds[KIND_NETWORK], NULL, add_network, &nets);
 	r = compile_node(in, nets.v, nets.n, &task->set, &task->nat, err);
+	if (r == 0)
+		r = put_service_nets(rec, in, &nets, task);
 	if (r < 0)
 		return r;
 	task->has_nat = true;

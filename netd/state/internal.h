@@ -27,7 +27,7 @@ struct tombstone {
 	bool going;                 /* its removal is under way */
 };
 
-#define MAX_OBSERVERS 4
+#define MAX_OBSERVERS 8
 
 struct state {
 	struct loop *loop;

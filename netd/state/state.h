@@ -62,7 +62,7 @@ void state_free(struct state *state);
  * from now on, and no transaction is begun (-ESHUTDOWN)
  */
 void state_close(struct state *state);
-int state_observe(struct state *state, const struct state_observer *observer);  /* kept, at most 4 */
+int state_observe(struct state *state, const struct state_observer *observer);  /* kept, at most 8 */
 
 struct hub *state_hub(struct state *state);
 struct ipam *state_ipam(struct state *state);

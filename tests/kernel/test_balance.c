@@ -25,7 +25,7 @@ struct services {
 
 static struct podnet_endpoint endpoint(const char *ip, uint16_t port, uint16_t weight, bool local)
 {
-	return (struct podnet_endpoint){ prefix(ip), port, weight, local };
+	return (struct podnet_endpoint){ prefix(ip), port, weight, local, 0 };
 }
 
 /** A frontend of the golden table; "4" and "6" are ports of the node. */

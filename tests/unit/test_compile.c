@@ -81,7 +81,13 @@ static size_t blocks(void *arg, const char *name, const struct podnet_prefix **r
 
 static struct compile_input input(struct world *w)
 {
-	return (struct compile_input){ .mtu = 1500, .network = find, .blocks = blocks, .arg = w };
+	static const struct node_config conf = {
+		.service_cidrs = { { AF_INET, 16, { 10, 96 } }, { AF_INET6, 112, { 0xfd, 0x09 } } },
+		.nservice_cidrs = 2,
+	};
+
+	return (struct compile_input){ .conf = &conf, .mtu = 1500, .network = find,
+				       .blocks = blocks, .arg = w };
 }
 
 /* Compares @set with the golden file, or writes it. */

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * services.c - frontends from the loop to libpodnet's handle, and the commit
+ *
+ * Room: on the kernel thread, but for the copies, which the sender makes.  May include: inner.h,
+ * netd/base, metrics, include/podnet.
+ *
+ * The handle is told the networks by the node's task and the frontends by tasks of their own.
+ * Before both have come once, what is declared is not whole, and committing it would take away
+ * what an earlier netd left.
+ */
+#include "inner.h"
+
+#include <errno.h>
+
+static int grow(struct kernel_services *s, struct podnet_frontend **v, size_t n, size_t *cap)
+{
+	struct podnet_frontend *grown;
+
+	if (n < *cap)
+		return 0;
+	*cap = *cap ? 2 * *cap : 16;
+	grown = arena_alloc(&s->arena, *cap * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	if (n)
+		memcpy(grown, *v, n * sizeof(*grown));
+	*v = grown;
+	return 0;
+}
+
+static void *copy(struct kernel_services *s, const void *from, size_t size)
+{
+	void *to = arena_alloc(&s->arena, size + 1);
+
+	if (to && size)
+		memcpy(to, from, size);
+	return to;
+}
+
+int kernel_services_set(struct kernel_services *s, const struct podnet_frontend *f)
+{
+	struct podnet_frontend *to;
+
+	if (grow(s, &s->set, s->nset, &s->set_cap) < 0)
+		return -ENOMEM;
+	to = &s->set[s->nset];
+	*to = *f;
+	to->endpoints = copy(s, f->endpoints, f->nendpoints * sizeof(*f->endpoints));
+	to->sources = copy(s, f->sources, f->nsources * sizeof(*f->sources));
+	if (!to->endpoints || !to->sources)
+		return -ENOMEM;
+	s->nset++;
+	return 0;
+}
+
+int kernel_services_absent(struct kernel_services *s, const struct podnet_frontend *f)
+{
+	if (grow(s, &s->absent, s->nabsent, &s->absent_cap) < 0)
+		return -ENOMEM;
+	s->absent[s->nabsent++] = *f;
+	return 0;
+}
+
+void kernel_services_free(struct kernel_services *s)
+{
+	if (!s)
+		return;
+	arena_fini(&s->arena);
+	free(s);
+}
+
+static int open_handle(struct kernel *k, struct podnet_error *err)
+{
+	return k->services ? 0 : podnet_services_new(k->ctx, &k->services, err);
+}
+
+static int commit(struct kernel *k, struct kernel_task *task)
+{
+	if (!k->services_told || !k->nets_told)
+		return 0;
+	return podnet_services_commit(k->services, &task->err);
+}
+
+int kernel_take_services(struct kernel *k, struct kernel_task *task)
+{
+	const struct kernel_services *s = task->services;
+	int r = open_handle(k, &task->err);
+
+	/* built without nftables: that matters to those only who have services */
+	if (r == -EOPNOTSUPP && !s->nset)
+		return 0;
+	for (size_t i = 0; i < s->nabsent && r == 0; i++)
+		r = podnet_services_absent(k->services, &s->absent[i], &task->err);
+	for (size_t i = 0; i < s->nset && r == 0; i++)
+		r = podnet_services_set(k->services, &s->set[i], &task->err);
+	if (r < 0)
+		return r;
+	k->services_told = true;
+	r = commit(k, task);
+	task->changes += r > 0 ? r : 0;
+	return r < 0 ? r : 0;
+}
+
+int kernel_node_services(struct kernel *k, struct kernel_task *task)
+{
+	int r = open_handle(k, &task->err);
+
+	if (r == -EOPNOTSUPP)
+		return 0;
+	if (r == 0)
+		r = podnet_services_nets(k->services, &task->nets, &task->err);
+	if (r < 0)
+		return r;
+	k->nets_told = true;
+	if (task->drift)
+		podnet_services_doubt(k->services);
+	return commit(k, task);
+}
