@@ -16,12 +16,12 @@ from relay import Relay
 GOLDEN = os.path.realpath(os.path.dirname(os.path.abspath(__file__)) + "/../golden/kubectl")
 
 MASKS = [
+    (r"\bfd[0-9a-f]{2}:[0-9a-f:]+", "<ip6>"),      # before ages: 7d is one, too
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "<time>"),
     (r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d \+0000", "<time>"),
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uid>"),
     (r"(?<![\w.-])(\d+[smhdy]){1,2}(?![\w.-])", "<age>"),
     (r'((?:resource|Resource ?)[vV]ersion"?: +"?)\d+', r"\1<version>"),
-    (r"\bfd[0-9a-f]{2}:[0-9a-f:]+", "<ip6>"),
     (r"\b(amd64|arm64)\b", "<arch>"),
     (r"(Kernel Version: +)\S+", r"\1<kernel>"),
     (r"(Debian GNU/Linux 12 \(bookworm\) +)\S+", r"\1<kernel>"),
