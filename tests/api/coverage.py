@@ -2,10 +2,12 @@
 """coverage.py OPENAPI.JSON SEEN SUITE... - what api/openapi.yaml documents was asked for and seen by some API suite
 
 Room: runs after the suites and reads what each wrote down (tests/lib/openapi.py): the codes, types of bodies and forms
-of each operation, and the parameters of each verb.  A code that comes of how the server is, and not of what is
-asked (x-podnet-circumstance), is enough once.
+of each operation, the parameters of each verb, and the members of each schema that answers refer to.  A code that
+comes of how the server is, and not of what is asked (x-podnet-circumstance), is enough once.
 """
+import json
 import os
+import re
 import sys
 
 from openapi import Document
@@ -42,6 +44,26 @@ def verb(path, method):
     return operation["x-kubernetes-action"] + ("/" + path.rsplit("/", 1)[1] if path.endswith("ze") else "")
 
 
+def fields(schema, place):
+    """Every member that an answer may have."""
+    for name, member in schema.get("properties", {}).items():
+        if not member.get("writeOnly"):
+            yield "%s.%s" % (place, name)
+            yield from fields(member, "%s.%s" % (place, name))
+    if "items" in schema:
+        yield from fields(schema["items"], place + "[]")
+
+
+def answered():
+    """The schemas that answers refer to, and what these refer to."""
+    found, left = set(), {json.dumps(document.root["components"]["responses"])}
+    while left:
+        names = set(re.findall(r'#/components/schemas/(\w+)', left.pop())) - found
+        found |= names
+        left |= {json.dumps(document.root["components"]["schemas"][name]) for name in names}
+    return sorted(found)
+
+
 def answer_name(said):
     return said.get("$ref", "").rsplit("/", 1)[1] if "$ref" in said else ""
 
@@ -66,6 +88,9 @@ def wanted():
             if parameter["in"] != "path":
                 parameters.setdefault((verb(path, method), parameter["name"]), set()).add(
                     "parameter %s %s" % (at, parameter["name"]))
+    for name in answered():
+        for field in fields(document.root["components"]["schemas"][name], name):
+            yield "field %s" % field, {"field " + field}
     for (action, name), records in parameters.items():
         yield "%s: parameter %s" % (action, name), records
     for name, records in circumstances.items():

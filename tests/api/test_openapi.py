@@ -9,8 +9,12 @@ import json
 import time
 
 import openapi
-from node import Client, Node, UnixConnection, main
+from node import Client, Node, UnixConnection, main, run
 
+run("ip link add lan type veth peer name wan")     # the node has an address
+run("ip address add 192.0.2.1/24 dev lan")
+run("ip link set lan up")
+run("ip link set wan up")
 node = Node().start()
 c, view = node.client, Client(node.dir + "/view.sock")
 document = openapi.book.document
@@ -253,6 +257,17 @@ def special():
         expect(405, "put", url, "{}")
 
 
+def owned():
+    """All of an owner reference."""
+    owner = expect(201, "post", "/api/v1/namespaces", {"metadata": {"name": "owner"}})
+    reference = {"apiVersion": "v1", "kind": "Namespace", "name": "owner", "uid": owner["metadata"]["uid"],
+                 "controller": True, "blockOwnerDeletion": False}
+    made = expect(201, "post", "/api/v1/namespaces/owner/events", {
+        "metadata": {"name": "owned", "ownerReferences": [reference]}, "involvedObject": {"namespace": "owner"}})
+    assert made["metadata"]["ownerReferences"] == [reference], made
+    expect(200, "delete", "/api/v1/namespaces/owner")
+
+
 def holds(got, sent):
     """Every member that was sent is there as it was sent."""
     if isinstance(sent, dict):
@@ -264,13 +279,18 @@ def holds(got, sent):
 
 def replay():
     """Each sample is created, read as it was sent, replaced and deleted."""
-    items = {}
+    items, every = {}, kinds()
     for sample in samples():
-        k = next(k for k in kinds() if k.api == (sample["apiVersion"], sample["kind"]))
+        k = next(k for k in every if k.api == (sample["apiVersion"], sample["kind"]))
+        status = sample.pop("status", None)     # which a create does not take
         collection = k.url(k.paths("post")[0], sample["metadata"].get("namespace", ""))
+        url = collection + "/" + sample["metadata"]["name"]
+        items[url] = sample
         made = expect(201, "post", collection, sample)
-        items[collection + "/" + sample["metadata"]["name"]] = sample
         assert holds(made, sample), made
+        if status:
+            got = expect(200, "patch", url + "/status", {"status": status}, MERGE)
+            assert holds(got["status"], status), got
     for url, sample in items.items():
         got = expect(200, "get", url)
         assert holds(got, sample), (url, got)
@@ -280,8 +300,8 @@ def replay():
     for url in reversed(list(items)):
         expect(200, "patch", url, {"metadata": {"finalizers": None}}, MERGE)
         expect(200, "delete", url + "?gracePeriodSeconds=0")
-    assert {s["kind"] for s in items.values()} == {k.api[1] for k in kinds()}, "a sample of every kind"
+    assert {s["kind"] for s in items.values()} == {k.api[1] for k in every}, "a sample of every kind"
 
 
-main([walk(kind) for kind in kinds()] + [special, replay])
+main([walk(kind) for kind in kinds()] + [special, owned, replay])
 node.stop()

@@ -43,12 +43,16 @@ class Problem:
 
 
 class Judge:
-    """The schemas, each made into a function once: judge(value, where, problems)."""
+    """The schemas, each made into a function once: judge(value, where, problems).
 
-    def __init__(self, document, sent, request):
+    @place: of a schema in the document, Pod.spec; what is seen there is noted in @seen.
+    """
+
+    def __init__(self, document, sent, seen):
         self.document = document
         self.sent = sent
-        self.request = request      # of what is sent: members that an object does not list are fine if it is open
+        self.seen = seen
+        self.request = seen is None     # of what is sent: members that an open object does not list are fine
         self.made = {}
         self.kinds = {}
         for name, schema in document["components"]["schemas"].items():
@@ -56,26 +60,26 @@ class Judge:
                 api = (gvk["group"] + "/" if gvk["group"] else "") + gvk["version"]
                 self.kinds[api, gvk["kind"]] = name
 
-    def of(self, schema):
+    def of(self, schema, place="body"):
         if "$ref" in schema:
             return self.named(schema["$ref"].rsplit("/", 1)[1])
-        makers = [self.alternatives] if {"oneOf", "anyOf"} & set(schema) else \
-            [self.all_of] if "allOf" in schema else [self.typed]
-        return makers[0](schema)
+        maker = self.alternatives if {"oneOf", "anyOf"} & set(schema) else \
+            self.all_of if "allOf" in schema else self.typed
+        return maker(schema, place)
 
     def named(self, name):
         if name not in self.made:
             self.made[name] = None      # one that refers to itself is made when it is asked for
             schema = self.document["components"]["schemas"][name]
-            judge = self.of(schema)
+            judge = self.of(schema, name)
             gvk = schema.get("x-kubernetes-group-version-kind")
             kind = gvk[0]["kind"] if gvk else None
             # what was sent is remembered by kind, so the place counts from the object
             self.made[name] = (lambda v, where, out: judge(v, kind, out)) if kind else judge
         return self.made[name] or (lambda *args: self.made[name](*args))
 
-    def alternatives(self, schema):
-        judges = [self.of(s) for s in schema.get("oneOf", schema.get("anyOf"))]
+    def alternatives(self, schema, place):
+        judges = [self.of(s, place) for s in schema.get("oneOf", schema.get("anyOf"))]
 
         def judge(value, where, out):
             best = None
@@ -90,16 +94,17 @@ class Judge:
             out += best
         return judge
 
-    def all_of(self, schema):
-        judges = [self.of(s) for s in schema["allOf"]]
+    def all_of(self, schema, place):
+        judges = [self.of(s, place) for s in schema["allOf"]]
 
         def judge(value, where, out):
             for one in judges:
                 one(value, where, out)
         return judge
 
-    def typed(self, schema):
-        inner = {"object": self.an_object, "array": self.a_list}.get(schema.get("type"), self.a_scalar)(schema)
+    def typed(self, schema, place):
+        maker = {"object": self.an_object, "array": self.a_list}.get(schema.get("type"), self.a_scalar)
+        inner = maker(schema, place)
         wanted = TYPES.get(schema.get("type"))
         nullable = schema.get("nullable") or self.request
 
@@ -112,7 +117,7 @@ class Judge:
                 inner(value, where, out)
         return judge
 
-    def a_scalar(self, schema):
+    def a_scalar(self, schema, _):
         values, pattern = schema.get("enum"), FORMATS.get(schema.get("format"))
 
         def judge(value, where, out):
@@ -124,22 +129,24 @@ class Judge:
                 out.append(Problem("value", "%s is no %s: %r" % (where, schema["format"], value), field=where))
         return judge
 
-    def a_list(self, schema):
-        element = self.of(schema["items"])
+    def a_list(self, schema, place):
+        element = self.of(schema["items"], place + "[]")
 
         def judge(value, where, out):
             for part in value if len(value) <= FEW else value[:FEW // 2] + value[-FEW // 2:]:
                 element(part, where + "[]", out)
         return judge
 
-    def an_object(self, schema):
+    def an_object(self, schema, place):
         if schema.get("x-kubernetes-embedded-resource"):
             return self.embedded
-        members = {name: self.of(s) for name, s in schema.get("properties", {}).items()}
+        members = {name: (self.of(s, place + "." + name), "field %s.%s" % (place, name))
+                   for name, s in schema.get("properties", {}).items()}
         more = schema.get("additionalProperties")
         others = self.of(more) if isinstance(more, dict) else None
         free = others is None and not members
         required = [] if self.request else schema.get("required", [])
+        seen = set() if self.request else self.seen
 
         def unknown(name, value, where, out):
             if others:
@@ -154,7 +161,9 @@ class Judge:
                 return
             for name, member in value.items():
                 if name in members:
-                    members[name](member, "%s.%s" % (where, name), out)
+                    one, record = members[name]
+                    seen.add(record)
+                    one(member, "%s.%s" % (where, name), out)
                 else:
                     unknown(name, member, where, out)
             for name in required:
@@ -367,8 +376,8 @@ class Book:
         self.sent = set()
         self.seen = set()
         self.problems = {}
-        self.answer = Judge(self.document.root, self.sent, False)
-        self.request = Judge(self.document.root, self.sent, True)
+        self.answer = Judge(self.document.root, self.sent, self.seen)
+        self.request = Judge(self.document.root, self.sent, None)
 
     def add(self, problem):
         self.problems.setdefault(problem.text, problem)
