@@ -18,6 +18,7 @@
 #define LIMIT_HELD_BYTES        (256 * 1024 * 1024)     /* bodies and answers under way, in all: 429 above */
 #define LIMIT_CLIENT_HELD_BYTES (64 * 1024 * 1024)      /* of a user or an address */
 #define LIMIT_IDLE_SECONDS      60              /* a connection without a request */
+#define LIMIT_HANDSHAKE_SECONDS 10              /* of TLS, with the first line behind it */
 #define LIMIT_REQUEST_SECONDS   30              /* from the first line to the last byte of the body */
 #define LIMIT_REPLY_SECONDS     120             /* until an answer is taken, or what a watch begins with */
 #define LIMIT_STALL_SECONDS     60              /* a reader who takes nothing */
@@ -30,5 +31,11 @@
 #define LIMIT_EVENT_SECONDS     3600
 #define LIMIT_BATCH_WRITES      512             /* writes in one transaction of the store */
 #define LIMIT_POOL              1024
+#define LIMIT_LISTEN            4
+#define LIMIT_SAN               16
+#define LIMIT_KEY_FILE_BYTES    (256 * 1024)    /* certificates, keys, tokens */
+#define LIMIT_PROOFS            64              /* clients' certificates that were looked at */
+#define LIMIT_TOKENS            1024
+#define LIMIT_TOKEN_BYTES       256
 
 #endif
