@@ -59,20 +59,28 @@ static int parse_number(struct conf *conf, const struct row *row, const char *va
 	return 0;
 }
 
-/* At most two values, one per family, separated by commas. */
-static int parse_pair(const char *value, int (*each)(void *arg, const char *item), void *arg)
+static char *trim(char *text)
 {
-	char text[128], *rest = text, *item;
+	size_t n;
+
+	text += strspn(text, " \t");
+	n = strlen(text);
+	while (n && strchr(" \t\r\n", text[n - 1]))
+		text[--n] = 0;
+	return text;
+}
+
+/* Values separated by commas. */
+static int parse_list(const char *value, int (*each)(void *arg, const char *item), void *arg)
+{
+	char text[1024], *rest = text, *item;
 	int r = 0;
 
 	if (strlen(value) >= sizeof(text))
 		return -EINVAL;
 	memcpy(text, value, strlen(value) + 1);
-	while (r == 0 && (item = strsep(&rest, ","))) {
-		item += strspn(item, " \t");
-		item[strcspn(item, " \t")] = 0;
-		r = each(arg, item);
-	}
+	while (r == 0 && (item = strsep(&rest, ",")))
+		r = each(arg, trim(item));
 	return r;
 }
 
@@ -93,7 +101,7 @@ static int parse_node_ip(struct conf *conf, const struct row *row, const char *v
 {
 	(void)row;
 	conf->nnode_ips = 0;
-	return parse_pair(value, each_node_ip, conf);
+	return parse_list(value, each_node_ip, conf);
 }
 
 static int read_cidr(const char *item, struct podnet_prefix *ret)
@@ -141,7 +149,7 @@ static int parse_service_cidrs(struct conf *conf, const struct row *row, const c
 {
 	(void)row;
 	memset(conf->service_cidrs, 0, sizeof(conf->service_cidrs));
-	return parse_pair(value, each_service_cidr, conf);
+	return parse_list(value, each_service_cidr, conf);
 }
 
 static int parse_port_range(struct conf *conf, const struct row *row, const char *value)
@@ -162,7 +170,7 @@ static int parse_cidrs(struct conf *conf, const struct row *row, const char *val
 {
 	(void)row;
 	memset(conf->cluster_cidrs, 0, sizeof(conf->cluster_cidrs));
-	return parse_pair(value, each_cidr, conf);
+	return parse_list(value, each_cidr, conf);
 }
 
 static int parse_blocks(struct conf *conf, const struct row *row, const char *value)
@@ -178,6 +186,55 @@ static int parse_blocks(struct conf *conf, const struct row *row, const char *va
 	return 0;
 }
 
+/* ADDR:PORT, an IPv6 address in brackets (RFC 3986, 3.2.2). */
+static int each_listen(void *arg, const char *item)
+{
+	struct conf *conf = arg;
+	struct conf_listen *l = &conf->listen[conf->nlisten];
+	const char *colon = strrchr(item, ':');
+	size_t n = colon ? (size_t)(colon - item) : 0;
+	bool v6 = *item == '[';
+	char host[64], more;
+	unsigned port;
+
+	if (conf->nlisten == LIMIT_LISTEN || !n || n >= sizeof(host) || (v6 && item[n - 1] != ']'))
+		return -EINVAL;
+	snprintf(host, sizeof(host), "%.*s", (int)(n - (v6 ? 2 : 0)), item + v6);
+	if (strchr(host, '/') || podnet_prefix_parse(host, &l->ip) < 0 ||
+	    (l->ip.family == AF_INET6) != v6 ||
+	    sscanf(colon + 1, "%5u%c", &port, &more) != 1 || port < 1 || port > 65535)
+		return -EINVAL;
+	l->port = (uint16_t)port;
+	conf->nlisten++;
+	return 0;
+}
+
+static int parse_listen(struct conf *conf, const struct row *row, const char *value)
+{
+	(void)row;
+	conf->nlisten = 0;
+	return parse_list(value, each_listen, conf);
+}
+
+static int each_san(void *arg, const char *item)
+{
+	struct conf *conf = arg;
+	struct podnet_prefix ip;
+
+	if (conf->ntls_san == LIMIT_SAN || strchr(item, '/') ||
+	    (podnet_prefix_parse(item, &ip) < 0 && !name_ok(item)))
+		return -EINVAL;
+	conf->tls_san[conf->ntls_san] = arena_strdup(&conf->arena, item);
+	return conf->tls_san[conf->ntls_san++] ? 0 : -ENOMEM;
+}
+
+static int parse_san(struct conf *conf, const struct row *row, const char *value)
+{
+	(void)row;
+	conf->ntls_san = 0;
+	return parse_list(value, each_san, conf);
+}
+
 static int parse_level(struct conf *conf, const struct row *row, const char *value)
 {
 	(void)row;
@@ -191,6 +248,13 @@ static int parse_action(struct conf *conf, const struct row *row, const char *va
 	return 0;
 }
 
+static int parse_order(struct conf *conf, const struct row *row, const char *value)
+{
+	conf->action = (enum conf_action)row->least;
+	conf->argument = arena_strdup(&conf->arena, value);
+	return conf->argument ? 0 : -ENOMEM;
+}
+
 #define DIGITS(limit) DIGITS_(limit)
 #define DIGITS_(number) #number
 #define TEXT(n, m, d, v, h) { n, parse_text, offsetof(struct conf, m), d, v, h, 0, 0 }
@@ -198,6 +262,7 @@ static int parse_action(struct conf *conf, const struct row *row, const char *va
 #define NUMBER(n, m, d, lo, hi, h) { n, parse_number, offsetof(struct conf, m), d, "N", h, lo, hi }
 #define OTHER(n, f, d, v, h) { n, f, 0, d, v, h, 0, 0 }
 #define ACTION(n, a, h) { n, parse_action, 0, NULL, NULL, h, a, 0 }
+#define ORDER(n, a, v, h) { n, parse_order, 0, NULL, v, h, a, 0 }
 static const struct row rows[] = {
 	PATH("config", config, "/etc/podnet/netd.conf", "this file; may be absent unless named here"),
 	TEXT("node-name", node_name, NULL, "NAME", "name of this Node; default: the host's name"),
@@ -216,6 +281,11 @@ static const struct row rows[] = {
 	TEXT("socket-group", socket_group, "podnet", "GROUP", "group of the socket, if there is one"),
 	PATH("view-socket", view_socket, NULL, "Unix socket that only reads; default: view.sock in run-dir"),
 	TEXT("view-socket-group", view_socket_group, "podnet-view", "GROUP", "its group, if there is one"),
+	OTHER("listen", parse_listen, NULL, "ADDR:PORT", "TLS at these, separated by commas; default: none"),
+	OTHER("tls-san", parse_san, NULL, "NAME,...", "further names and addresses of the TLS server"),
+	PATH("pki-dir", pki_dir, "/etc/podnet/pki", "keys and certificates of TLS; made if not there"),
+	PATH("kubeconfig", kubeconfig, "/etc/podnet/admin.kubeconfig", "made for kubectl if not there"),
+	PATH("token-file", token_file, "/etc/podnet/tokens", "bearer tokens, by their hashes"),
 	NUMBER("pool", pool, "16", 0, LIMIT_POOL, "namespaces kept ready for pods"),
 	NUMBER("mtu", mtu, "0", 0, 65535, "of pod links; 0: that of the default route's link"),
 	NUMBER("resync", resync_s, "60", 0, 86400, "seconds between looks at everything; 0: never"),
@@ -224,6 +294,8 @@ static const struct row rows[] = {
 	OTHER("log-level", parse_level, "info", "LEVEL", "error, warning, info or debug"),
 	ACTION("purge", CONF_PURGE, "take all that is ours out of the kernel, and end"),
 	ACTION("check", CONF_CHECK, "check configuration and database, and end"),
+	ORDER("new-token", CONF_NEW_TOKEN, "ROLE:NAME", "print a new bearer token, and end"),
+	ORDER("new-kubeconfig", CONF_NEW_KUBECONFIG, "ROLE:NAME", "print a kubeconfig for another, and end"),
 	ACTION("version", CONF_VERSION, "print the version, and end"),
 	ACTION("help", CONF_HELP, "print this, and end"),
 	ACTION("fault-points", CONF_FAULT_POINTS, "print where a test build can be made to die"),
@@ -315,17 +387,6 @@ static int read_flags(struct conf *conf, int argc, char **argv, char why[256])
 	return 0;
 }
 
-static char *trim(char *text)
-{
-	size_t n;
-
-	text += strspn(text, " \t");
-	n = strlen(text);
-	while (n && strchr(" \t\r\n", text[n - 1]))
-		text[--n] = 0;
-	return text;
-}
-
 static int read_line(struct conf *conf, char *line, unsigned number, char why[256])
 {
 	char where[160], *equals, *name;
@@ -344,7 +405,7 @@ static int read_line(struct conf *conf, char *line, unsigned number, char why[25
 	*equals = 0;
 	name = trim(line);
 	row = find_row(name, strlen(name));
-	if (!row || !row->value || row == &rows[0]) {   /* actions and `config` are flags only */
+	if (!row || !row->value || row == &rows[0] || row->parse == parse_order) {  /* flags only */
 		snprintf(why, 256, "%s: unknown name \"%.60s\"; did you mean %s?", where, name,
 			 nearest(name));
 		return -EINVAL;

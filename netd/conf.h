@@ -8,17 +8,24 @@
 #ifndef NETD_CONF_H
 #define NETD_CONF_H
 
+#include <netd/base/limits.h>
 #include <netd/base/log.h>
 #include <netd/model/model.h>
 
 enum conf_action {
 	CONF_RUN, CONF_PURGE, CONF_CHECK, CONF_VERSION, CONF_HELP, CONF_FAULT_POINTS,
-	CONF_PRINT_ROUTES,
+	CONF_PRINT_ROUTES, CONF_NEW_TOKEN, CONF_NEW_KUBECONFIG,
+};
+
+struct conf_listen {
+	struct podnet_prefix ip;
+	uint16_t port;
 };
 
 struct conf {
 	struct arena arena;
 	enum conf_action action;
+	const char *argument;                       /* of an action that has one */
 	const char *config, *node_name, *state_dir, *run_dir, *netns_dir, *socket, *socket_group;
 	const char *view_socket, *view_socket_group;
 	struct podnet_prefix node_ips[2];
@@ -28,6 +35,10 @@ struct conf {
 	uint32_t node_port_min, node_port_max;
 	uint8_t block_len[2];                       /* IPv4, IPv6 */
 	uint32_t pool, mtu, resync_s, history;
+	struct conf_listen listen[LIMIT_LISTEN];
+	const char *tls_san[LIMIT_SAN];
+	size_t nlisten, ntls_san;
+	const char *pki_dir, *kubeconfig, *token_file;
 	enum log_level log_level;
 	uint64_t said;                              /* bit per row of the table: by a flag */
 };

@@ -331,6 +331,15 @@ static int make_sockets(struct netd *netd, char why[256])
 	return listen_at(conf->view_socket, conf->view_socket_group, &netd->view, why);
 }
 
+static int start_tls(struct netd *netd, char why[256])
+{
+	const struct conf *conf = &netd->conf;
+
+	if (conf->nlisten && make_dir(conf->pki_dir, 0700, why) < 0)
+		return -EIO;
+	return tls_start(conf, &netd->tls, why);
+}
+
 static int open_door(struct netd *netd, const char *name, enum http_role role, const char *path,
 		     struct http_socket *sock)
 {
@@ -355,6 +364,8 @@ static int start_api(struct netd *netd, char why[256])
 		r = open_door(netd, "admin", ROLE_ADMIN, netd->conf.socket, &netd->admin);
 	if (r == 0)
 		r = open_door(netd, "view", ROLE_VIEW, netd->conf.view_socket, &netd->view);
+	if (r == 0)
+		r = tls_open(netd->tls, netd->loop, netd->state, netd->reconcile, netd->http);
 	if (r < 0)
 		snprintf(why, 256, "%s", strerror(-r));
 	return r;
@@ -372,6 +383,7 @@ static void stop(struct netd *netd)
 		http_close(netd->http);
 	close_socket(netd->conf.socket, &netd->admin);
 	close_socket(netd->conf.view_socket, &netd->view);
+	tls_stop(netd->tls);
 	if (netd->state)
 		state_close(netd->state);
 	store_close(netd->store);       /* calls back for what it commits: all are still there */
@@ -429,6 +441,8 @@ static int run(struct netd *netd)
 		return fail("lock", why);
 	if (make_sockets(netd, why) < 0)
 		return fail("socket", why);
+	if (start_tls(netd, why) < 0)
+		return fail("tls", why);
 	if (open_kernel(netd, why) < 0)
 		return fail("kernel", why);
 	if (loop_new(&netd->loop) < 0 || block_signals(netd) < 0)
@@ -472,8 +486,10 @@ static int purge(struct netd *netd)
 
 static int check(const struct conf *conf)
 {
-	char path[512], why[160];
+	char path[512], why[256];
 
+	if (tls_check(conf, why) < 0)
+		return fail("check", why);
 	snprintf(path, sizeof(path), "%.480s/netd.db", conf->state_dir);
 	if (access(path, F_OK) < 0) {
 		printf("configuration: ok\n%s: none yet\n", path);
@@ -483,6 +499,17 @@ static int check(const struct conf *conf)
 		return fail("check", why);
 	printf("configuration: ok\n%s: ok\n", path);
 	return 0;
+}
+
+static int give_out(const struct conf *conf,
+		    int (*make)(const struct conf *conf, char why[256]))
+{
+	char why[256];
+
+	if (make(conf, why) >= 0)
+		return 0;
+	fprintf(stderr, "netd: %s\n", why);
+	return 1;
 }
 
 static int print_fault_points(void)
@@ -514,6 +541,10 @@ static int act(struct netd *netd)
 	case CONF_PRINT_ROUTES:
 		rest_routes_print();
 		return 0;
+	case CONF_NEW_TOKEN:
+		return give_out(&netd->conf, tls_new_token);
+	case CONF_NEW_KUBECONFIG:
+		return give_out(&netd->conf, tls_new_kubeconfig);
 	}
 	return 1;
 }

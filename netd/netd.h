@@ -12,6 +12,7 @@
 #include <netd/http/http.h>
 #include <netd/reconcile/reconcile.h>
 #include <netd/rest/rest.h>
+#include <netd/tls.h>
 
 struct netd {
 	struct conf conf;
@@ -20,6 +21,7 @@ struct netd {
 	int netns_lock_fd;          /* an abstract socket's name: one netd a network namespace */
 	int signal_fd;
 	struct http_socket admin, view;     /* until http has them */
+	struct tls *tls;            /* NULL: nothing listens by TLS */
 	struct kernel *kernel;      /* open, until reconcile takes it */
 	struct loop *loop;
 	struct loop_watch *signals;

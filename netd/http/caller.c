@@ -40,7 +40,8 @@ void callers_limits(const struct http_limits *asked, struct http_limits *ret)
 		.connections = LIMIT_CONNECTIONS, .client_connections = LIMIT_CLIENT_CONNECTIONS,
 		.streams = LIMIT_WATCHES, .client_streams = LIMIT_CLIENT_WATCHES,
 		.held_bytes = LIMIT_HELD_BYTES, .client_held_bytes = LIMIT_CLIENT_HELD_BYTES,
-		.idle_ms = LIMIT_IDLE_SECONDS * 1000, .request_ms = LIMIT_REQUEST_SECONDS * 1000,
+		.idle_ms = LIMIT_IDLE_SECONDS * 1000,
+		.handshake_ms = LIMIT_HANDSHAKE_SECONDS * 1000, .request_ms = LIMIT_REQUEST_SECONDS * 1000,
 		.reply_ms = LIMIT_REPLY_SECONDS * 1000, .stall_s = LIMIT_STALL_SECONDS,
 	};
 	getrlimit(RLIMIT_NOFILE, &files);
@@ -214,17 +215,19 @@ static void caller_free(struct caller *c)
 		stop_waiting(c);
 		client_unref(c->door->http, c->client);
 	}
+	tls_begun(c);
 	loop_timer_free(c->timer);
 	free(c);
 }
 DEFINE_CLEANUP(struct caller, caller_free)
 
 /* A peer whose machine is gone says nothing: a silent stream would wait for it. */
-static void keep_alive(int fd)
+static void set_tcp(int fd)
 {
 	static const struct { int level, name, value; } options[] = {
 		{ SOL_SOCKET, SO_KEEPALIVE, 1 }, { IPPROTO_TCP, TCP_KEEPIDLE, 60 },
 		{ IPPROTO_TCP, TCP_KEEPINTVL, 10 }, { IPPROTO_TCP, TCP_KEEPCNT, 6 },
+		{ IPPROTO_TCP, TCP_NODELAY, 1 },    /* the pieces of a handshake are small */
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
@@ -234,6 +237,7 @@ static void keep_alive(int fd)
 
 static struct caller *caller_new(struct door *door, int fd, const struct sockaddr *addr)
 {
+	const struct http_limits *limits = &door->http->limits;
 	_cleanup_(caller_freep) struct caller *c = calloc(1, sizeof(*c));
 	char name[64];
 	bool welcome;
@@ -248,11 +252,11 @@ static struct caller *caller_new(struct door *door, int fd, const struct sockadd
 	if (!c->client)
 		return NULL;
 	if (!c->local)
-		keep_alive(fd);
+		set_tcp(fd);
 	welcome = admit(c);
 	count(c, 1);
 	if (welcome)
-		begin_wait(c, door->http->limits.idle_ms);
+		begin_wait(c, door->conf.tls ? limits->handshake_ms : limits->idle_ms);
 	else
 		caller_cut(c);
 	return take_ptr(c);
@@ -272,6 +276,7 @@ void callers_notify(void *cls, struct MHD_Connection *conn, void **context,
 	addr = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	if (fd && addr)
 		*context = caller_new(cls, fd->connect_fd, addr->client_addr);
+	tls_begin(cls, conn, *context);
 }
 
 struct caller *caller_of(struct MHD_Connection *conn)
@@ -284,6 +289,7 @@ struct caller *caller_of(struct MHD_Connection *conn)
 
 void caller_reading(struct caller *c)
 {
+	tls_begun(c);
 	begin_wait(c, c->door->http->limits.request_ms);
 }
 

@@ -14,6 +14,7 @@
 #define NETD_HTTP_H
 
 #include <netd/base/loop.h>
+#include <sys/socket.h>
 
 struct http;
 struct request;
@@ -31,6 +32,7 @@ struct http_peer {
 	const char *client;         /* whose limits count: "uid:1000", or an address */
 	const char *name;           /* the same, or what identify() says; never NULL */
 	enum http_role role;
+	const char *foreign;        /* NULL, or why nobody at all is served who asks like this: 403 */
 	uint32_t pid, uid, gid;     /* SO_PEERCRED of a Unix socket, else 0 */
 };
 
@@ -40,12 +42,25 @@ struct http_socket {
 	uint64_t dev, ino;          /* of a Unix socket's file */
 };
 
+/**
+ * TLS of a door.  What is GnuTLS's is handed through as it is: sessions are a gnutls_session_t.
+ * Borrowed until http_close().
+ */
+struct http_tls {
+	const char *priorities, *trust;     /* trust: authorities in PEM; clients are asked, not told */
+	void (*certificate)(void);          /* a gnutls_certificate_retrieve_function2 */
+	void (*begin)(void *arg, void *session);    /* before the handshake */
+	bool (*pending)(void *session);     /* it holds what nobody has read yet */
+	void *arg;
+};
+
 /** One way in.  Strings are copied, @sock is taken, also when the door cannot be opened. */
 struct http_door {
 	const char *name;           /* for the log: "admin" */
 	enum http_role role;        /* of all who come in here, if identify() does not say otherwise */
 	struct http_socket sock;
 	const char *path;           /* of a Unix socket: removed in the end; else NULL */
+	const struct http_tls *tls; /* NULL: none */
 	/* by the header of each request; may be NULL.  @peer is filled with what the door knows */
 	void (*identify)(void *arg, struct request *req, struct http_peer *peer);
 	void *arg;                  /* of identify() */
@@ -57,6 +72,7 @@ struct http_limits {
 	int streams, client_streams;
 	size_t held_bytes, client_held_bytes;   /* bodies and answers under way */
 	uint32_t idle_ms;           /* without a request's first line */
+	uint32_t handshake_ms;      /* the same for the first one, where there is TLS */
 	uint32_t request_ms;        /* from there until it is whole */
 	uint32_t reply_ms;          /* until the answer is taken, if it is no stream */
 	uint32_t stall_s;           /* without a byte taken, also of a stream */
@@ -76,6 +92,8 @@ struct http_config {
  * Clients wait from now on, and are answered when a door is opened.
  */
 int http_listen(const char *path, const char *group, struct http_socket *ret);
+/** http_listen_tcp() - the same, for a door with TLS */
+int http_listen_tcp(const struct sockaddr *sa, socklen_t len, struct http_socket *ret);
 /** http_unlisten() - for what no door has taken */
 void http_unlisten(const char *path, struct http_socket *sock);
 
@@ -93,6 +111,8 @@ bool request_query_bool(const struct request *req, const char *name);   /* API-C
 const char *request_header(const struct request *req, const char *name);    /* or NULL */
 const char *request_body(const struct request *req, size_t *len);       /* NUL behind it */
 const struct http_peer *request_peer(const struct request *req);
+/** request_tls_session() - after its handshake; NULL: the door has no TLS */
+void *request_tls_session(const struct request *req);
 /** request_too_large() - the body passed LIMIT_BODY_BYTES and was not kept: answer 413 */
 bool request_too_large(const struct request *req);
 /** request_busy() - NULL, or why it cannot be served now, and has no body: answer 429 */

@@ -32,6 +32,7 @@ static void run(struct door *door, unsigned runs)
 	do {
 		door->pending = false;
 		MHD_run(door->daemon);
+		tls_rest(door);
 	} while (--runs && patience_ms(door) == 0);
 }
 
@@ -69,11 +70,15 @@ static void after_turn(void *arg)
 /* Takes the descriptor. */
 static int start_daemon(struct door *door)
 {
+	const unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
 	const struct http_limits *limits = &door->http->limits;
+	struct MHD_OptionItem tls[TLS_OPTIONS];
 	const union MHD_DaemonInfo *info;
 
-	door->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+	tls_options(door->conf.tls, tls);
+	door->daemon = MHD_start_daemon(flags | (door->conf.tls ? MHD_USE_TLS : 0), 0, NULL, NULL,
 		request_answer, door,
+		MHD_OPTION_ARRAY, tls,
 		MHD_OPTION_LISTEN_SOCKET, door->conf.sock.fd,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned)(limits->connections + LIMIT_REFUSALS + LEAVING),
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)limits->stall_s,
@@ -168,6 +173,7 @@ void http_close(struct http *http)
 		struct door *door = http->doors;
 
 		http->doors = door->next;
+		tls_close(door);
 		run(door, RUNS_AT_CLOSE);
 		door_free(door);
 	}

@@ -50,6 +50,9 @@ struct caller {
 	bool over;                          /* of too many: its requests are answered 429 */
 	bool gone;                          /* was cut */
 	size_t held;
+	struct MHD_Connection *shaking;     /* TLS before its first request: in the door's list */
+	LIST_ENTRY(caller) others;
+	struct loop_watch *answer;          /* of the client, while suspended */
 };
 
 /* A listening descriptor and the daemon of libmicrohttpd behind it. */
@@ -58,6 +61,7 @@ struct door {
 	struct door *next;
 	struct http_door conf;
 	char *name, *path;
+	LIST_HEAD(, caller) shaking;
 	struct MHD_Daemon *daemon;
 	struct loop_watch *watch;
 	bool pending;                       /* libmicrohttpd must run in this turn */
@@ -126,6 +130,16 @@ void request_resume(struct request *req);
 void request_watch_hangup(struct request *req, void (*fn)(void *arg, uint32_t events), void *arg);
 void request_finish(struct request *req, unsigned code, struct MHD_Response *response,
 		    const char *content_type);
+
+/* tls.c */
+#define TLS_OPTIONS 4
+void tls_options(const struct http_tls *tls, struct MHD_OptionItem items[TLS_OPTIONS]);
+/** tls_begin() - a connection, before its handshake; @caller may be NULL, for want of memory */
+void tls_begin(struct door *door, struct MHD_Connection *conn, struct caller *caller);
+/** tls_rest() - after each run: suspend those whose handshake waits for the client */
+void tls_rest(struct door *door);
+void tls_begun(struct caller *caller);          /* a request, so the handshake is over */
+void tls_close(struct door *door);              /* before libmicrohttpd stops */
 
 /* stream.c */
 void stream_close(struct http_stream *stream);

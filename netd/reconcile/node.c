@@ -41,16 +41,18 @@ static size_t choose(const struct podnet_prefix *from, size_t n, struct podnet_p
 	return found;
 }
 
+size_t reconcile_node_addresses(const struct reconcile *rec, const struct podnet_prefix **ret)
+{
+	*ret = rec->conf.nnode_ips ? rec->conf.node_ips : rec->facts.addresses;
+	return rec->conf.nnode_ips ? rec->conf.nnode_ips : rec->facts.naddresses;
+}
+
 void node_report(struct reconcile *rec)
 {
 	struct node_report report = { .ready = rec->node_ok, .reason = "PodNetworkReady" };
-	const struct podnet_prefix *from = rec->facts.addresses;
-	size_t i, n = rec->facts.naddresses;
+	const struct podnet_prefix *from;
+	size_t i, n = reconcile_node_addresses(rec, &from);
 
-	if (rec->conf.nnode_ips) {
-		from = rec->conf.node_ips;
-		n = rec->conf.nnode_ips;
-	}
 	for (i = 0; i < n && i < ARRAY_SIZE(report.addresses); i++)
 		report.addresses[report.naddresses++] = from[i];
 	report.message = "the node forwards and its networks are programmed";

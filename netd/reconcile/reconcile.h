@@ -36,6 +36,8 @@ bool reconcile_ready(const struct reconcile *rec);
 void reconcile_hint(struct reconcile *rec);
 /** reconcile_node_ips() - host addresses of this node, at most one a family */
 size_t reconcile_node_ips(const struct reconcile *rec, struct podnet_prefix ret[2]);
+/** reconcile_node_addresses() - all that the Node shows; borrowed until the next turn */
+size_t reconcile_node_addresses(const struct reconcile *rec, const struct podnet_prefix **ret);
 /** reconcile_node_overlap() - an address or a connected route of this node in or around @p, or NULL */
 const struct podnet_prefix *reconcile_node_overlap(const struct reconcile *rec,
 						   const struct podnet_prefix *p);

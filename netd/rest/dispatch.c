@@ -168,7 +168,8 @@ static int run(struct call *c, const struct verb_route *v)
 /* Nobody is told what there is; the log is told what nobody wanted to write. */
 static int route(struct call *c, char *path)
 {
-	bool known = request_peer(c->req)->role >= ROLE_VIEW, fits;
+	const struct http_peer *peer = request_peer(c->req);
+	bool known = peer->role >= ROLE_VIEW, fits;
 	const struct verb_route *v;
 	const char *seg[MAX_SEGMENTS];
 	enum shape shape;
@@ -187,6 +188,8 @@ static int route(struct call *c, char *path)
 		c->verb = v->verb;
 		c->writes = v->writes;
 	}
+	if (peer->foreign)
+		return refuse(c, 403, "Forbidden", "%s", peer->foreign);
 	if (!known)
 		return refuse(c, 401, "Unauthorized", "Unauthorized");
 	if (v)

@@ -39,6 +39,21 @@ static const struct conf_case {
 	{ "ports turned round", "", { "--node-port-range=5-4" }, "node-port-range:", 0, 0 },
 	{ "one port", "", { "--node-port-range=5" }, "node-port-range:", 0, 0 },
 	{ "not an address", "", { "--node-ip=10.0.0.0/8" }, "command line: node-ip:", 0, 0 },
+	{ "no port", "", { "--listen=10.0.0.1" }, "listen:", 0, 0 },
+	{ "a name for an address", "", { "--listen=localhost:6443" }, "listen:", 0, 0 },
+	{ "IPv6 without brackets", "", { "--listen=::1:6443" }, "listen:", 0, 0 },
+	{ "IPv4 in brackets", "", { "--listen=[10.0.0.1]:6443" }, "listen:", 0, 0 },
+	{ "half a bracket", "", { "--listen=[::1:6443" }, "listen:", 0, 0 },
+	{ "a prefix", "", { "--listen=10.0.0.0/8:6443" }, "listen:", 0, 0 },
+	{ "port 0", "", { "--listen=10.0.0.1:0" }, "listen:", 0, 0 },
+	{ "port 65536", "", { "--listen=10.0.0.1:65536" }, "listen:", 0, 0 },
+	{ "a port and more", "", { "--listen=10.0.0.1:64a" }, "listen:", 0, 0 },
+	{ "too many", "", { "--listen=10.0.0.1:1,10.0.0.1:2,10.0.0.1:3,10.0.0.1:4,10.0.0.1:5" },
+	  "listen:", 0, 0 },
+	{ "a name with a blank", "tls-san = a b\n", { NULL }, ":1: tls-san:", 0, 0 },
+	{ "a wildcard", "", { "--tls-san=*.example.org" }, "tls-san:", 0, 0 },
+	{ "an order in the file", "new-token = admin:x\n", { NULL }, "unknown name", 0, 0 },
+	{ "an order for nobody", "", { "--new-token" }, "ROLE:NAME", 0, 0 },
 	{ "no such level", "", { "--log-level=loud" }, "command line: log-level:", 0, 0 },
 	{ "a value for none", "", { "--check=1" }, "--check takes no value", 0, 0 },
 	{ "no flag at all", "", { "pool" }, "pool", 0, 0 },
@@ -73,6 +88,27 @@ static void read_one(void **state)
 	conf_fini(&conf);
 }
 
+static void listeners(void **state)
+{
+	char *argv[] = { (char *)"netd", (char *)"--config=/dev/null",
+			 (char *)"--listen=127.0.0.1:6443, [fd00::1]:443",
+			 (char *)"--tls-san", (char *)"api.example.org,192.0.2.1", NULL };
+	char why[256], text[PODNET_PREFIX_STRLEN];
+	struct conf conf = { 0 };
+
+	(void)state;
+	assert_int_equal(conf_read(&conf, 5, argv, why), 0);
+	assert_int_equal(conf.nlisten, 2);
+	assert_string_equal(podnet_prefix_format_addr(&conf.listen[0].ip, text), "127.0.0.1");
+	assert_int_equal(conf.listen[0].port, 6443);
+	assert_string_equal(podnet_prefix_format_addr(&conf.listen[1].ip, text), "fd00::1");
+	assert_int_equal(conf.listen[1].port, 443);
+	assert_int_equal(conf.ntls_san, 2);
+	assert_string_equal(conf.tls_san[1], "192.0.2.1");
+	assert_string_equal(conf.pki_dir, "/etc/podnet/pki");
+	conf_fini(&conf);
+}
+
 static void families(void **state)
 {
 	char *argv[] = { (char *)"netd", (char *)"--config=/dev/null",
@@ -96,11 +132,12 @@ static void families(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_SIZE(cases) + 1];
+	struct CMUnitTest tests[ARRAY_SIZE(cases) + 2];
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
 		tests[i] = (struct CMUnitTest){ cases[i].says, read_one, NULL, NULL,
 						(void *)(uintptr_t)&cases[i] };
 	tests[ARRAY_SIZE(cases)] = (struct CMUnitTest)cmocka_unit_test(families);
+	tests[ARRAY_SIZE(cases) + 1] = (struct CMUnitTest)cmocka_unit_test(listeners);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
