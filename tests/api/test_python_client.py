@@ -15,13 +15,13 @@ except ImportError:
     print("no python3-kubernetes")
     sys.exit(1 if os.environ.get("PODNET_TEST_STRICT") else 77)
 
-from node import Node, main
+from node import Node, UnixConnection, main
 from relay import Relay
 
 MERGE = "application/merge-patch+json"
 
 node = Node().start()
-relay = Relay(8001, node.socket)
+relay = Relay(8001, lambda: UnixConnection(node.socket))
 configuration = client.Configuration()
 configuration.host = "http://127.0.0.1:8001"
 client.Configuration.set_default(configuration)

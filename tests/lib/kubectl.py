@@ -7,11 +7,13 @@ one run to the next (ages, times, versions, uids) is masked on both sides; the r
 import difflib
 import os
 import re
+import shutil
 import subprocess
 import sys
 
 from node import DEADLINE
 from relay import Relay
+from tls import PORT, Door
 
 GOLDEN = os.path.realpath(os.path.dirname(os.path.abspath(__file__)) + "/../golden/kubectl")
 
@@ -33,16 +35,31 @@ MASKS = [
 
 
 class Kubectl:
-    """kubectl with a home of its own; over TCP, since it knows no Unix sockets."""
+    """kubectl with a home of its own, as the administrator of a node that was just started.
 
-    def __init__(self, node, port=8001):
+    It knows no Unix sockets, so the node begins once more, from nothing, with a TLS door, and
+    kubectl is given the kubeconfig that netd made.  It comes in straight, or by a relay that shows
+    what it says to openapi.py; both halves of that way are TLS with the same certificates.
+    """
+
+    def __init__(self, node, port=8001, straight=False):
         self.binary = os.environ.get("KUBECTL", "")
         if not os.access(self.binary, os.X_OK):
             print("no kubectl: tests/lib/unpack kubernetes-client kubectl build/kubectl")
             sys.exit(1 if os.environ.get("PODNET_TEST_STRICT") else 77)
-        self.args = ["-s", "http://127.0.0.1:%d" % port]
+        node.stop()
+        door = Door(node, "127.0.0.1:%d" % PORT)
+        assert door.netd("--purge")[0] == 0
+        shutil.rmtree(node.dir + "/state")
+        node.start()
+        self.args = ["--kubeconfig", door.kubeconfig]
         self.env = dict(os.environ, HOME=node.dir + "/home")
-        self.relay = Relay(port, node.socket)
+        self.relay = None
+        if not straight:
+            with open(door.kubeconfig) as file:
+                admin = door.context(file.read())
+            self.relay = Relay(port, lambda: door.client(admin), door.server_context())
+            self.args += ["-s", "https://127.0.0.1:%d" % port]
 
     def run(self, line):
         """(exit status, output) of a command line, which may use the shell."""
@@ -53,7 +70,8 @@ class Kubectl:
         return done.returncode, done.stdout
 
     def close(self):
-        self.relay.close()
+        if self.relay:
+            self.relay.close()
 
 
 def mask(text):

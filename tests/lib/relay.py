@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""relay.py - TCP to netd's Unix socket, for clients that know no such thing
+"""relay.py - from a foreign client on to netd, with or without TLS
 
-Room: each request goes on by node.py's connection, so what a foreign client does is held against
+Room: each request goes on by a connection of node.py's, so what a foreign client does is held against
 api/openapi.yaml as what the tests do themselves.
 """
 import http.server
 import threading
-
-from node import UnixConnection
 
 HOP = {"connection", "transfer-encoding", "content-length", "keep-alive"}
 
@@ -18,8 +16,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     netd = None
 
     def setup(self):
+        if self.server.context:
+            self.request.do_handshake()
         super().setup()
-        self.netd = UnixConnection(self.server.path)
+        self.netd = self.server.connect()
 
     def finish(self):
         self.netd.close()
@@ -63,10 +63,17 @@ class Relay(http.server.ThreadingHTTPServer):
     """Listens from here on; close() ends it."""
     daemon_threads = True
 
-    def __init__(self, port, path):
-        self.path = path
+    def __init__(self, port, connect, context=None):
+        """@connect: makes a connection to netd, a Checked one; @context: the TLS of clients"""
+        self.connect, self.context = connect, context
         super().__init__(("127.0.0.1", port), Handler)
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def get_request(self):
+        sock, address = super().get_request()
+        if not self.context:
+            return sock, address
+        return self.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False), address
 
     def handle_error(self, request, client_address):
         """A client that is gone; what netd did wrong, the client's own test sees."""
