@@ -36,6 +36,17 @@ find_netd() {
 	cmake --build "$top/build/examples" | tail -1
 }
 
+# find_kubectl - $KUBECTL, or an installed one, or Debian's, unpacked below build/
+find_kubectl() {
+	[ "$(id -u)" = 0 ] || return 0      # enter() says why not
+	[ -n "${KUBECTL:-}" ] || KUBECTL=$(command -v kubectl) || KUBECTL=$top/build/kubectl/usr/bin/kubectl
+	export KUBECTL
+	[ -x "$KUBECTL" ] && return
+	say "fetching kubectl"
+	"$top/tests/lib/unpack" kubernetes-client kubectl "$top/build/kubectl"
+	KUBECTL=$top/build/kubectl/usr/bin/kubectl
+}
+
 # enter "$@" - run the script again in namespaces of its own: lo up, a /run/netns that hides the host's
 enter() {
 	[ "$(id -u)" = 0 ] || die "needs root, for namespaces"
@@ -76,6 +87,13 @@ start_netd() {
 # api METHOD PATH [BODY] - one call; the answer on stdout, failing on a refusal
 api() {
 	curl -sS --fail-with-body --unix-socket "$SOCKET" -X "$1" ${3:+--json "$3"} "http://podnet$2"
+}
+
+# kubectl ARGUMENTS - as the administrator; after start_netd $TLS
+TLS="--listen 127.0.0.1:6443 --pki-dir ${PODNET_INSIDE:-}/pki --kubeconfig ${PODNET_INSIDE:-}/admin.kubeconfig
+	--token-file ${PODNET_INSIDE:-}/tokens"
+kubectl() {
+	HOME=$PODNET_INSIDE "$KUBECTL" --kubeconfig "$PODNET_INSIDE/admin.kubeconfig" "$@"
 }
 
 # post PATH BODY - show a wish and make it
