@@ -25,6 +25,7 @@
 #ifndef PN_NFT_SERVICES_H
 #define PN_NFT_SERVICES_H
 
+#include <libpodnet/base/base.h>
 #include <libpodnet/nft/nft.h>
 #include <podnet/service.h>
 

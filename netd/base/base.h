@@ -67,5 +67,7 @@ void time_format(int64_t s, char buf[24]);  /* RFC 3339, UTC, seconds: 2006-01-0
 int time_parse(const char *text, int64_t *s);   /* also +00:00 and fractions; 0 or -EINVAL */
 void uuid_make(char buf[37]);               /* random, version 4 */
 int random_bytes(void *p, size_t n);
+/** name_generate() - @prefix, cut to 58 bytes, and five random letters (API-CONTRACT 4) */
+int name_generate(const char *prefix, char ret[64]);
 
 #endif

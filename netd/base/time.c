@@ -162,3 +162,20 @@ void uuid_make(char buf[37])
 		 b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
 		 b[13], b[14], b[15]);
 }
+
+int name_generate(const char *prefix, char ret[64])
+{
+	static const char alphabet[] = "bcdfghjklmnpqrstvwxz2456789";
+	uint8_t random[5];
+	int r = random_bytes(random, sizeof(random));
+	size_t n;
+
+	if (r < 0)
+		return r;
+	snprintf(ret, 64, "%.58s", prefix);
+	n = strlen(ret);
+	for (size_t i = 0; i < sizeof(random); i++)
+		ret[n + i] = alphabet[random[i] % (sizeof(alphabet) - 1)];
+	ret[n + sizeof(random)] = '\0';
+	return 0;
+}

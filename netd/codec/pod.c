@@ -24,9 +24,11 @@ static const char *const usual_interfaces[] = { "eth0", "eth1", NULL };
 
 static const struct field port_fields[] = {
 	{ .name = "containerPort", .type = FIELD_INT, .min = 1, .max = 65535,
-	  .flags = FIELD_REQUIRED },
-	{ .name = "name", .type = FIELD_PORT_NAME },
-	{ .name = "protocol", .type = FIELD_ENUM, .values = protocols },
+	  .flags = FIELD_REQUIRED | FIELD_STORED, AT(container_port, number) },
+	{ .name = "name", .type = FIELD_PORT_NAME, .flags = FIELD_STORED,
+	  AT(container_port, name) },
+	{ .name = "protocol", .type = FIELD_ENUM, .values = protocols,
+	  .flags = FIELD_STORED | FIELD_INDEX, AT(container_port, protocol) },
 	{ .name = "hostPort", .type = FIELD_INT, .min = 0, .max = 65535 },
 	{ .name = "hostIP", .type = FIELD_ADDRESS },
 	{ 0 }
@@ -39,13 +41,15 @@ static const struct field env_fields[] = {
 };
 
 static const struct field container_fields[] = {
-	{ .name = "name", .type = FIELD_LABEL, .flags = FIELD_REQUIRED },
+	{ .name = "name", .type = FIELD_LABEL, .flags = FIELD_REQUIRED | FIELD_STORED,
+	  AT(container, name) },
 	{ .name = "image", .type = FIELD_STRING, .flags = FIELD_REQUIRED },
 	{ .name = "imagePullPolicy", .type = FIELD_ENUM, .values = pull_policies },
 	{ .name = "command", .type = FIELD_LIST, .elem = FIELD_STRING },
 	{ .name = "args", .type = FIELD_LIST, .elem = FIELD_STRING },
 	{ .name = "workingDir", .type = FIELD_STRING },
-	{ .name = "ports", .type = FIELD_LIST, .elem = FIELD_OBJECT, .sub = port_fields },
+	{ .name = "ports", .type = FIELD_LIST, .elem = FIELD_OBJECT, .sub = port_fields,
+	  .flags = FIELD_STORED | FIELD_COUNTED, LIST_AT(container, ports, nports) },
 	{ .name = "env", .type = FIELD_LIST, .elem = FIELD_OBJECT, .sub = env_fields },
 	{ .name = "resources", .type = FIELD_OBJECT },
 	{ .name = "securityContext", .type = FIELD_OBJECT },
@@ -70,7 +74,8 @@ static const struct field gate_fields[] = {
 
 static const struct field spec_fields[] = {
 	{ .name = "containers", .type = FIELD_LIST, .elem = FIELD_OBJECT,
-	  .sub = container_fields, .flags = FIELD_UNIQUE },
+	  .sub = container_fields, .flags = FIELD_UNIQUE | FIELD_STORED | FIELD_COUNTED,
+	  LIST_AT(pod, containers, ncontainers) },
 	{ .name = "initContainers", .type = FIELD_LIST, .elem = FIELD_OBJECT,
 	  .sub = container_fields, .flags = FIELD_UNIQUE },
 	{ .name = "nodeName", .type = FIELD_SUBDOMAIN, .flags = FIELD_STORED,
@@ -82,8 +87,8 @@ static const struct field spec_fields[] = {
 	{ .name = "activeDeadlineSeconds", .type = FIELD_INT, .min = 1, .max = INT32_MAX },
 	{ .name = "restartPolicy", .type = FIELD_ENUM, .values = restart_policies },
 	{ .name = "dnsPolicy", .type = FIELD_ENUM, .values = dns_policies },
-	{ .name = "hostname", .type = FIELD_LABEL },
-	{ .name = "subdomain", .type = FIELD_LABEL },
+	{ .name = "hostname", .type = FIELD_LABEL, .flags = FIELD_STORED, AT(pod, hostname) },
+	{ .name = "subdomain", .type = FIELD_LABEL, .flags = FIELD_STORED, AT(pod, subdomain) },
 	{ .name = "schedulerName", .type = FIELD_STRING },
 	{ .name = "serviceAccountName", .type = FIELD_STRING },
 	{ .name = "nodeSelector", .type = FIELD_STRING_MAP },
@@ -119,7 +124,7 @@ static const struct field attached_fields[] = {
 };
 
 static const struct field ip_fields[] = {
-	{ .name = "ip", .type = FIELD_ADDRESS },
+	{ .name = "ip", .type = FIELD_ADDRESS, .flags = FIELD_STORED, AT(pod_ip, ip) },
 	{ 0 }
 };
 
@@ -136,7 +141,8 @@ static const struct field status_fields[] = {
 	{ .name = "readyByUser", .type = FIELD_BOOL, .flags = FIELD_STORED,
 	  AT(pod, ready_by_user) },
 	{ .name = "podIP", .type = FIELD_ADDRESS },
-	{ .name = "podIPs", .type = FIELD_LIST, .elem = FIELD_OBJECT, .sub = ip_fields },
+	{ .name = "podIPs", .type = FIELD_LIST, .elem = FIELD_OBJECT, .sub = ip_fields,
+	  .flags = FIELD_STORED | FIELD_COUNTED, LIST_AT(pod, ips, nips) },
 	{ .name = "hostIP", .type = FIELD_ADDRESS },
 	{ .name = "hostIPs", .type = FIELD_LIST, .elem = FIELD_OBJECT, .sub = ip_fields },
 	{ .name = "startTime", .type = FIELD_TIME },

@@ -18,6 +18,7 @@ struct compile_input {
 	const struct node_config *conf;
 	uint32_t mtu;                           /* of pod links where the network says none */
 	bool has_ipv4;                          /* the node has an IPv4 address of its own */
+	const char *uplinks[2];                 /* of IPv4, IPv6: its link to others; "" or NULL */
 	/* network by name; NULL: there is none */
 	const struct network *(*network)(void *arg, const char *name);
 	/* this node's blocks of a network */

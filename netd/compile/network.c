@@ -116,18 +116,21 @@ static void put_forwarding(struct building *b, const struct network *const *netw
 
 /*
  * So that the node itself can connect(2) to a cluster IP where it has no default route: what goes
- * there is sent elsewhere, or refused, before it would reach lo.  IPv6 takes a route by lo for one
+ * there is sent elsewhere, refused or dropped before it would leave.  Where there is no uplink, lo
+ * serves; but then the kernel sends the node no ICMP error, and IPv6 takes such a route for one
  * that rejects.
  */
 static void put_services(struct building *b, const struct compile_input *in)
 {
 	for (size_t i = 0; i < in->conf->nservice_cidrs; i++) {
 		struct podnet_route route = {
-			.dst = podnet_prefix_mask(&in->conf->service_cidrs[i]), .link = "lo",
+			.dst = podnet_prefix_mask(&in->conf->service_cidrs[i]),
 			.metric = COMPILE_NODE_METRIC,
 		};
+		bool v6 = route.dst.family == AF_INET6;
 
-		if (route.dst.family == AF_INET)
+		route.link = in->uplinks[v6] && *in->uplinks[v6] ? in->uplinks[v6] : v6 ? NULL : "lo";
+		if (route.link)
 			compile_note(b, podnet_set_route(b->set, &route, b->err));
 	}
 }

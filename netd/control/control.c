@@ -16,6 +16,7 @@ static void changed(void *arg, const struct object *old, const struct object *no
 
 	namespaces_changed(control, old, now);
 	owners_changed(control, old, now);
+	slices_changed(control, old, now);
 	if (now && now->kind->id == KIND_POD)
 		pods_changed(control, now);
 	else if (old && old->kind->id == KIND_POD)
@@ -90,6 +91,8 @@ int control_start(struct loop *loop, struct state *state, struct control **ret)
 	if (r == 0)
 		r = loop_timer_new(loop, owners_collect, control, &control->owner_timer);
 	if (r == 0)
+		r = loop_timer_new(loop, slices_write, control, &control->slice_timer);
+	if (r == 0)
 		r = loop_timer_new(loop, events_flush, control, &control->event_timer);
 	if (r == 0)
 		r = pods_after_reboot(control);
@@ -101,6 +104,7 @@ int control_start(struct loop *loop, struct state *state, struct control **ret)
 		return r;
 	namespaces_start(control);
 	owners_start(control);
+	slices_start(control);
 	loop_timer_set(control->grace_timer, 0);
 	*ret = take_ptr(control);
 	return 0;
@@ -114,9 +118,11 @@ void control_stop(struct control *control)
 	loop_timer_free(control->grace_timer);
 	loop_timer_free(control->look_timer);
 	loop_timer_free(control->owner_timer);
+	loop_timer_free(control->slice_timer);
 	loop_timer_free(control->event_timer);
 	grace_free(control);
 	owners_free(control);
+	slices_free(control);
 	events_free(control);
 	free(control);
 }

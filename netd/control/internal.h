@@ -22,6 +22,8 @@ struct control {
 	bool look_failed;                   /* ... and not every process could be looked at */
 	struct loop_timer *owner_timer;     /* owners.c */
 	struct map owned;                   /* uid -> struct owned */
+	struct loop_timer *slice_timer;     /* slices.c */
+	struct map sliced;                  /* Services to be looked at: NAMESPACE/NAME, its own value */
 	struct loop_timer *event_timer;     /* events.c */
 	struct map pending;                 /* name of the Event -> struct pending_event */
 	size_t dropped;                     /* Events that there was no room for */
@@ -46,6 +48,11 @@ void owners_start(struct control *control);
 void owners_changed(struct control *control, const struct object *old, const struct object *now);
 void owners_collect(void *control);
 void owners_free(struct control *control);
+
+void slices_start(struct control *control);
+void slices_changed(struct control *control, const struct object *old, const struct object *now);
+void slices_write(void *control);
+void slices_free(struct control *control);
 
 int pods_after_reboot(struct control *control);
 void pods_changed(struct control *control, const struct object *now);

@@ -25,6 +25,7 @@ struct underlay_link {
 struct underlay_addr {
 	struct podnet_prefix addr;
 	unsigned rank;
+	char link[PODNET_IFNAME_SIZE];
 };
 struct underlay {
 	struct underlay_link links[MAX_SEEN_LINKS];
@@ -138,6 +139,7 @@ static int each_addr(const struct podnet_addr_info *info, void *arg)
 		return 0;
 	now.addr.len = now.addr.family == AF_INET6 ? 128 : 32;
 	now.rank = rank_of(u, link);
+	snprintf(now.link, sizeof(now.link), "%s", link->name);
 	take(u, &now.addr);
 	/* insertion keeps the kernel's order among equals; the worst falls off a full list */
 	for (i = u->naddrs; i > 0 && u->addrs[i - 1].rank > now.rank; i--)
@@ -149,6 +151,17 @@ static int each_addr(const struct podnet_addr_info *info, void *arg)
 	if (u->naddrs < KERNEL_MAX_ADDRESSES)
 		u->naddrs++;
 	return 0;
+}
+
+/* The first address of a family is the best one. */
+static void put_uplinks(const struct underlay *u, struct kernel_facts *ret)
+{
+	for (size_t i = u->naddrs; i-- > 0; ) {
+		char *to = ret->uplinks[u->addrs[i].addr.family == AF_INET6];
+
+		if (strcmp(u->addrs[i].link, "lo") != 0)
+			memcpy(to, u->addrs[i].link, PODNET_IFNAME_SIZE);
+	}
 }
 
 int kernel_facts_read(struct podnet *ctx, struct kernel_facts *ret, struct podnet_error *err)
@@ -171,6 +184,7 @@ int kernel_facts_read(struct podnet *ctx, struct kernel_facts *ret, struct podne
 	for (i = 0; i < u->naddrs; i++)
 		ret->addresses[i] = u->addrs[i].addr;
 	ret->naddresses = u->naddrs;
+	put_uplinks(u, ret);
 	memcpy(ret->taken, u->taken, sizeof(ret->taken));
 	ret->ntaken = u->ntaken;
 	uplink = find(u, u->uplink);

@@ -78,6 +78,8 @@ struct kernel_facts {
 	/* global, best first: the default route's */
 	struct podnet_prefix addresses[KERNEL_MAX_ADDRESSES];
 	size_t naddresses;
+	/* of IPv4 and IPv6: the link that the best address is on; "": there is none but lo */
+	char uplinks[2][PODNET_IFNAME_SIZE];
 	/* what the node reaches without a gateway and what it is itself, link-local left out */
 	struct podnet_prefix taken[KERNEL_MAX_TAKEN];
 	size_t ntaken;

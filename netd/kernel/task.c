@@ -167,14 +167,14 @@ static int was_route(const struct podnet_route_info *info, void *arg)
 	const struct podnet_route *route = &info->route;
 	struct kernel_task *task = arg;
 
-	bool service = route->link && strcmp(route->link, "lo") == 0;
+	bool service = route->type == PODNET_ROUTE_UNICAST && !route->via.family;
 
 	if (!info->ours || (route->type != PODNET_ROUTE_UNREACHABLE && !service) ||
 	    route->metric != task->node_metric)
 		return 0;
 	return podnet_set_route(task->was, &(struct podnet_route){
 		.dst = route->dst, .type = route->type, .table = route->table,
-		.metric = route->metric, .link = service ? "lo" : NULL,
+		.metric = route->metric, .link = service ? route->link : NULL,
 	}, &task->err);
 }
 

@@ -75,8 +75,24 @@ struct pod_ip_request {
 	const char *network;        /* NULL: the first */
 	struct podnet_prefix ip;
 };
+struct container_port {
+	const char *name;           /* NULL: unnamed */
+	uint32_t number;            /* containerPort */
+	int protocol;               /* enum port_protocol */
+};
+struct container {
+	const char *name;
+	struct container_port *ports;
+	size_t nports;
+};
+struct pod_ip {
+	struct podnet_prefix ip;
+};
 struct pod {
 	struct meta meta;
+	struct container *containers;
+	size_t ncontainers;
+	const char *hostname, *subdomain;
 	const char *node_name;      /* spec.nodeName */
 	bool host_network;
 	int64_t grace_s;            /* spec.terminationGracePeriodSeconds when given, else 0 */
@@ -93,6 +109,8 @@ struct pod {
 	const char *phase;
 	struct pod_network *attached;
 	size_t nattached;
+	struct pod_ip *ips;             /* status.podIPs */
+	size_t nips;
 	struct condition *conditions;
 	size_t nconditions;
 	const char *boot_id;        /* status.bootID (ours): the boot in which it was programmed */

@@ -97,7 +97,7 @@ void node_facts(void *arg, const struct kernel_facts *facts)
 	size_t n = facts->naddresses;
 	bool mtu_changed = !rec->conf.mtu && facts->mtu != rec->facts.mtu;
 	struct podnet_prefix ips[2];
-	bool retake;
+	bool retake, moved;
 
 	if (rec->conf.nnode_ips) {
 		from = rec->conf.node_ips;
@@ -108,7 +108,10 @@ void node_facts(void *arg, const struct kernel_facts *facts)
 		rec->epoch++;
 	else if (!mtu_changed && rec->begun) {
 		retake = !same_taken(facts, &rec->facts);
+		moved = memcmp(facts->uplinks, rec->facts.uplinks, sizeof(facts->uplinks)) != 0;
 		rec->facts = *facts;
+		if (moved)
+			reconcile_mark(rec, scope_find(rec, NODE_SCOPE), 0);
 		if (retake)
 			state_each(rec->conf.state, &kinds[KIND_NETWORK], NULL, mark_network, rec);
 		node_report(rec);

@@ -180,6 +180,7 @@ static void fill_input(struct reconcile *rec, struct lookup *l, struct compile_i
 		.conf = rec->node,
 		.mtu = rec->conf.mtu ? rec->conf.mtu : rec->facts.mtu,
 		.has_ipv4 = rec->nips && rec->ips[0].family == AF_INET,
+		.uplinks = { rec->facts.uplinks[0], rec->facts.uplinks[1] },
 		.network = find_network,
 		.blocks = find_blocks,
 		.arg = l,

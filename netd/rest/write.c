@@ -92,20 +92,13 @@ static int check_namespace(struct call *c)
 /* generateName: five characters that make no words. */
 static int generate_name(struct call *c, struct doc *doc)
 {
-	static const char alphabet[] = "bcdfghjklmnpqrstvwxz2456789";
 	const char *prefix = doc_str(doc, "metadata.generateName");
-	uint8_t random[5];
 	char name[64];
 
 	if (doc_has(doc, "metadata.name") || !prefix || !*prefix)
 		return 0;
-	if (random_bytes(random, sizeof(random)) < 0)
+	if (name_generate(prefix, name) < 0)
 		return refuse_memory(c);
-	snprintf(name, sizeof(name), "%.58s", prefix);
-	for (size_t i = 0, n = strlen(name); i < sizeof(random); i++) {
-		name[n + i] = alphabet[random[i] % (sizeof(alphabet) - 1)];
-		name[n + i + 1] = '\0';
-	}
 	return doc_set_str(doc, "metadata.name", name);
 }
 

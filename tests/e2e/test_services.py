@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""test_services.py - packets through Services: who answers, as whom a client is seen, who is refused
+
+Names in brackets are lines of the case list that each test shows.  Clients are a pod, the node and
+"world", a neighbour outside.
+"""
+import collections
+import ctypes
+import os
+import socket
+import subprocess
+import sys
+import threading
+
+from node import PODS, V1, Node, eventually, main, pod, run  # noqa: F401
+
+SERVICES = "/api/v1/namespaces/default/services"
+SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+ECHO = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "lib", "echo.py")
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+for command in ("ip netns add world", "ip link add uplink type veth peer name eth0 netns world",
+                "ip addr add 10.0.0.10/24 dev uplink", "ip addr add fd00:1::10/64 dev uplink nodad",
+                "ip link set uplink up", "ip -n world link set eth0 up", "ip -n world link set lo up",
+                "ip -n world addr add 10.0.0.99/24 dev eth0",
+                "ip -n world addr add fd00:1::99/64 dev eth0 nodad",
+                "ip -n world route add 203.0.113.0/24 via 10.0.0.10",
+                "ip -n world route add 10.96.0.0/16 via 10.0.0.10",
+                "ip -6 route add default via fd00:1::99"):
+    run(command)
+NODE = Node().start()
+API = NODE.client
+SERVERS = {}
+
+
+def in_netns(name, work):
+    """work() in a thread of its own that has entered the namespace; None: the node's."""
+    result = []
+
+    def body():
+        if name:
+            with open("/run/netns/" + name) as file:
+                if LIBC.setns(file.fileno(), 0x40000000):
+                    raise OSError(ctypes.get_errno(), "setns " + name)
+        try:
+            result.append(work())
+        except OSError as err:
+            result.append(err)
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join()
+    if not result:
+        raise AssertionError("no result in " + str(name))
+    return result[0]
+
+
+def ask(address, port, udp=False, timeout=2, source_port=0):
+    """"NAME PEER", or the OSError."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM) as sock:
+        sock.settimeout(timeout)
+        if source_port:
+            sock.bind(("", source_port))
+        sock.connect((address, port))
+        if udp:
+            try:
+                sock.send(b"?")
+            except PermissionError:
+                pass            # refused on its way out of the node; the ICMP error waits to be read
+        return sock.recv(100).decode()
+
+
+def seen(client, address, port, udp=False, timeout=2):
+    return in_netns(client, lambda: ask(address, port, udp, timeout))
+
+
+def names(client, address, port, udp=False, times=24):
+    """Which endpoints answer a number of connections."""
+    def work():
+        return sorted({ask(address, port, udp).split()[0] for _ in range(times)})
+    return in_netns(client, work)
+
+
+def refused(client, address, port, udp=False):
+    return isinstance(seen(client, address, port, udp), ConnectionRefusedError)
+
+
+def dropped(client, address, port):
+    return isinstance(seen(client, address, port, timeout=0.3), (socket.timeout, TimeoutError))
+
+
+def add_pod(name, labels, ports=(8080,)):
+    wish = pod(name)
+    wish["metadata"]["labels"] = labels
+    API.post(PODS, wish)
+    status = NODE.await_running(name)["status"]
+    server = subprocess.Popen(["ip", "netns", "exec", name + ".default", sys.executable, ECHO, name] +
+                              [str(p) for p in ports], stdout=subprocess.PIPE, text=True)
+    assert server.stdout.readline() == "ready\n"
+    SERVERS[name] = server
+    return [ip["ip"] for ip in status["podIPs"]]
+
+
+def drop_pod(name):
+    SERVERS.pop(name).kill()
+    API.delete(PODS + "/" + name)
+
+
+def add_service(name, selector, ports=None, **spec):
+    ports = ports or [{"port": 80, "targetPort": 8080}]
+    return API.post(SERVICES, {"metadata": {"name": name},
+                               "spec": dict({"selector": selector, "ports": ports}, **spec)})
+
+
+def programmed(work):
+    """Programming follows the answer of a write; what packets see is the event waited for."""
+    eventually("programmed", work)
+
+
+IPS = {n: add_pod(n, {"app": "web"}) for n in ("a", "b")}
+CLIENTS = ("a.default", None, "world")
+
+
+def cluster_ip():
+    """[A2 A9 A10 A11 A14 A15] from a pod, by itself, from the node; the rest refused or dropped."""
+    ip = add_service("web", {"app": "web"})["spec"]["clusterIP"]
+    programmed(lambda: names(None, ip, 80) == ["a", "b"])
+    for client in CLIENTS:
+        assert names(client, ip, 80) == ["a", "b"], client
+    answers = {seen("a.default", ip, 80) for _ in range(24)}
+    assert "b " + IPS["a"][0] in answers, answers       # as itself
+    assert "a 10.0.0.10" in answers, answers            # hairpin: as the node
+    assert refused("a.default", ip, 81) and refused(None, ip, 81)
+    assert dropped("a.default", "10.96.255.250", 80) and dropped(None, "10.96.255.250", 80)
+    API.delete(SERVICES + "/web")
+    programmed(lambda: dropped("a.default", ip, 80))
+
+
+def both_families():
+    """[A19 A7] TCP and UDP of one number, IPv4 and IPv6."""
+    svc = add_service("dual", {"app": "web"}, ipFamilyPolicy="RequireDualStack", ports=[
+        {"name": "t", "port": 80, "targetPort": 8080, "protocol": "TCP"},
+        {"name": "u", "port": 80, "targetPort": 8080, "protocol": "UDP"}])
+    for ip in svc["spec"]["clusterIPs"]:
+        for udp in (False, True):
+            programmed(lambda: names("a.default", ip, 80, udp) == ["a", "b"])
+            assert names(None, ip, 80, udp) == ["a", "b"], (ip, udp)
+    API.delete(SERVICES + "/dual")
+
+
+def node_port():
+    """[D1 D5 D7 D11 A13] on the node's address only; outside clients are seen as themselves."""
+    svc = add_service("np", {"app": "web"}, type="NodePort")
+    port, ip = svc["spec"]["ports"][0]["nodePort"], svc["spec"]["clusterIP"]
+    programmed(lambda: names("world", "10.0.0.10", port) == ["a", "b"])
+    for client in CLIENTS:
+        assert names(client, "10.0.0.10", port) == ["a", "b"], client
+    assert {seen("world", "10.0.0.10", port).split()[1] for _ in range(8)} == {"10.0.0.99"}
+    assert refused("a.default", ip, port)
+    API.delete(SERVICES + "/np")
+    programmed(lambda: refused("world", "10.0.0.10", port))
+
+
+def no_endpoints():
+    """[B1 B3 B4 B6 B7] refused at once, and served as soon as there is one."""
+    svc = add_service("none", {"app": "late"}, type="NodePort", ports=[
+        {"name": "t", "port": 80, "targetPort": 8080, "protocol": "TCP"},
+        {"name": "u", "port": 80, "targetPort": 8080, "protocol": "UDP"}])
+    ip, port = svc["spec"]["clusterIP"], svc["spec"]["ports"][0]["nodePort"]
+    programmed(lambda: refused("a.default", ip, 80))
+    assert refused(None, ip, 80) and refused("world", "10.0.0.10", port)
+    for client in ("a.default", None):      # the kernel limits the rate of ICMP errors (icmp(7))
+        programmed(lambda: refused(client, ip, 80, udp=True))
+    add_pod("late", {"app": "late"})
+    programmed(lambda: names("a.default", ip, 80) == ["late"])
+    drop_pod("late")
+    programmed(lambda: refused("a.default", ip, 80))
+    API.delete(SERVICES + "/none")
+
+
+def endpoints_follow():
+    """[A2 A3 A4 C1] pods, readiness, ports come and go."""
+    svc = add_service("follow", {"app": "web"})
+    ip = svc["spec"]["clusterIP"]
+    programmed(lambda: names(None, ip, 80) == ["a", "b"])
+    add_pod("c", {"app": "web"})
+    programmed(lambda: names(None, ip, 80, times=60) == ["a", "b", "c"])
+    not_ready = {"status": {"conditions": [{"type": "Ready", "status": "False"}]}}
+    API.patch(PODS + "/c/status", not_ready)
+    programmed(lambda: names(None, ip, 80, times=60) == ["a", "b"])
+    drop_pod("c")
+    svc["spec"]["ports"] = [{"port": 81, "targetPort": 8080}]
+    API.put(SERVICES + "/follow", svc)
+    programmed(lambda: names(None, ip, 81) == ["a", "b"])
+    assert refused(None, ip, 80)
+    API.delete(SERVICES + "/follow")
+
+
+def affinity():
+    """[F1 F3 F7 F8] one client, one endpoint; kept over a restart; moved when it goes."""
+    add_pod("d", {"app": "sticky"})
+    add_pod("e", {"app": "sticky"})
+    svc = add_service("sticky", {"app": "sticky"}, sessionAffinity="ClientIP",
+                      ipFamilyPolicy="RequireDualStack")
+    for ip in svc["spec"]["clusterIPs"]:
+        programmed(lambda: not isinstance(seen("a.default", ip, 80), OSError))
+        assert len(names("a.default", ip, 80)) == 1
+    ip = svc["spec"]["clusterIP"]
+    first = names("a.default", ip, 80)
+    NODE.stop()
+    NODE.start()
+    assert names("a.default", ip, 80) == first
+    drop_pod(first[0])
+    programmed(lambda: names("a.default", ip, 80) not in (first, []))
+    assert len(names("a.default", ip, 80)) == 1
+    globals()["API"] = NODE.client
+    API.patch(SERVICES + "/sticky", {"spec": {"sessionAffinity": "None"}})
+    add_pod("f", {"app": "sticky"})
+    programmed(lambda: len(names("a.default", ip, 80)) == 2)
+    API.delete(SERVICES + "/sticky")
+    for name in {"d", "e", "f"} & set(SERVERS):
+        drop_pod(name)
+
+
+def policies():
+    """[G1 G2 B5 G4 C8] Local without a local endpoint drops what comes from outside only."""
+    svc = add_service("far", {}, type="NodePort", externalTrafficPolicy="Local")
+    ip, port = svc["spec"]["clusterIP"], svc["spec"]["ports"][0]["nodePort"]
+    elsewhere = {"metadata": {"name": "far-1", "labels": {"kubernetes.io/service-name": "far"}},
+                 "addressType": "IPv4", "ports": [{"name": "", "port": 8080, "protocol": "TCP"}],
+                 "endpoints": [{"addresses": [IPS["b"][0]], "nodeName": "node2"}]}
+    API.post(SLICES, elsewhere)
+    programmed(lambda: names("a.default", ip, 80) == ["b"])
+    assert names("a.default", "10.0.0.10", port) == ["b"] == names(None, "10.0.0.10", port)
+    assert dropped("world", "10.0.0.10", port)
+    API.patch(SERVICES + "/far", {"spec": {"externalTrafficPolicy": "Cluster"}})
+    programmed(lambda: names("world", "10.0.0.10", port) == ["b"])
+    API.patch(SERVICES + "/far", {"spec": {"internalTrafficPolicy": "Local"}})
+    programmed(lambda: dropped("a.default", ip, 80))
+    API.delete(SLICES + "/far-1")
+    API.delete(SERVICES + "/far")
+
+
+def outside_addresses():
+    """[E5 H1 H2] externalIPs and a load balancer's address, with source ranges."""
+    svc = add_service("ext", {"app": "web"}, type="LoadBalancer", externalIPs=["203.0.113.5"],
+                      loadBalancerSourceRanges=["192.0.2.0/24"])
+    svc["status"] = {"loadBalancer": {"ingress": [{"ip": "203.0.113.6"}]}}
+    API.put(SERVICES + "/ext/status", svc)
+    programmed(lambda: names("world", "203.0.113.5", 80) == ["a", "b"])
+    programmed(lambda: dropped("world", "203.0.113.6", 80))
+    API.patch(SERVICES + "/ext",
+              {"spec": {"loadBalancerSourceRanges": ["192.0.2.0/24", "10.0.0.0/24"]}})
+    programmed(lambda: names("world", "203.0.113.6", 80) == ["a", "b"])
+    API.delete(SERVICES + "/ext")
+
+
+def types():
+    """[E1 E3 E6 E7] what is not ours to serve is left alone, and taken up again."""
+    svc = add_service("kind", {"app": "web"})
+    ip = svc["spec"]["clusterIP"]
+    programmed(lambda: names(None, ip, 80) == ["a", "b"])
+    label = {"metadata": {"labels": {"service.kubernetes.io/service-proxy-name": "other"}}}
+    API.patch(SERVICES + "/kind", label)
+    programmed(lambda: dropped("a.default", ip, 80))
+    label["metadata"]["labels"]["service.kubernetes.io/service-proxy-name"] = None
+    API.patch(SERVICES + "/kind", label)
+    programmed(lambda: names(None, ip, 80) == ["a", "b"])
+    API.patch(SERVICES + "/kind", {"spec": {"type": "ExternalName", "externalName": "example.org",
+                                            "clusterIP": None, "clusterIPs": None}})
+    programmed(lambda: dropped("a.default", ip, 80))
+    API.delete(SERVICES + "/kind")
+
+
+def distribution():
+    """[A17] within 4 sigma of even, and of the weights."""
+    svc = add_service("many", {"app": "web"})
+    ip = svc["spec"]["clusterIP"]
+    programmed(lambda: names(None, ip, 80) == ["a", "b"])
+
+    def share(times):
+        count = in_netns("a.default", lambda: collections.Counter(
+            ask(ip, 80, udp=False).split()[0] for _ in range(times)))
+        return count["a"] / times
+    n = 1000
+    assert abs(share(n) - 0.5) < 4 * (0.25 / n) ** 0.5
+    API.patch(SERVICES + "/many", {"metadata": {"annotations": {"podnet.dev/weights": "a=3, b=1"}}})
+    programmed(lambda: "mod 4" in run("nft list chain inet podnet tcp4-random-4", check=False))
+    assert abs(share(n) - 0.75) < 4 * (0.75 * 0.25 / n) ** 0.5
+    API.patch(SERVICES + "/many", {"metadata": {"annotations": {"podnet.dev/algorithm": "maglev"}}})
+    programmed(lambda: "jhash" in run("nft list chain inet podnet tcp4-maglev-16381", check=False))
+    assert names("a.default", ip, 80, times=60) == ["a", "b"]
+    API.delete(SERVICES + "/many")
+
+
+def repaired():
+    """[J3 J4 J10] a flush, a deleted element, a restart; and nft reads what it prints."""
+    ip = add_service("kept", {"app": "web"})["spec"]["clusterIP"]
+    programmed(lambda: names(None, ip, 80) == ["a", "b"])
+    for command in ("nft flush ruleset", "nft delete table inet podnet",
+                    "nft flush map inet podnet tcp-backends4",
+                    "nft flush chain inet podnet services",
+                    "nft delete element inet podnet services4 { %s . tcp . 80 }" % ip):
+        run(command)
+        programmed(lambda: names("a.default", ip, 80) == ["a", "b"])
+    table = run("nft list ruleset")
+    check = subprocess.run(["nft", "-c", "-f", "-"], input=table, text=True, check=False,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert check.returncode == 0 and not check.stdout, check.stdout
+    NODE.stop()
+    NODE.start()
+    globals()["API"] = NODE.client
+    assert NODE.metric("podnet_kernel_operations_total") == 0
+    assert names("a.default", ip, 80) == ["a", "b"]
+    API.delete(SERVICES + "/kept")
+
+
+if __name__ == "__main__":
+    main([cluster_ip, both_families, node_port, no_endpoints, endpoints_follow, affinity, policies,
+          outside_addresses, types, distribution, repaired])
