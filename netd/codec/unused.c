@@ -90,7 +90,6 @@ static const struct {
 	{ "Event", "firstTimestamp", QUIET },
 	{ "Event", "deprecatedCount", QUIET },
 	{ "Service", "spec.loadBalancerIP", false },
-	{ "Service", "spec.trafficDistribution", false },
 	{ "Service", "spec.topologyKeys", QUIET },
 	{ "Service", "spec.ipFamily", QUIET },
 };

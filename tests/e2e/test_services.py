@@ -12,7 +12,8 @@ import subprocess
 import sys
 import threading
 
-from node import PODS, V1, Node, eventually, main, pod, run  # noqa: F401
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from node import PODS, Node, eventually, main, pod, run     # noqa: E402
 
 SERVICES = "/api/v1/namespaces/default/services"
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
