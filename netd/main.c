@@ -249,7 +249,7 @@ static int start_trim(struct netd *netd)
 {
 	int r = loop_timer_new(netd->loop, on_trim, netd, &netd->trim);
 
-	return r < 0 ? r : state_observe(netd->state, &(struct state_observer){ on_write, netd });
+	return r < 0 ? r : state_observe(netd->state, &(struct state_observer){ .changed = on_write, .arg = netd });
 }
 
 static int start_data(struct netd *netd, char why[256])
@@ -486,7 +486,7 @@ static int purge(struct netd *netd)
 
 static int check(const struct conf *conf)
 {
-	char path[512], why[256];
+	char path[512], why[STORE_WORDS];
 
 	if (tls_check(conf, why) < 0)
 		return fail("check", why);

@@ -236,7 +236,7 @@ int tls_open(struct tls *tls, struct loop *loop, struct state *state, struct rec
 	tls->reconcile = rec;
 	r = loop_timer_new(loop, on_look, tls, &tls->timer);
 	if (r == 0)
-		r = state_observe(state, &(struct state_observer){ on_change, tls });
+		r = state_observe(state, &(struct state_observer){ .changed = on_change, .arg = tls });
 	for (size_t i = 0; r == 0 && i < tls->conf->nlisten; i++) {
 		struct http_door door = {
 			.name = "tls", .sock = tls->socks[i], .tls = &tls->http,

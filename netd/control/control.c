@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <netd/base/log.h>
 
+#define REDO_MS 1000
+
 static void changed(void *arg, const struct object *old, const struct object *now)
 {
 	struct control *control = arg;
@@ -25,12 +27,48 @@ static void changed(void *arg, const struct object *old, const struct object *no
 
 static void written(void *arg, int rc, const char *error)
 {
-	char text[200];
+	struct control *control = arg;
+	const char *words;
 
-	(void)arg;
-	if (rc < 0)
-		log_event(LOG_LEVEL_ERROR, "control_write_failed", "err=%s",
-			  log_quote(error && *error ? error : strerror(-rc), text, sizeof(text)));
+	if (rc == 0 || rc == -ESHUTDOWN)
+		return;
+	write_failed(control, "control_write_failed", rc, error);
+	control->unwritten = true;
+	if (state_health(control->state, &words) == 0)
+		loop_timer_set(control->redo_timer, REDO_MS);
+}
+
+/* What fails because the store does is told by the store, once. */
+void write_failed(const struct control *control, const char *event, int rc, const char *error)
+{
+	char text[2 * STORE_WORDS];
+	const char *words;
+	int health = state_health(control->state, &words);
+
+	log_event(health < 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR, event, "err=%s",
+		  log_quote(error && *error ? error : strerror(-rc), text, sizeof(text)));
+}
+
+static void mended(void *arg)
+{
+	struct control *control = arg;
+
+	if (control->unwritten)
+		loop_timer_set(control->redo_timer, 0);
+}
+
+/* What is written at the start changes nothing where it is so already. */
+static void redo(void *arg)
+{
+	struct control *control = arg;
+	int r;
+
+	control->unwritten = false;
+	r = pods_after_reboot(control);
+	if (r == 0)
+		r = bootstrap(control);
+	if (r < 0 && r != -ESHUTDOWN)
+		loop_timer_set(control->redo_timer, REDO_MS);
 }
 
 void control_submit(struct control *control, struct txn *txn, bool soft)
@@ -76,7 +114,7 @@ DEFINE_CLEANUP(struct control, control_stop)
 int control_start(struct loop *loop, struct state *state, struct control **ret)
 {
 	_cleanup_(control_stopp) struct control *control = calloc(1, sizeof(*control));
-	struct state_observer observer = { changed, control };
+	struct state_observer observer = { changed, control, mended };
 	int r = control ? 0 : -ENOMEM;
 
 	if (r < 0)
@@ -94,6 +132,8 @@ int control_start(struct loop *loop, struct state *state, struct control **ret)
 		r = loop_timer_new(loop, slices_write, control, &control->slice_timer);
 	if (r == 0)
 		r = loop_timer_new(loop, events_flush, control, &control->event_timer);
+	if (r == 0)
+		r = loop_timer_new(loop, redo, control, &control->redo_timer);
 	if (r == 0)
 		r = pods_after_reboot(control);
 	if (r == 0)
@@ -120,6 +160,7 @@ void control_stop(struct control *control)
 	loop_timer_free(control->owner_timer);
 	loop_timer_free(control->slice_timer);
 	loop_timer_free(control->event_timer);
+	loop_timer_free(control->redo_timer);
 	grace_free(control);
 	owners_free(control);
 	slices_free(control);

@@ -15,6 +15,7 @@
 
 #define FLUSH_MS 100
 #define TRIM_MS  60000
+#define RETRY_MS 1000
 
 struct pending_event {
 	struct arena arena;
@@ -241,9 +242,15 @@ void events_flush(void *arg)
 	struct control *control = arg;
 	_cleanup_(txn_dropp) struct txn *txn = NULL;
 	struct pending_event *p;
+	const char *words;
 	size_t pos = 0;
-	int r = txn_new(control->state, &txn);
+	int r;
 
+	if (state_health(control->state, &words) < 0) {
+		loop_timer_set(control->event_timer, RETRY_MS);     /* they wait with us */
+		return;
+	}
+	r = txn_new(control->state, &txn);
 	if (control->dropped)
 		log_event(LOG_LEVEL_WARNING, "events_dropped", "count=%zu", control->dropped);
 	control->dropped = 0;

@@ -26,11 +26,18 @@ struct control {
 	struct map sliced;                  /* Services to be looked at: NAMESPACE/NAME, its own value */
 	struct loop_timer *event_timer;     /* events.c */
 	struct map pending;                 /* name of the Event -> struct pending_event */
+	struct loop_timer *redo_timer;      /* control.c */
+	bool unwritten;                     /* a write of control_submit() failed */
 	size_t dropped;                     /* Events that there was no room for */
 };
 
-/** control_submit() - with the word for the log if it fails */
+/**
+ * control_submit() - with the word for the log if it fails, and then what is done at the start is
+ * done once more when writes succeed
+ */
 void control_submit(struct control *control, struct txn *txn, bool soft);
+/** write_failed() - the line in the log */
+void write_failed(const struct control *control, const char *event, int rc, const char *error);
 /** mark_deleted() - deletionTimestamp now, no grace: it waits for its finalizers */
 int mark_deleted(struct doc *doc);
 /** new_object() - apiVersion, kind, metadata with name, uid and creationTimestamp */

@@ -89,13 +89,11 @@ static int empty_one(void *arg, struct object *ns)
 static void round_done(void *arg, int rc, const char *error)
 {
 	struct control *control = arg;
-	char text[200];
 
 	if (rc == -ESHUTDOWN)
 		return;
 	if (rc < 0)
-		log_event(LOG_LEVEL_ERROR, "namespace_emptying_failed", "err=%s",
-			  log_quote(error, text, sizeof(text)));
+		write_failed(control, "namespace_emptying_failed", rc, error);
 	loop_timer_set(control->empty_timer, rc < 0 ? RETRY_MS : 0);
 }
 

@@ -306,13 +306,11 @@ static int each_kind(struct round *round, int (*each)(void *arg, struct object *
 static void round_done(void *arg, int rc, const char *error)
 {
 	struct control *control = arg;
-	char text[200];
 
 	if (rc == -ESHUTDOWN)
 		return;
 	if (rc < 0)
-		log_event(LOG_LEVEL_ERROR, "owner_collection_failed", "err=%s",
-			  log_quote(error, text, sizeof(text)));
+		write_failed(control, "owner_collection_failed", rc, error);
 	loop_timer_set(control->owner_timer, rc < 0 ? RETRY_MS : 0);
 }
 

@@ -60,9 +60,8 @@ static void expired(void *arg, int rc, const char *error)
 {
 	struct control *control = arg;
 
-	(void)error;
 	if (rc < 0 && rc != -ESHUTDOWN) {
-		log_event(LOG_LEVEL_ERROR, "pod_expiry_failed", "err=%s", error);
+		write_failed(control, "pod_expiry_failed", rc, error);
 		arm(control, now_realtime_s() + RETRY_S);
 	}
 }

@@ -39,6 +39,8 @@ static const struct { const char *name, *type, *help; } texts[METRIC_COUNT] = {
 			     "Transactions of the store." },
 	[METRIC_COMMIT_FAILURES] = { "podnet_store_commit_failures_total", "counter",
 				     "Transactions of the store that failed." },
+	[METRIC_STORE_FAILING] = { "podnet_store_failing", "gauge",
+				   "1 while the database takes no writes." },
 	[METRIC_RECONCILES] = { "podnet_reconciles_total", "counter", "Scopes planned." },
 	[METRIC_RECONCILE_FAILURES] = { "podnet_reconcile_failures_total", "counter",
 					"Scopes whose plan failed." },

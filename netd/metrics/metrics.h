@@ -19,6 +19,7 @@ enum metric {
 	METRIC_WRITES,              /* committed object writes */
 	METRIC_COMMITS,             /* transactions of the store */
 	METRIC_COMMIT_FAILURES,
+	METRIC_STORE_FAILING,       /* gauge: 1 while writes fail */
 	METRIC_RECONCILES,          /* scopes planned */
 	METRIC_RECONCILE_FAILURES,
 	METRIC_KERNEL_OPERATIONS,   /* operations applied */

@@ -47,7 +47,8 @@ struct reconcile {
 	struct { struct scope *head, *last; unsigned under_way; } queues[2];
 	bool pumping;
 	struct scope *failing;
-	struct loop_timer *retry, *resync;
+	struct loop_timer *retry, *resync, *rewrite;
+	bool unwritten;             /* a write of ours failed: rewrite.c */
 	struct kernel_facts facts;
 	struct podnet_prefix ips[2];
 	size_t nips;
@@ -123,6 +124,12 @@ struct outcome {
 /** status_put() - the object's status as the outcome says; nothing is written when it is so */
 int status_put(struct reconcile *rec, struct txn *txn, struct scope *scope,
 	       const struct outcome *outcome);
+
+/* rewrite.c */
+/** rewrite_written() - what is called when a write of ours has ended */
+void rewrite_written(void *rec, int rc, const char *error);
+void rewrite_mended(void *rec);
+void rewrite_all(void *rec);
 
 /* node.c */
 void node_facts(void *arg, const struct kernel_facts *facts);

@@ -436,12 +436,15 @@ int reconcile_start(const struct reconcile_config *conf, struct reconcile **ret,
 		r = loop_timer_new(conf->loop, on_retry, rec, &rec->retry);
 	if (r == 0)
 		r = loop_timer_new(conf->loop, on_resync, rec, &rec->resync);
+	if (r == 0)
+		r = loop_timer_new(conf->loop, rewrite_all, rec, &rec->rewrite);
 	if (r < 0)
 		return fail(err, r);
 	r = start_kernel(rec, err);
 	if (r < 0)
 		return r;
-	r = state_observe(conf->state, &(struct state_observer){ on_changed, rec });
+	r = state_observe(conf->state,
+			  &(struct state_observer){ on_changed, rec, rewrite_mended });
 	if (r < 0)
 		return fail(err, r);
 	if (conf->resync_s)
@@ -461,6 +464,7 @@ void reconcile_stop(struct reconcile *rec)
 	kernel_stop(rec->kernel);
 	loop_timer_free(rec->retry);
 	loop_timer_free(rec->resync);
+	loop_timer_free(rec->rewrite);
 	for (i = 0; i < 2; i++)
 		while ((scope = dequeue(rec, i)))
 			if (scope->dead)

@@ -110,9 +110,10 @@ static void write_status(struct reconcile *rec, struct scope *scope, const struc
 	if (r < 0) {
 		log_event(LOG_LEVEL_ERROR, "status_failed", "kind=%s name=%s err=\"%s\"",
 			  kind_of(scope), name_of(scope), strerror(-r));
+		rewrite_written(rec, r, NULL);
 		return;
 	}
-	txn_submit(take_ptr(txn), true, NULL, NULL);
+	txn_submit(take_ptr(txn), true, rewrite_written, rec);
 }
 
 static void end_first(struct reconcile *rec, struct scope *scope)

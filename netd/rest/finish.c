@@ -36,8 +36,10 @@ static void committed(void *arg, int rc, const char *error)
 	struct pending *p = arg;
 	struct call c = { .req = p->req, .kind = p->audit.kind };
 
-	if (rc < 0)
+	if (rc < 0) {
 		p->audit.code = store_code(rc);
+		p->audit.rev = 0;       /* there is none */
+	}
 	audit_line(&p->audit, "");
 	if (p->req)
 		http_on_abort(p->req, NULL, NULL);
@@ -45,6 +47,7 @@ static void committed(void *arg, int rc, const char *error)
 		refuse_store(&c, rc, error);
 		reply_refusal(&c);
 	} else if (p->req) {
+		etag_send(&c, p->audit.rev);
 		reply_json(p->req, p->audit.code, take_ptr(p->body));
 	}
 	pending_free(p);
@@ -69,7 +72,6 @@ int write_finish(struct call *c, struct txn *txn, unsigned code, const struct ob
 		txn_drop(txn);
 		return refuse_memory(c);
 	}
-	etag_send(c, obj->rev);
 	causes_fini(&c->refusal.causes);
 	fault_point("request-accepted");
 	http_on_abort(c->req, client_gone, p);

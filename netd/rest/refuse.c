@@ -135,9 +135,10 @@ int refuse_store(struct call *c, int rc, const char *words)
 	const char *why = words && *words ? words : strerror(-rc);
 
 	if (rc == -ENOSPC)
-		return refuse(c, store_code(rc), "InsufficientStorage", "the store is full: %s", why);
-	return refuse(c, store_code(rc), "ServiceUnavailable", "the store refused the write: %s",
-		      why);
+		return refuse(c, store_code(rc), "InsufficientStorage",
+			      "no room for the write, which was not made: %s", why);
+	return refuse(c, store_code(rc), "ServiceUnavailable",
+		      "the store takes no writes, and this one was not made: %s", why);
 }
 
 /*

@@ -42,10 +42,17 @@ static void health(struct call *c)
 
 static void ready(struct call *c)
 {
-	bool is = c->rest->reconcile && reconcile_ready(c->rest->reconcile);
+	bool passed = c->rest->reconcile && reconcile_ready(c->rest->reconcile);
+	char text[STORE_WORDS + 64] = "ok";
+	const char *words;
+	int health = state_health(c->rest->state, &words);
 
-	reply_text(c->req, is ? 200 : 503, "text/plain",
-		   is ? "ok" : "not ready: the first pass over everything is under way");
+	if (health < 0)
+		snprintf(text, sizeof(text), "not ready: the store takes no writes: %s", words);
+	else if (!passed)
+		snprintf(text, sizeof(text),
+			 "not ready: the first pass over everything is under way");
+	reply_text(c->req, passed && health == 0 ? 200 : 503, "text/plain", text);
 }
 
 static void count_objects(struct buf *out, void *arg)

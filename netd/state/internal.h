@@ -112,6 +112,6 @@ void txn_commit(struct txn *txn);
 void txn_revert(struct txn *txn);
 void txn_free(struct txn *txn);
 
-int state_load(struct state *state, char error[160]);
+int state_load(struct state *state, char error[STORE_WORDS]);
 
 #endif

@@ -12,11 +12,12 @@
 #include "internal.h"
 #include <errno.h>
 #include <netd/base/log.h>
+#include <netd/metrics/metrics.h>
 #include <stdio.h>
 
-static int fail(char error[160], int r, const char *what)
+static int fail(char error[STORE_WORDS], int r, const char *what)
 {
-	snprintf(error, 160, "%s: %s", what, strerror(-r));
+	snprintf(error, STORE_WORDS, "%s: %s", what, strerror(-r));
 	return r;
 }
 
@@ -56,8 +57,25 @@ static int history(void *arg, const void *kind, uint64_t after, unsigned max,
 	return store_history(state->store, ((const struct kind *)kind)->store_name, after, max, history_event, &h);
 }
 
+static void on_health(void *arg)
+{
+	struct state *state = arg;
+	const char *words;
+	bool failing = store_health(state->store, &words) < 0;
+
+	metric_set(METRIC_STORE_FAILING, failing);
+	for (size_t i = 0; !failing && i < state->nobservers; i++)
+		if (state->observers[i].mended)
+			state->observers[i].mended(state->observers[i].arg);
+}
+
+int state_health(const struct state *state, const char **words)
+{
+	return store_health(state->store, words);
+}
+
 int state_new(struct loop *loop, struct store *store, const struct node_config *conf,
-	      struct state **ret, char error[160])
+	      struct state **ret, char error[STORE_WORDS])
 {
 	struct state *state = calloc(1, sizeof(*state));
 	int r;
@@ -76,6 +94,8 @@ int state_new(struct loop *loop, struct store *store, const struct node_config *
 		state_free(state);
 		return r;
 	}
+	store_on_health(store, on_health, state);
+	on_health(state);
 	*ret = state;
 	return 0;
 }
@@ -262,7 +282,7 @@ static int load_object(void *arg, const char *kind, const char *ns, const char *
 	bytes = bytes_new(text, len);
 	r = bytes ? object_new(k, NULL, bytes, rev, &obj) : -ENOMEM;
 	if (r < 0) {
-		snprintf(l->error, 160, "%s %s/%s does not decode: %s", kind, ns, name,
+		snprintf(l->error, STORE_WORDS, "%s %s/%s does not decode: %s", kind, ns, name,
 			 strerror(-r));
 		return r;
 	}
@@ -282,7 +302,7 @@ static int load_claim(void *arg, const char *kind, const char *key, const char *
 }
 
 /* The Node comes before the claims: only its own blocks are this node's. */
-int state_load(struct state *state, char error[160])
+int state_load(struct state *state, char error[STORE_WORDS])
 {
 	struct loading l = { state, error };
 	struct object *node;

@@ -52,10 +52,12 @@ struct state_observer {
 	/* after the commit, in order; @old NULL: added, @now NULL: deleted.  Borrowed. */
 	void (*changed)(void *arg, const struct object *old, const struct object *now);
 	void *arg;
+	/* may be NULL: writes failed for a while and succeed again */
+	void (*mended)(void *arg);
 };
 
 int state_new(struct loop *loop, struct store *store, const struct node_config *conf,
-	      struct state **ret, char error[160]);         /* loads everything */
+	      struct state **ret, char error[STORE_WORDS]);         /* loads everything */
 void state_free(struct state *state);
 /**
  * state_close() - before store_close(), and before the observers go: nobody is told of what commits
@@ -68,6 +70,8 @@ struct hub *state_hub(struct state *state);
 struct ipam *state_ipam(struct state *state);
 const struct node_config *state_config(const struct state *state);
 uint64_t state_revision(const struct state *state);         /* of the last commit published */
+/** state_health() - 0, or what writes fail with, and its words: store_health() */
+int state_health(const struct state *state, const char **words);
 
 /** state_get() - the committed version, borrowed until the next turn; NULL: there is none */
 struct object *state_get(const struct state *state, const struct kind *kind, const char *ns,

@@ -14,7 +14,8 @@ struct backend {
 	const struct backend_ops *ops;
 	uint64_t rev;               /* at open: the last revision that may have been given out */
 	uint64_t ceiling;           /* at open: what a durable transaction promised not to pass */
-	char error[160];            /* of the writer's last failure */
+	int failing;                /* at open: it can be read, and not be written yet; why */
+	char error[STORE_WORDS];    /* of the writer's last failure */
 };
 
 struct backend_ops {
@@ -24,6 +25,7 @@ struct backend_ops {
 	int (*ceiling)(struct backend *b, uint64_t rev);    /* in the open transaction */
 	int (*commit)(struct backend *b);
 	void (*rollback)(struct backend *b);
+	int (*probe)(struct backend *b);        /* a small durable write that changes nothing */
 	/* a piece of work that no client waits for; true: there was some.  @must: only what presses */
 	bool (*tidy)(struct backend *b, bool must);
 	bool (*untidy)(const struct backend *b);
@@ -42,7 +44,7 @@ struct backend_ops {
 				   size_t prev_len), void *arg);
 };
 
-int sqlite_open(const struct store_config *conf, struct backend **ret, char error[160]);
+int sqlite_open(const struct store_config *conf, struct backend **ret, char error[STORE_WORDS]);
 int memory_open(const struct store_config *conf, struct backend **ret);
 
 /** first_revision() - the revision before the first one of a new store */

@@ -233,6 +233,12 @@ static int commit(struct backend *b)
 	return 0;
 }
 
+static int probe(struct backend *b)
+{
+	(void)b;
+	return 0;
+}
+
 static bool tidy(struct backend *b, bool must)
 {
 	(void)b;
@@ -365,7 +371,7 @@ static void memory_close(struct backend *b, uint64_t rev)
 
 static const struct backend_ops memory_ops = {
 	.close = memory_close, .begin = begin, .apply = apply, .ceiling = ceiling,
-	.commit = commit, .rollback = rollback, .tidy = tidy, .untidy = untidy, .load = load,
+	.commit = commit, .rollback = rollback, .probe = probe, .tidy = tidy, .untidy = untidy, .load = load,
 	.load_claims = load_claims, .meta_get = meta_get, .meta_put = meta_put, .history = history,
 };
 

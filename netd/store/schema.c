@@ -65,7 +65,7 @@ static int upgrade_at_once(struct db *db, int64_t from, uint64_t first)
 	return r;
 }
 
-int schema_ensure(struct db *db, uint64_t first, char error[160])
+int schema_ensure(struct db *db, uint64_t first, char error[STORE_WORDS])
 {
 	int64_t version = 0, application = 0, tables = 0;
 	int r = db_number(db, "PRAGMA user_version", &version);
@@ -77,11 +77,11 @@ int schema_ensure(struct db *db, uint64_t first, char error[160])
 	if (r < 0)
 		return r;
 	if (application != APPLICATION_ID && (application || version || tables)) {
-		snprintf(error, 160, "this is a database of another program");
+		snprintf(error, STORE_WORDS, "this is a database of another program");
 		return -EBADMSG;
 	}
 	if (version < 0 || version > (int64_t)ARRAY_SIZE(steps)) {
-		snprintf(error, 160, "schema version %lld is newer than this netd, which knows %zu",
+		snprintf(error, STORE_WORDS, "schema version %lld is newer than this netd, which knows %zu",
 			 (long long)version, ARRAY_SIZE(steps));
 		return -ENOTSUP;
 	}

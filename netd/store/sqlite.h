@@ -14,6 +14,7 @@
 #define META_CEILING    "ceiling"       /* no revision above was seen before this was raised */
 #define META_CLEAN      "clean"         /* last revision of an orderly end; absent while running */
 #define META_TRIMMED    "trimmed"       /* history is complete after this revision */
+#define META_PROBE      "probe"         /* when it was last seen whether this can be written */
 
 enum statement {
 	SQL_BEGIN, SQL_COMMIT, SQL_ROLLBACK, SQL_UPDATE, SQL_INSERT, SQL_DELETE, SQL_EVENT,
@@ -24,25 +25,40 @@ enum statement {
 
 /* A connection and its statements, prepared at first use and kept. */
 struct db {
-	sqlite3 *conn;
+	sqlite3 *conn;              /* NULL: it could not be opened again */
 	sqlite3_stmt *stmt[SQL_COUNT];
 };
+
+/* What is counted as a transaction goes, and is as it was before when the transaction fails. */
+struct tally {
+	unsigned since_mark;        /* events since the last mark */
+	int64_t mark_s;             /* time of the last mark */
+	int64_t oldest_s;           /* and of the first */
+	int64_t events;             /* up to the last mark */
+	uint64_t last;              /* last revision written */
+};
+
+enum { FILE_DATABASE, FILE_LOG, FILE_INDEX, FILE_COUNT };
 
 struct sqlite {
 	struct backend b;
 	struct db writer, reader;   /* the writer's thread's, the loop's */
-	pthread_mutex_t lock;       /* of the writer's connection: store_meta_put() uses it too */
-	char *path;
+	/* of the connections: store_meta_put() writes too, and reopening concerns both */
+	pthread_mutex_t lock, read_lock;
+	char *path[FILE_COUNT];
+	struct { dev_t dev; ino_t ino; } file[FILE_COUNT];      /* as they were opened */
 	int synchronous_full;       /* what the connection is set to */
 	unsigned keep;              /* events */
 	unsigned step;              /* events between two marks */
-	unsigned since_mark;
-	int64_t mark_s;             /* time of the last mark */
-	uint64_t last;              /* last revision written in this transaction */
-	int64_t oldest_s;           /* and of the first */
-	int64_t events;             /* up to the last mark */
+	struct tally now, before;   /* before: the open transaction */
 	int wal_pages;              /* atomic: store_meta_put() commits too */
 	bool log_ready;             /* the log has its whole length on the disk */
+	bool unsynced;              /* an fsync failed: what it was to cover may be lost */
+	bool begun;                 /* this run's beginning is in the database */
+	uint64_t low, high;         /* revisions between, of which some may be lost; 0: none */
+	bool stuck;                 /* the last checkpoint failed */
+	bool damaged;
+	bool unreadable;            /* the reader's: it was said that the history cannot be read */
 };
 
 /* sqlite_db.c */
@@ -60,15 +76,33 @@ int db_meta_put(struct db *db, const char *key, const char *value);
 int db_meta_put_number(struct db *db, const char *key, uint64_t value);
 
 /* schema.c */
-int schema_ensure(struct db *db, uint64_t first, char error[160]);
+int schema_ensure(struct db *db, uint64_t first, char error[STORE_WORDS]);
 
+extern const struct backend_ops sqlite_ops;
+void sqlite_free(struct sqlite *s);
+DEFINE_CLEANUP(struct sqlite, sqlite_free)
+/** sqlite_fail() - the words of the writer's last error; returns @r */
+int sqlite_fail(struct sqlite *s, int r);
 /** sqlite_synchronous() - what a commit waits for: the disk, or nothing; with the lock held */
 int sqlite_synchronous(struct sqlite *s, bool full);
+
+/* sqlite_open.c */
+/** sqlite_connect() - both connections, to a database that is there; with both locks held */
+int sqlite_connect(struct sqlite *s);
+/** sqlite_begin_run() - in the first transaction of a run: its end is not an orderly one yet */
+int sqlite_begin_run(struct sqlite *s);
+
+/* sqlite_files.c */
+/** sqlite_files() - the files are those that were opened, and what was not synced is; or made so */
+int sqlite_files(struct sqlite *s);
+void sqlite_files_note(struct sqlite *s);
+int sqlite_probe(struct backend *b);
 
 /* sqlite_tidy.c */
 int sqlite_mark(struct sqlite *s);              /* in the open transaction */
 bool sqlite_tidy(struct backend *b, bool must);
 bool sqlite_untidy(const struct backend *b);
+bool sqlite_checkpoint(struct sqlite *s);       /* with the lock held; true: all of it */
 int sqlite_count_marks(struct sqlite *s);
 
 /* sqlite_read.c */

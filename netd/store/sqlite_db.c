@@ -50,10 +50,13 @@ static const char *const texts[SQL_COUNT] = {
 			"WHERE rev > ?1 AND (?3 IS NULL OR kind = ?3) ORDER BY rev LIMIT ?2",
 };
 
-/* The system's own number says more than SQLite's where a call of the system failed. */
-static int io_errno(const struct db *db)
+/*
+ * The system's own number says more than SQLite's where a call of the system failed.  It is errno
+ * itself, which each of our calls begins with as 0: sqlite3_system_errno() does not know of a COMMIT.
+ */
+static int io_errno(void)
 {
-	switch (sqlite3_system_errno(db->conn)) {
+	switch (errno) {
 	case ENOSPC:
 	case EDQUOT:
 		return -ENOSPC;
@@ -71,6 +74,8 @@ static int io_errno(const struct db *db)
 
 int db_errno(const struct db *db)
 {
+	if (!db->conn)
+		return -EIO;
 	switch (sqlite3_errcode(db->conn) & 0xff) {
 	case SQLITE_FULL:
 		return -ENOSPC;
@@ -89,7 +94,7 @@ int db_errno(const struct db *db)
 	case SQLITE_CONSTRAINT:
 		return -EEXIST;
 	default:
-		return io_errno(db);
+		return io_errno();
 	}
 }
 
@@ -97,6 +102,7 @@ int db_open(struct db *db, const char *path, int flags)
 {
 	int r;
 
+	errno = 0;
 	r = sqlite3_open_v2(path, &db->conn, flags | SQLITE_OPEN_NOMUTEX, NULL);
 	if (!db->conn)
 		return -ENOMEM;
@@ -118,7 +124,8 @@ void db_close(struct db *db)
 
 sqlite3_stmt *db_stmt(struct db *db, enum statement which)
 {
-	if (!db->stmt[which])
+	errno = 0;
+	if (!db->stmt[which] && db->conn)
 		sqlite3_prepare_v3(db->conn, texts[which], -1, SQLITE_PREPARE_PERSISTENT,
 				   &db->stmt[which], NULL);
 	return db->stmt[which];
@@ -131,6 +138,7 @@ int db_run(struct db *db, sqlite3_stmt *stmt)
 
 	if (!stmt)
 		return db_errno(db);
+	errno = 0;
 	while ((r = sqlite3_step(stmt)) == SQLITE_ROW)
 		;
 	r = r == SQLITE_DONE ? 0 : db_errno(db);
@@ -146,6 +154,9 @@ int db_do(struct db *db, enum statement which)
 
 int db_exec(struct db *db, const char *sql)
 {
+	if (!db->conn)
+		return -EIO;
+	errno = 0;
 	return sqlite3_exec(db->conn, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : db_errno(db);
 }
 
@@ -155,6 +166,7 @@ int db_number(struct db *db, const char *sql, int64_t *ret)
 	sqlite3_stmt *stmt = NULL;
 	int r;
 
+	errno = 0;
 	if (sqlite3_prepare_v2(db->conn, sql, -1, &stmt, NULL) != SQLITE_OK)
 		return db_errno(db);
 	r = sqlite3_step(stmt);

@@ -6,11 +6,21 @@
  * writer and is never blocked by it.  May include: netd/base, sqlite3.
  */
 #include <errno.h>
+#include <netd/base/log.h>
 #include <netd/store/sqlite.h>
 
-static struct db *reader(struct backend *b)
+/* What is read is read to its end before the connection may be opened anew. */
+static struct db *take(struct backend *b)
 {
-	return &((struct sqlite *)b)->reader;
+	struct sqlite *s = (struct sqlite *)b;
+
+	pthread_mutex_lock(&s->read_lock);
+	return &s->reader;
+}
+
+static void leave(struct backend *b)
+{
+	pthread_mutex_unlock(&((struct sqlite *)b)->read_lock);
 }
 
 static const char *text(sqlite3_stmt *stmt, int column)
@@ -85,9 +95,11 @@ int sqlite_load(struct backend *b,
 			    uint64_t rev, const char *bytes, size_t len), void *arg)
 {
 	struct load l = { .object = each, .arg = arg };
-	int r = each_row(reader(b), db_stmt(reader(b), SQL_LOAD), object_row, &l);
+	struct db *db = take(b);
+	int r = each_row(db, db_stmt(db, SQL_LOAD), object_row, &l);
 
-	sqlite3_db_release_memory(reader(b)->conn);
+	sqlite3_db_release_memory(db->conn);
+	leave(b);
 	return r < 0 ? r : 0;
 }
 
@@ -96,14 +108,19 @@ int sqlite_load_claims(struct backend *b,
 				   const char *owner, int64_t free_after), void *arg)
 {
 	struct load l = { .claim = each, .arg = arg };
-	int r = each_row(reader(b), db_stmt(reader(b), SQL_CLAIMS), claim_row, &l);
+	struct db *db = take(b);
+	int r = each_row(db, db_stmt(db, SQL_CLAIMS), claim_row, &l);
 
+	leave(b);
 	return r < 0 ? r : 0;
 }
 
 int sqlite_meta_get(struct backend *b, const char *key, char *buf, size_t size)
 {
-	return db_meta_get(reader(b), key, buf, size);
+	int r = db_meta_get(take(b), key, buf, size);
+
+	leave(b);
+	return r;
 }
 
 static int row_exists(sqlite3_stmt *stmt, void *arg)
@@ -144,6 +161,22 @@ static int read_history(struct db *db, const char *only, uint64_t after, unsigne
 	return each_row(db, stmt, event_row, l);
 }
 
+/* A history that cannot be read is as good as none: who wanted it lists again. */
+static int unreadable(struct sqlite *s, int r)
+{
+	char quoted[2 * STORE_WORDS];
+
+	if (r != -EBADMSG && r != -EIO && r != -EACCES)
+		return r;
+	if (!s->unreadable)
+		log_event(LOG_LEVEL_ERROR, "history_unreadable", "path=%s err=%s",
+			  s->path[FILE_DATABASE],
+			  log_quote(s->reader.conn ? sqlite3_errmsg(s->reader.conn) : strerror(-r),
+				    quoted, sizeof(quoted)));
+	s->unreadable = true;
+	return -ESTALE;
+}
+
 /* One read transaction, so that nothing is trimmed between the question and the answer. */
 int sqlite_history(struct backend *b, const char *only, uint64_t after, unsigned max,
 		   int (*each)(void *arg, uint64_t rev, enum store_event_type type,
@@ -152,12 +185,14 @@ int sqlite_history(struct backend *b, const char *only, uint64_t after, unsigned
 		   void *arg)
 {
 	struct load l = { .event = each, .arg = arg };
-	struct db *db = reader(b);
+	struct db *db = take(b);
 	int r = db_exec(db, "BEGIN");
 
-	if (r < 0)
-		return r;
-	r = read_history(db, only, after > INT64_MAX ? INT64_MAX : after, max, &l);
-	sqlite3_exec(db->conn, "COMMIT", NULL, NULL, NULL);
+	if (r == 0) {
+		r = read_history(db, only, after > INT64_MAX ? INT64_MAX : after, max, &l);
+		sqlite3_exec(db->conn, "COMMIT", NULL, NULL, NULL);
+	}
+	r = unreadable((struct sqlite *)b, r);
+	leave(b);
 	return r;
 }

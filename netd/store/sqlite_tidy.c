@@ -6,7 +6,9 @@
  * for a while; only when the write-ahead log or the history has grown far beyond what is
  * wanted it is done between two commits.  May include: netd/base, sqlite3.
  */
+#include <errno.h>
 #include <netd/base/limits.h>
+#include <netd/base/log.h>
 #include <netd/store/sqlite.h>
 
 #define MARKS           100         /* in the events that are kept */
@@ -25,9 +27,9 @@ int sqlite_count_marks(struct sqlite *s)
 		r = db_number(&s->writer, "SELECT max(time) FROM mark", &last);
 	if (r == 0)
 		r = db_number(&s->writer, "SELECT min(time) FROM mark", &oldest);
-	s->events = events;
-	s->mark_s = last ? last : now_realtime_s();
-	s->oldest_s = oldest ? oldest : INT64_MAX;
+	s->now.events = events;
+	s->now.mark_s = last ? last : now_realtime_s();
+	s->now.oldest_s = oldest ? oldest : INT64_MAX;
 	s->step = s->keep / MARKS ? s->keep / MARKS : 1;
 	return r;
 }
@@ -39,20 +41,20 @@ int sqlite_mark(struct sqlite *s)
 	int64_t now = now_realtime_s();
 	int r;
 
-	if (s->since_mark < s->step && (!s->since_mark || now - s->mark_s < MARK_SECONDS))
+	if (s->now.since_mark < s->step && (!s->now.since_mark || now - s->now.mark_s < MARK_SECONDS))
 		return 0;
 	stmt = db_stmt(&s->writer, SQL_MARK);
-	sqlite3_bind_int64(stmt, 1, (int64_t)s->last);
+	sqlite3_bind_int64(stmt, 1, (int64_t)s->now.last);
 	sqlite3_bind_int64(stmt, 2, now);
-	sqlite3_bind_int64(stmt, 3, s->since_mark);
+	sqlite3_bind_int64(stmt, 3, s->now.since_mark);
 	r = db_run(&s->writer, stmt);
 	if (r < 0)
 		return r;
-	s->events += s->since_mark;
-	s->since_mark = 0;
-	s->mark_s = now;
-	if (s->oldest_s > now)
-		s->oldest_s = now;
+	s->now.events += s->now.since_mark;
+	s->now.since_mark = 0;
+	s->now.mark_s = now;
+	if (s->now.oldest_s > now)
+		s->now.oldest_s = now;
 	return 0;
 }
 
@@ -116,12 +118,32 @@ static bool log_long(const struct sqlite *s, bool must)
 	return __atomic_load_n(&s->wal_pages, __ATOMIC_RELAXED) > (must ? WAL_LIMIT : WAL_WANTED);
 }
 
-static bool checkpoint(struct sqlite *s)
+/* Until it succeeds the log grows, so the first failure is worth a word. */
+static void tell_stuck(struct sqlite *s, int rc)
 {
-	int all = 0, done = 0;
+	char quoted[2 * STORE_WORDS];
 
-	if (sqlite3_wal_checkpoint_v2(s->writer.conn, NULL, SQLITE_CHECKPOINT_PASSIVE, &all,
-				      &done) != SQLITE_OK || all != done)
+	if (rc != SQLITE_OK && !s->stuck) {
+		sqlite_fail(s, db_errno(&s->writer));
+		log_event(LOG_LEVEL_WARNING, "checkpoint_failed", "err=%s",
+			  log_quote(s->b.error, quoted, sizeof(quoted)));
+	}
+	s->stuck = rc != SQLITE_OK;
+}
+
+bool sqlite_checkpoint(struct sqlite *s)
+{
+	int all = 0, done = 0, rc;
+
+	if (!s->writer.conn)
+		return false;
+	errno = 0;
+	rc = sqlite3_wal_checkpoint_v2(s->writer.conn, NULL, SQLITE_CHECKPOINT_PASSIVE, &all,
+				       &done);
+	s->unsynced |= rc != SQLITE_OK &&
+		       sqlite3_extended_errcode(s->writer.conn) == SQLITE_IOERR_FSYNC;
+	tell_stuck(s, rc);
+	if (rc != SQLITE_OK || all != done)
 		return false;
 	__atomic_store_n(&s->wal_pages, 0, __ATOMIC_RELAXED);
 	return true;
@@ -130,9 +152,9 @@ static bool checkpoint(struct sqlite *s)
 static bool history_long(const struct sqlite *s, bool must)
 {
 	if (must)
-		return s->events > (int64_t)s->keep + s->keep / 5 + LIMIT_BATCH_WRITES;
-	return s->events > (int64_t)s->keep + 2 * s->step ||
-	       s->oldest_s < now_realtime_s() - LIMIT_HISTORY_SECONDS;
+		return s->now.events > (int64_t)s->keep + s->keep / 5 + LIMIT_BATCH_WRITES;
+	return s->now.events > (int64_t)s->keep + 2 * s->step ||
+	       s->now.oldest_s < now_realtime_s() - LIMIT_HISTORY_SECONDS;
 }
 
 static sqlite3_file *log_file(const struct sqlite *s, sqlite3_int64 *size)
@@ -164,8 +186,10 @@ static bool lengthen_log(struct sqlite *s)
 	end = size + WAL_STEP < WAL_BYTES ? size + WAL_STEP : WAL_BYTES;
 	for (; file && r == SQLITE_OK && size < end; size += (sqlite3_int64)sizeof(zeros))
 		r = file->pMethods->xWrite(file, zeros, (int)sizeof(zeros), size);
-	if (file && r == SQLITE_OK)
+	if (file && r == SQLITE_OK) {
 		r = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+		s->unsynced |= r != SQLITE_OK;
+	}
 	s->log_ready = !file || r != SQLITE_OK || size >= WAL_BYTES;  /* or never will be */
 	s->b.ops->rollback(&s->b);
 	return file && r == SQLITE_OK;
@@ -185,10 +209,10 @@ bool sqlite_tidy(struct backend *b, bool must)
 
 	pthread_mutex_lock(&s->lock);
 	/* now, when nobody waits: the next durable write has no SQL to compile */
-	if (must)
+	if (must && s->writer.conn)
 		sqlite_synchronous(s, true);
 	if (log_long(s, must))
-		did = checkpoint(s);
+		did = sqlite_checkpoint(s);
 	pthread_mutex_unlock(&s->lock);
 	if (!did && history_long(s, must))
 		did = trim(s);

@@ -15,10 +15,16 @@
  *
  * A transaction that would pass the ceiling raises it, and is durable then.  So after a crash no
  * revision above the ceiling was ever seen by anybody, and counting goes on from there.
+ *
+ * A database may fail and recover: its disk is full and then is not.  Nothing is held back
+ * meanwhile, each batch has its own answer; the loop sees by what comes back how the store is, and
+ * sends a batch of its own each second to see whether it is well again.  Only a damaged database is
+ * left alone for good.
  */
 #include <errno.h>
 #include <netd/base/fault.h>
 #include <netd/base/limits.h>
+#include <netd/base/log.h>
 #include <netd/store/backend.h>
 #include <poll.h>
 #include <pthread.h>
@@ -27,6 +33,7 @@
 
 #define CEILING_STEP    10000
 #define IDLE_MS         50
+#define PROBE_MS        1000
 
 struct store {
 	struct backend *backend;
@@ -38,11 +45,22 @@ struct store {
 	struct qnode stop;
 	uint64_t rev;               /* loop: last given out */
 	unsigned epoch;             /* loop */
+	struct {                    /* the loop's: how the store is */
+		int rc;             /* 0, or what it fails with */
+		char words[STORE_WORDS];
+		uint64_t since_us, last_us, refused;
+		struct loop_timer *timer;
+		struct store_batch probe;
+		bool probing;
+		void (*changed)(void *arg);
+		void *arg;
+	} health;
 	struct {                    /* the writer's */
 		uint64_t ceiling, committed;
 		unsigned failed_epoch;
 		int failed;         /* result of that epoch's first failure */
-		char error[160];
+		int broken;         /* -EBADMSG: nothing more is written */
+		char error[STORE_WORDS];
 		bool stopping;
 	} w;
 };
@@ -111,6 +129,12 @@ static int commit_group(struct store *s, struct qnode *first, const struct qnode
 	return 0;
 }
 
+/* What says something of the database, and not only of the batch. */
+static bool is_trouble(int rc)
+{
+	return rc < 0 && rc != -EEXIST && rc != -EINVAL && rc != -ESHUTDOWN;
+}
+
 static void give_back(struct store *s, struct store_batch *b, int rc)
 {
 	b->rc = rc;
@@ -130,7 +154,8 @@ static struct qnode *group_end(const struct store *s, struct qnode *first, bool 
 	size_t writes = 0;
 
 	*durable = false;
-	for (; n && n != &s->stop && !epoch_failed(s, batch_of(n)); n = n->next) {
+	for (; n && n != &s->stop && !epoch_failed(s, batch_of(n)) && !batch_of(n)->probe;
+	     n = n->next) {
 		const struct store_batch *b = batch_of(n);
 
 		if (n != first && writes + b->n > LIMIT_BATCH_WRITES)
@@ -160,6 +185,8 @@ static struct qnode *commit_some(struct store *s, struct qnode *first)
 		s->w.failed = r;
 		s->w.failed_epoch = batch_of(first)->epoch;
 		snprintf(s->w.error, sizeof(s->w.error), "%s", s->backend->error);
+		if (r == -EBADMSG)
+			s->w.broken = r;
 	}
 	batch_of(first)->commit_us = now_monotonic_us() - began;
 	for (struct qnode *n = first, *next; n != end; n = next) {
@@ -169,6 +196,16 @@ static struct qnode *commit_some(struct store *s, struct qnode *first)
 	return end;
 }
 
+/* Nothing is built upon it, so its failure takes nothing along. */
+static void probe(struct store *s, struct store_batch *b)
+{
+	int r = s->backend->ops->probe(s->backend);
+
+	if (r < 0)
+		snprintf(s->w.error, sizeof(s->w.error), "%s", s->backend->error);
+	give_back(s, b, r);
+}
+
 static void work_off(struct store *s, struct qnode *node)
 {
 	while (node) {
@@ -176,6 +213,12 @@ static void work_off(struct store *s, struct qnode *node)
 
 		if (node == &s->stop) {
 			s->w.stopping = true;
+			node = next;
+		} else if (s->w.broken) {
+			give_back(s, batch_of(node), s->w.broken);
+			node = next;
+		} else if (batch_of(node)->probe) {
+			probe(s, batch_of(node));
 			node = next;
 		} else if (epoch_failed(s, batch_of(node))) {
 			give_back(s, batch_of(node), s->w.failed);
@@ -193,13 +236,86 @@ static void *writer(void *arg)
 	struct pollfd p = { .fd = queue_fd(s->todo), .events = POLLIN };
 
 	while (!s->w.stopping) {
-		while (ops->untidy(s->backend) && poll(&p, 1, IDLE_MS) == 0)
+		while (!s->w.broken && ops->untidy(s->backend) && poll(&p, 1, IDLE_MS) == 0)
 			if (!ops->tidy(s->backend, false))
 				break;
 		work_off(s, queue_wait(s->todo));
-		ops->tidy(s->backend, true);
+		if (!s->w.broken)
+			ops->tidy(s->backend, true);
 	}
 	return NULL;
+}
+
+static void tell_failing(const struct store *s)
+{
+	char quoted[2 * STORE_WORDS];
+
+	log_event(LOG_LEVEL_ERROR, "store_failing", "err=%s",
+		  log_quote(s->health.words, quoted, sizeof(quoted)));
+}
+
+static void fails(struct store *s, int rc, const char *words)
+{
+	bool news = rc != s->health.rc;
+
+	if (!s->health.rc) {
+		s->health.since_us = now_monotonic_us();
+		s->health.refused = 0;
+	}
+	s->health.rc = rc;
+	s->health.last_us = now_monotonic_us();
+	snprintf(s->health.words, sizeof(s->health.words), "%s", words);
+	if (news)
+		tell_failing(s);
+	if (rc != -EBADMSG && !s->health.probing && !loop_timer_armed(s->health.timer))
+		loop_timer_set(s->health.timer, PROBE_MS);
+	if (news && s->health.changed)
+		s->health.changed(s->health.arg);
+}
+
+static void mends(struct store *s)
+{
+	s->health.rc = 0;
+	log_event(LOG_LEVEL_WARNING, "store_mended", "refused=%llu seconds=%llu",
+		  (unsigned long long)s->health.refused,
+		  (unsigned long long)(now_monotonic_us() - s->health.since_us) / 1000000);
+	if (s->health.changed)
+		s->health.changed(s->health.arg);
+}
+
+/* On a disk that is nearly full small writes succeed between larger ones that do not. */
+static bool is_proof(const struct store *s, const struct store_batch *b)
+{
+	return b->probe || (b->n && now_monotonic_us() - s->health.last_us > PROBE_MS * 1000);
+}
+
+/* How the store is, by what has become of a batch. */
+static void judge(struct store *s, const struct store_batch *b)
+{
+	if (is_trouble(b->rc))
+		fails(s, b->rc, b->error);
+	else if (b->rc == 0 && s->health.rc && is_proof(s, b))
+		mends(s);
+	s->health.refused += is_trouble(b->rc) && !b->probe;
+}
+
+static void send_probe(void *arg)
+{
+	struct store *s = arg;
+
+	if (!s->health.rc || s->closing)
+		return;
+	s->health.probing = true;
+	store_submit(s, &s->health.probe);
+}
+
+static void probed(struct store_batch *b)
+{
+	struct store *s = b->arg;
+
+	s->health.probing = false;
+	if (s->health.rc && s->health.rc != -EBADMSG)
+		loop_timer_set(s->health.timer, PROBE_MS);
 }
 
 static void deliver(void *arg, uint32_t events)
@@ -212,8 +328,9 @@ static void deliver(void *arg, uint32_t events)
 		struct store_batch *b = batch_of(n);
 
 		next = n->next;
-		if (b->rc < 0 && b->epoch == s->epoch)
+		if (b->rc < 0 && b->epoch == s->epoch && !b->probe)
 			s->epoch++;
+		judge(s, b);
 		b->done(b);
 	}
 }
@@ -232,14 +349,14 @@ static int start_writer(struct store *s)
 	return -r;
 }
 
-int store_open(const struct store_config *conf, struct store **ret, char error[160])
+int store_open(const struct store_config *conf, struct store **ret, char error[STORE_WORDS])
 {
 	_cleanup_(store_closep) struct store *s = calloc(1, sizeof(*s));
 	int r;
 
 	if (!s)
 		return -ENOMEM;
-	snprintf(error, 160, "out of memory");
+	snprintf(error, STORE_WORDS, "out of memory");
 	s->loop = conf->loop;
 	r = conf->path ? sqlite_open(conf, &s->backend, error) : memory_open(conf, &s->backend);
 	if (r < 0)
@@ -251,10 +368,15 @@ int store_open(const struct store_config *conf, struct store **ret, char error[1
 		r = queue_new(&s->done);
 	if (r == 0)
 		r = loop_watch_fd(s->loop, queue_fd(s->done), POLLIN, deliver, s, &s->watch);
+	s->health.probe = (struct store_batch){ .probe = true, .done = probed, .arg = s };
+	if (r == 0)
+		r = loop_timer_new(s->loop, send_probe, s, &s->health.timer);
+	if (r == 0 && s->backend->failing)
+		fails(s, s->backend->failing, s->backend->error);
 	if (r == 0)
 		r = start_writer(s);
 	if (r < 0) {
-		snprintf(error, 160, "cannot start the store's thread: %s", strerror(-r));
+		snprintf(error, STORE_WORDS, "cannot start the store's thread: %s", strerror(-r));
 		return r;
 	}
 	error[0] = '\0';
@@ -272,6 +394,7 @@ void store_close(struct store *s)
 		pthread_join(s->thread, NULL);
 		deliver(s, 0);
 	}
+	loop_timer_free(s->health.timer);
 	loop_unwatch(s->watch);
 	queue_free(s->todo);
 	queue_free(s->done);
@@ -301,6 +424,18 @@ void store_submit(struct store *s, struct store_batch *b)
 	b->rc = -ESHUTDOWN;
 	snprintf(b->error, sizeof(b->error), "the store is closing");
 	b->done(b);
+}
+
+int store_health(const struct store *s, const char **words)
+{
+	*words = s->health.rc ? s->health.words : "";
+	return s->health.rc;
+}
+
+void store_on_health(struct store *s, void (*changed)(void *arg), void *arg)
+{
+	s->health.changed = changed;
+	s->health.arg = arg;
 }
 
 int store_load(struct store *s,

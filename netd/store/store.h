@@ -18,6 +18,8 @@
 
 #include <netd/base/loop.h>
 
+#define STORE_WORDS 256         /* room for the words of an error */
+
 struct store;
 
 enum store_op_type { STORE_PUT, STORE_DELETE, STORE_CLAIM, STORE_RELEASE };
@@ -40,10 +42,11 @@ struct store_batch {
 	struct store_op *ops;
 	size_t n;
 	bool soft;
-	int rc;                     /* result: 0, -ENOSPC, -EROFS, -EIO, -EBADMSG (corrupt) ... */
-	char error[160];            /* result: the database's words */
-	uint64_t commit_us;         /* result: what its transaction took; first batch of one only */
+	bool probe;                 /* the store's own: see whether it takes writes again */
 	unsigned epoch;             /* the store's own */
+	int rc;                     /* result: 0, -ENOSPC, -EROFS, -EIO, -EBADMSG (corrupt) ... */
+	char error[STORE_WORDS];    /* result: the database's words, and which it is */
+	uint64_t commit_us;         /* result: what its transaction took; first batch of one only */
 	void (*done)(struct store_batch *batch);    /* called on the loop's thread; owns the batch */
 	void *arg;
 };
@@ -55,7 +58,7 @@ struct store_config {
 	unsigned history_events;    /* 0: LIMIT_HISTORY_EVENTS */
 };
 
-int store_open(const struct store_config *conf, struct store **ret, char error[160]);
+int store_open(const struct store_config *conf, struct store **ret, char error[STORE_WORDS]);
 /** store_close() - commits what was submitted, calls done() for it, joins the thread */
 void store_close(struct store *store);
 DEFINE_CLEANUP(struct store, store_close)
@@ -63,6 +66,18 @@ DEFINE_CLEANUP(struct store, store_close)
 uint64_t store_revision(const struct store *store);         /* last given out */
 uint64_t store_next_revision(struct store *store);          /* loop's thread only */
 void store_submit(struct store *store, struct store_batch *batch);
+
+/**
+ * store_health() - 0, or the error that transactions fail with, and its words
+ *
+ * The error of a database (no room, read-only, an I/O error), not a refusal of one batch.  While it
+ * lasts every batch is tried all the same, and by itself the store tries a small one each second;
+ * the first that commits ends it.  But -EBADMSG stays: nothing more is written to a database that
+ * was seen to be damaged.
+ */
+int store_health(const struct store *store, const char **words);
+/** store_on_health() - @changed is called on the loop's thread when store_health() changes */
+void store_on_health(struct store *store, void (*changed)(void *arg), void *arg);
 
 /* Reading, on the loop's thread; all of it committed. */
 int store_load(struct store *store,
@@ -86,6 +101,6 @@ int store_history(struct store *store, const char *kind, uint64_t after, unsigne
 			      const char *ns, const char *name, const char *bytes, size_t len,
 			      const char *prev, size_t prev_len), void *arg);
 /** store_check() - PRAGMA integrity_check of a database that nobody has open */
-int store_check(const char *path, char error[160]);
+int store_check(const char *path, char error[STORE_WORDS]);
 
 #endif

@@ -205,7 +205,7 @@ void world_open(struct world *w)
 {
 	static struct reconcile reconcile = { .ready = true };
 	struct rest_config conf;
-	char error[160];
+	char error[STORE_WORDS];
 
 	log_init(LOG_LEVEL_ERROR);
 	*w = (struct world){ .conf = {

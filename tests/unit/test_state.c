@@ -24,7 +24,7 @@ struct world {
 	struct store *store;
 	struct state *state;
 	struct node_config conf;
-	char dir[64], path[96], error[160];
+	char dir[64], path[96], error[STORE_WORDS];
 	char seen[512];             /* what the observer was told */
 	unsigned waiting;
 	int rc[8];
@@ -50,7 +50,7 @@ static void on_change(void *arg, const struct object *old, const struct object *
 static void open_world(struct world *w)
 {
 	struct store_config conf = { .path = w->path, .loop = w->loop, .now_ms = 1700000000000 };
-	struct state_observer observer = { on_change, w };
+	struct state_observer observer = { .changed = on_change, .arg = w };
 
 	assert_int_equal(store_open(&conf, &w->store, w->error), 0);
 	assert_int_equal(state_new(w->loop, w->store, &w->conf, &w->state, w->error), 0);

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""test_store.py - what a write is answered when the store takes none; the rest of it is in tests/fault"""
+import os
+
+from node import PODS, Node, Refused, eventually, main, pod, run
+
+node = Node()
+STATE = node.dir + "/state"
+os.mkdir(STATE)
+run("mount -t tmpfs -o size=12m disk " + STATE)
+node.start()
+
+
+def refused(code):
+    """The message that a write is refused with, which has changed nothing."""
+    before = node.client.get(PODS)
+    try:
+        node.client.post(PODS, pod("refused", {"filler": "x" * 200000}, hostNetwork=True))
+    except Refused as err:
+        assert err.code == code, err
+        assert node.client.get(PODS) == before
+        ready, _, text = node.client.raw("GET", "/readyz")
+        assert ready == 503 and STATE.encode() in text, text
+        return err.status["message"]
+    raise AssertionError("not refused")
+
+
+def accepted():
+    eventually("ready again", lambda: node.client.raw("GET", "/readyz")[0] == 200)
+    node.client.post(PODS, pod("accepted"))
+    node.client.delete(PODS + "/accepted")
+
+
+def no_room():
+    """The directory that is full is named."""
+    with open(STATE + "/filler", "wb", buffering=0) as filler:
+        try:
+            while True:
+                filler.write(bytes(65536))
+        except OSError:
+            pass
+    for i in range(100):            # and all that the log has of its own
+        try:
+            node.client.post(PODS, pod("p%d" % i, {"filler": "x" * 200000}, hostNetwork=True))
+        except Refused as err:
+            assert err.code == 507, err
+            break
+    assert STATE in refused(507)
+    os.unlink(STATE + "/filler")
+    accepted()
+
+
+def no_database():
+    """Nothing is written to a file that will be gone."""
+    os.rename(STATE + "/netd.db", STATE + "/away")
+    assert STATE + "/netd.db" in refused(503)
+    code, _, text = node.client.raw("PATCH", "/api/v1/namespaces/default",
+                                    {"metadata": {"labels": {"a": "b"}}},
+                                    {"Content-Type": "application/merge-patch+json"})
+    assert code == 503 and STATE.encode() in text, text
+    os.rename(STATE + "/away", STATE + "/netd.db")
+    accepted()
+
+
+if __name__ == "__main__":
+    main([no_room, no_database])
