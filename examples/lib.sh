@@ -74,7 +74,7 @@ start_netd() {
 	"$NETD" --config /dev/null --state-dir "$PODNET_INSIDE/state" --run-dir "$PODNET_INSIDE/run" \
 		--node-name "${NODE:-node1}" "$@" 2>"$PODNET_INSIDE/netd.log" &
 	netd_pid=$!
-	trap 'kill $netd_pid 2>/dev/null; wait $netd_pid 2>/dev/null' EXIT
+	trap 'kill $netd_pid ${servers:-} 2>/dev/null || :; wait $netd_pid 2>/dev/null' EXIT
 	tries=0
 	until curl -fs --unix-socket "$SOCKET" http://podnet/readyz >/dev/null; do
 		tries=$((tries + 1))
