@@ -21,6 +21,7 @@
 #define LIMIT_HANDSHAKE_SECONDS 10              /* of TLS, with the first line behind it */
 #define LIMIT_REQUEST_SECONDS   30              /* from the first line to the last byte of the body */
 #define LIMIT_REPLY_SECONDS     120             /* until an answer is taken, or what a watch begins with */
+#define LIMIT_STREAM_BYTES      (32 * 1024)     /* that the kernel keeps for the reader of a watch */
 #define LIMIT_STALL_SECONDS     60              /* a reader who takes nothing */
 #define LIMIT_ANNOTATIONS_BYTES (256 * 1024)
 #define LIMIT_HISTORY_EVENTS    100000          /* watch history kept in the store, unless configured */

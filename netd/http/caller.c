@@ -334,10 +334,14 @@ bool caller_may_stream(const struct caller *c)
 	       http->streams < http->limits.streams;
 }
 
+/* Some thousand readers who stop reading would have the kernel keep a socket's usual most for each. */
 void caller_streams(struct caller *c)
 {
+	int bytes = LIMIT_STREAM_BYTES;
+
 	if (c->stream)
 		return;
+	(void)setsockopt(c->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 	c->stream = true;
 	c->client->streams++;
 	c->door->http->streams++;

@@ -3,12 +3,14 @@
 import json
 import resource
 import socket
+import tempfile
 
 from node import PODS, Client, Node, Refused, Watch, eventually, main, pod
 
-FILES = 16384
+FILES, HISTORY = 16384, 2000
 resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-node = Node().start()
+tempfile.tempdir = "/run"               # in memory: many writes
+node = Node(flags=["--history", str(HISTORY)]).start()
 VIEW = node.dir + "/view.sock"
 CONNECTIONS, WATCHES = 2048, 1024           # of one user: netd/base/limits.h
 DEEP = '{"a":' * 70 + "1" + "}" * 70
@@ -107,6 +109,36 @@ def slow_reader_skips_nothing():
     sock.close()
 
 
+def stopped_reader_is_told():
+    """One that the history has passed: nothing is skipped before it is told 410, and it may list."""
+    client, n = Client(node.socket), 0
+    revision = client.post(PODS, pod("stops"))["metadata"]["resourceVersion"]
+    url = PODS + "?resourceVersion=%s&fieldSelector=metadata.name=stops" % revision
+    stopped = Watch(node.socket, url)
+    while True:
+        for _ in range(500):
+            n += 1
+            client.patch(PODS + "/stops", {"metadata": {"annotations": {"n": str(n), "x": "y" * 2000}}})
+        late = Watch(node.socket, url)
+        first = late.next()
+        late.close()
+        if first["type"] == "ERROR":
+            break
+    seen = []
+    while True:
+        event = stopped.next()
+        if event["type"] == "ERROR":
+            break
+        number = event["object"]["metadata"].get("annotations", {}).get("n")
+        if number and number not in seen[-1:]:      # the pod's status is written too
+            seen.append(number)
+    assert event["object"]["code"] == 410 and event["object"]["reason"] == "Expired", event
+    assert stopped.next() is None
+    assert seen == [str(i + 1) for i in range(len(seen))] and len(seen) < n, (seen[-5:], n)
+    assert client.get(PODS + "/stops")["metadata"]["annotations"]["n"] == str(n)
+    print("%d of %d events, then 410" % (len(seen), n))
+
+
 BODIES = [                              # every way by which a body comes in
     ("POST", PODS, JSON), ("PUT", PODS + "/there", JSON), ("PATCH", PODS + "/there", MERGE),
     ("PATCH", PODS + "/there", STRATEGIC), ("PUT", PODS + "/there/status", JSON),
@@ -141,4 +173,4 @@ def heads():
     assert Client(node.socket).raw("GET", "/healthz")[0] == 200
 
 
-main([idle_connections, watches, slow_reader_skips_nothing, bodies, heads, node.stop])
+main([idle_connections, watches, slow_reader_skips_nothing, stopped_reader_is_told, bodies, heads, node.stop])
