@@ -24,6 +24,12 @@ def memory():
         return sum(int(line.split()[1]) for line in text if line.startswith("Private_"))
 
 
+def is_plain():
+    """A sanitizer keeps what is freed for a while, so that its memory says nothing."""
+    with open("/proc/%d/maps" % node.process.pid) as text:
+        return "libasan" not in text.read()
+
+
 def knock(path=None):
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     sock.settimeout(20)
@@ -47,7 +53,7 @@ def idle_connections():
     node.client = Client(node.socket)       # the old one was the oldest of all
     assert node.metric("podnet_http_connections") <= CONNECTIONS
     print("%d idle connections: %d KiB more" % (len(socks), grown))
-    assert grown < 32 * 1024, grown
+    assert grown < 32 * 1024 or not is_plain(), grown
     for sock in socks:
         sock.close()
 

@@ -30,7 +30,7 @@ struct server {
 	struct loop_timer *timer;
 	int stop;
 	struct request *late, *held;
-	unsigned aborts, closes;        /* atomic */
+	unsigned holds, aborts, closes; /* atomic */
 };
 
 struct stream {
@@ -170,6 +170,7 @@ static void handle(void *arg, struct request *req)
 	} else if (strcmp(path, "/hold") == 0) {
 		s->held = req;
 		http_on_abort(req, on_abort, s);
+		__atomic_add_fetch(&s->holds, 1, __ATOMIC_RELAXED);
 	} else if (strcmp(path, "/empty") == 0) {
 		http_reply(req, 204, NULL, NULL);
 	} else if (strcmp(path, "/lines") == 0 || strcmp(path, "/idle") == 0 ||
@@ -404,7 +405,7 @@ static void gone_while_held(void **state)
 	int fd = connect_to(s->path);
 
 	send_text(fd, "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
-	usleep(5000);
+	assert_int_equal(await(&s->holds, 1), 1);
 	assert_int_equal(count_of(&s->aborts), 0);
 	close(fd);
 	assert_int_equal(await(&s->aborts, 1), 1);
@@ -491,7 +492,7 @@ static void close_with_open_work(void **state)
 	send_text(flood, "GET /flood HTTP/1.1\r\nHost: x\r\n\r\n");
 	receive(idle, "\r\n\r\n", buf, sizeof(buf));
 	receive(flood, "\r\n\r\n", buf, sizeof(buf));
-	usleep(5000);
+	assert_int_equal(await(&s->holds, 1), 1);
 	stop(s);
 	assert_int_equal(s->aborts, 1);
 	assert_int_equal(s->closes, 2);
