@@ -26,8 +26,6 @@
 #include <sys/un.h>
 #include <time.h>
 
-#define TRIM_MS 1000            /* from a write until the heap is trimmed */
-
 static int fail(const char *what, const char *why)
 {
 	char quoted[320];
@@ -228,30 +226,6 @@ static int block_signals(struct netd *netd)
 		: loop_watch_fd(netd->loop, netd->signal_fd, EPOLLIN, on_signal, netd, &netd->signals);
 }
 
-/* Thousands of short-lived versions leave holes in the heap: after writes, give the pages back. */
-static void on_trim(void *arg)
-{
-	(void)arg;
-	malloc_trim(0);
-}
-
-static void on_write(void *arg, const struct object *was, const struct object *is)
-{
-	struct netd *netd = arg;
-
-	(void)was;
-	(void)is;
-	if (!loop_timer_armed(netd->trim))
-		loop_timer_set(netd->trim, TRIM_MS);
-}
-
-static int start_trim(struct netd *netd)
-{
-	int r = loop_timer_new(netd->loop, on_trim, netd, &netd->trim);
-
-	return r < 0 ? r : state_observe(netd->state, &(struct state_observer){ .changed = on_write, .arg = netd });
-}
-
 static int start_data(struct netd *netd, char why[256])
 {
 	_cleanup_free_ char *path = NULL;
@@ -275,7 +249,7 @@ static int start_data(struct netd *netd, char why[256])
 		r = state_new(netd->loop, netd->store, &netd->node, &netd->state, why);
 	if (r == 0) {
 		snprintf(why, 256, "out of memory");
-		r = start_trim(netd);
+		r = trim_start(netd->loop, netd->state, &netd->trim);
 	}
 	return r;
 }
@@ -395,7 +369,7 @@ static void stop(struct netd *netd)
 	rest_free(netd->rest);
 	if (netd->state)
 		state_free(netd->state);
-	loop_timer_free(netd->trim);
+	trim_free(netd->trim);
 	loop_unwatch(netd->signals);
 	loop_free(netd->loop);
 	closep(&netd->signal_fd);
@@ -414,7 +388,7 @@ static void set_limits(void)
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
 	mallopt(M_ARENA_MAX, 2);
-	mallopt(M_TRIM_THRESHOLD, 4 * 1024 * 1024);     /* the rest is on_trim's */
+	mallopt(M_TRIM_THRESHOLD, 4 * 1024 * 1024);     /* the rest is trim.c's */
 }
 
 /* Said first and plainly: what fails without them fails in many places, and with poor words. */

@@ -13,6 +13,7 @@
 #include <netd/reconcile/reconcile.h>
 #include <netd/rest/rest.h>
 #include <netd/tls.h>
+#include <netd/trim.h>
 
 struct netd {
 	struct conf conf;
@@ -25,7 +26,7 @@ struct netd {
 	struct kernel *kernel;      /* open, until reconcile takes it */
 	struct loop *loop;
 	struct loop_watch *signals;
-	struct loop_timer *trim;
+	struct trim *trim;
 	struct store *store;
 	struct state *state;
 	struct control *control;
