@@ -9,12 +9,14 @@
  * next turn is cut to what MHD_get_timeout() allows.  May include: netd/base, libmicrohttpd.
  */
 #include <errno.h>
+#include <limits.h>
 #include <netd/base/limits.h>
 #include <netd/http/server.h>
 #include <sys/epoll.h>
 
 #define RUNS_PER_TURN       16
 #define RUNS_AT_CLOSE       256
+#define STREAMS_PER_TURN    64      /* a quarter of a millisecond; others have their turn then */
 #define LEAVING             256     /* connections that were cut and are not gone yet */
 
 /* How long libmicrohttpd lets us wait; -1: until something happens. */
@@ -50,7 +52,7 @@ static int64_t before_turn(void *arg)
 	int64_t wait = -1;
 
 	for (const struct door *door = http->doors; door; door = door->next) {
-		int64_t ms = patience_ms(door);
+		int64_t ms = TAILQ_EMPTY(&door->woken) ? patience_ms(door) : 0;
 
 		if (ms >= 0 && (wait < 0 || ms < wait))
 			wait = ms;
@@ -62,9 +64,11 @@ static void after_turn(void *arg)
 {
 	struct http *http = arg;
 
-	for (struct door *door = http->doors; door; door = door->next)
+	for (struct door *door = http->doors; door; door = door->next) {
+		streams_resume(door, STREAMS_PER_TURN);
 		if (patience_ms(door) == 0)
 			run(door, RUNS_PER_TURN);
+	}
 }
 
 /* Takes the descriptor. */
@@ -124,6 +128,7 @@ int http_door_open(struct http *http, const struct http_door *conf)
 		return -ENOMEM;
 	}
 	door->http = http;
+	TAILQ_INIT(&door->woken);
 	door->conf = *conf;
 	door->conf.name = door->name = strdup(conf->name);
 	door->conf.path = door->path = conf->path ? strdup(conf->path) : NULL;
@@ -174,6 +179,7 @@ void http_close(struct http *http)
 
 		http->doors = door->next;
 		tls_close(door);
+		streams_resume(door, UINT_MAX);
 		run(door, RUNS_AT_CLOSE);
 		door_free(door);
 	}

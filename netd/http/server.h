@@ -65,6 +65,7 @@ struct door {
 	struct MHD_Daemon *daemon;
 	struct loop_watch *watch;
 	bool pending;                       /* libmicrohttpd must run in this turn */
+	TAILQ_HEAD(, http_stream) woken;    /* streams that may have something to say */
 };
 
 struct request {
@@ -144,5 +145,6 @@ void tls_close(struct door *door);              /* before libmicrohttpd stops */
 /* stream.c */
 void stream_close(struct http_stream *stream);
 void stream_orphan(struct http_stream *stream);     /* its request is freed */
+void streams_resume(struct door *door, unsigned most);      /* those who wait longest for it */
 
 #endif

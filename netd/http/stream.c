@@ -3,7 +3,8 @@
  * stream.c - an answer that goes on: chunks, as they come
  *
  * Room: one response per stream, whose reader libmicrohttpd asks when the socket takes more.  With
- * nothing to say the connection is suspended until http_stream_wake().  From the first time on its
+ * nothing to say the connection is suspended until http_stream_wake(), and then for its turn: what
+ * is said to a thousand readers at once would hold up everybody else.  From the first time on its
  * descriptor is watched for a hang-up, so that a reader who went away is noticed at once.  One who
  * takes nothing for too long is libmicrohttpd's to end.  The connection ends with the stream.
  * May include: netd/base, libmicrohttpd.
@@ -14,11 +15,19 @@
 
 struct http_stream {
 	struct request *req;        /* NULL: freed before us */
+	TAILQ_ENTRY(http_stream) next;      /* of those that were woken */
 	ssize_t (*read)(void *arg, char *buf, size_t max);
 	void (*close)(void *arg);
 	void *arg;
-	bool idle, ended, broken;
+	bool idle, woken, ended, broken;
 };
+
+static void take_from_queue(struct http_stream *s)
+{
+	if (s->woken)
+		TAILQ_REMOVE(&s->req->door->woken, s, next);
+	s->woken = false;
+}
 
 static void on_hangup(void *arg, uint32_t events)
 {
@@ -54,8 +63,10 @@ static void stream_free(void *cls)
 {
 	struct http_stream *s = cls;
 
-	if (s->req)
+	if (s->req) {
+		take_from_queue(s);
 		s->req->stream = NULL;
+	}
 	s->close(s->arg);
 	free(s);
 }
@@ -89,10 +100,21 @@ struct http_stream *http_stream(struct request *req, const char *content_type,
 
 void http_stream_wake(struct http_stream *s)
 {
-	if (!s->idle || !s->req)
+	if (!s->idle || !s->req || s->woken)
 		return;
-	s->idle = false;
-	request_resume(s->req);
+	s->woken = true;
+	TAILQ_INSERT_TAIL(&s->req->door->woken, s, next);
+}
+
+void streams_resume(struct door *door, unsigned most)
+{
+	struct http_stream *s;
+
+	while (most-- && (s = TAILQ_FIRST(&door->woken))) {
+		take_from_queue(s);
+		s->idle = false;
+		request_resume(s->req);
+	}
 }
 
 void http_stream_cut(struct http_stream *s)
@@ -103,6 +125,7 @@ void http_stream_cut(struct http_stream *s)
 
 void stream_orphan(struct http_stream *s)
 {
+	take_from_queue(s);
 	s->req = NULL;
 }
 
