@@ -37,6 +37,8 @@ struct kind {
 	void (*check)(const struct doc *doc, const struct doc *old, struct causes *causes);
 	/* decode: into @arena, after check() was clean; NULL: no memory */
 	void *(*decode)(const struct doc *doc, struct arena *arena);
+	/* offset of a text in that struct which no two objects have in common; 0: none */
+	size_t identity;
 	/* of a further version: the row it is stored as, and the ways there and back; 0 or -ENOMEM */
 	const struct kind *stored;
 	int (*to_stored)(struct doc *doc), (*from_stored)(struct doc *doc);

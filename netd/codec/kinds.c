@@ -75,6 +75,7 @@ const struct kind kinds[KIND_SERVED] = {
 		.categories = "podnet", .store_name = "routes.podnet.dev", .has_status = true,
 		.ours = true, .in_kernel = true, .fields = route_fields,
 		.defaults = route_defaults, .check = route_check, .decode = route_decode,
+		.identity = offsetof(struct route, identity),
 	},
 	[KIND_SERVICE] = {
 		.id = KIND_SERVICE, .group = "", .version = "v1", .plural = "services",

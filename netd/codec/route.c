@@ -8,6 +8,9 @@
 #include <netd/codec/rows.h>
 #include <netinet/in.h>
 
+#define TABLE_MAIN  254         /* RT_TABLE_MAIN, where a route without a table goes */
+#define METRIC_V6   1024        /* IP6_RT_PRIO_USER, what the kernel makes of an IPv6 metric of 0 */
+
 static const char *const types[] = { "unicast", "unreachable", "blackhole", NULL };
 
 static const struct field spec_fields[] = {
@@ -93,11 +96,26 @@ void route_check(const struct doc *doc, const struct doc *old, struct causes *ca
 			   NULL, "onLink needs both a gateway and an interface");
 }
 
+/* What the kernel tells routes apart by; where nothing is said, what it makes of that. */
+static const char *identity_of(const struct route *r, struct arena *arena)
+{
+	struct podnet_prefix to = podnet_prefix_mask(&r->destination);
+	char text[PODNET_PREFIX_STRLEN];
+	uint32_t metric = !r->metric && to.family == AF_INET6 ? METRIC_V6 : r->metric;
+
+	return arena_printf(arena, "%s/%s/%u/%u/%s", r->node_name ? r->node_name : "",
+			    r->netns ? r->netns : "", r->table ? r->table : TABLE_MAIN, metric,
+			    to.family ? podnet_prefix_format(&to, text) : "");
+}
+
 void *route_decode(const struct doc *doc, struct arena *arena)
 {
 	struct route *route = kind_new(doc, route_fields, sizeof(*route), arena);
 
-	if (route && !route->type)
+	if (!route)
+		return NULL;
+	if (!route->type)
 		route->type = types[0];
-	return route;
+	route->identity = identity_of(route, arena);
+	return route->identity ? route : NULL;
 }

@@ -165,6 +165,7 @@ struct route {
 	uint32_t table, metric, mtu;
 	const char *type;               /* unicast (default), unreachable, blackhole */
 	bool on_link;
+	const char *identity;           /* text that no two routes of a kernel have in common */
 };
 
 /* What the kinds below share. */

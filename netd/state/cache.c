@@ -62,6 +62,29 @@ static int insert(struct cache *c, size_t i)
 	return 0;
 }
 
+static const char *identity_of(const struct object *obj)
+{
+	size_t at = obj ? obj->kind->identity : 0;
+
+	return at ? *(const char *const *)((const char *)obj->model + at) : NULL;
+}
+
+static int index_add(struct cache *c, struct object *obj)
+{
+	const char *identity = identity_of(obj);
+
+	return identity ? map_put(&c->by_identity, identity, obj) : 0;
+}
+
+/* Unless it is by now another one's, or that of its next version. */
+static void index_remove(struct cache *c, const struct object *obj)
+{
+	const char *identity = identity_of(obj);
+
+	if (identity && map_get(&c->by_identity, identity) == obj)
+		map_del(&c->by_identity, identity);
+}
+
 static int set(struct cache *c, const struct meta *key, bool commit, struct object *obj)
 {
 	struct object **where, *was;
@@ -70,11 +93,17 @@ static int set(struct cache *c, const struct meta *key, bool commit, struct obje
 
 	if (!found && !obj)
 		return 0;
-	if (!found && insert(c, i) < 0)
+	if (!commit && index_add(c, obj) < 0)
 		return -ENOMEM;
+	if (!found && insert(c, i) < 0) {
+		index_remove(c, obj);
+		return -ENOMEM;
+	}
 	where = commit ? &c->slots[i].committed : &c->slots[i].accepted;
 	was = *where;
 	*where = object_ref(obj);
+	if (!commit && was != obj)
+		index_remove(c, was);
 	if (!c->slots[i].committed && !c->slots[i].accepted) {
 		c->n--;
 		memmove(&c->slots[i], &c->slots[i + 1], (c->n - i) * sizeof(*c->slots));

@@ -16,10 +16,11 @@ struct slot {
 	struct object *committed, *accepted;
 };
 
-/** Sorted by namespace, name. */
+/** Sorted by namespace, name; and the accepted versions by their identity, where the kind has one. */
 struct cache {
 	struct slot *slots;
 	size_t n, cap;
+	struct map by_identity;
 };
 
 struct tombstone {

@@ -107,6 +107,7 @@ static void cache_fini(struct cache *c)
 		object_unref(c->slots[i].accepted);
 	}
 	free(c->slots);
+	map_fini(&c->by_identity);
 }
 
 void state_free(struct state *state)
@@ -178,6 +179,11 @@ struct object *state_accepted(const struct state *state, const struct kind *kind
 	struct slot *s = cache_slot(&state->caches[kind->id], ns, name);
 
 	return s ? s->accepted : NULL;
+}
+
+struct object *state_same(const struct state *state, const struct kind *kind, const char *identity)
+{
+	return map_get(&state->caches[kind->id].by_identity, identity);
 }
 
 static int each_slot(const struct state *state, const struct kind *kind, const char *ns, size_t i,

@@ -79,6 +79,9 @@ struct object *state_get(const struct state *state, const struct kind *kind, con
 /** state_accepted() - what the next write builds upon */
 struct object *state_accepted(const struct state *state, const struct kind *kind, const char *ns,
 			      const char *name);
+/** state_same() - the accepted object of this identity (kind.h), or NULL */
+struct object *state_same(const struct state *state, const struct kind *kind,
+			  const char *identity);
 /** state_each() - committed objects in order of namespace, name; @ns NULL: all.  Non-zero stops. */
 int state_each(const struct state *state, const struct kind *kind, const char *ns,
 	       int (*each)(void *arg, struct object *obj), void *arg);

@@ -19,6 +19,10 @@
 	       "\"net\",\"uid\":\"uid-net\"},\"spec\":{\"type\":\"routed\",\"cidrs\":" \
 	       "[\"10.9.0.0/24\"],\"blockSizes\":[26]}}"
 
+#define ROUTE  "{\"apiVersion\":\"podnet.dev/v1\",\"kind\":\"Route\",\"metadata\":{\"name\":\"r\"," \
+	       "\"uid\":\"uid-r\"},\"spec\":{\"nodeName\":\"n\",\"destination\":\"%s\",\"interface\":" \
+	       "\"eth0\"}}"
+
 struct world {
 	struct loop *loop;
 	struct store *store;
@@ -400,6 +404,76 @@ static void each_in_order(void **state)
 	assert_non_null(committed(w, "z"));
 }
 
+static void each_after(void **state)
+{
+	static const struct { const char *ns, *name; unsigned n; } cases[] = {
+		{ "default", "a", 3 }, { "default", "aa", 3 }, { "default", "z", 0 },
+		{ "default", "", 4 }, { "defaul", "z", 4 }, { "default2", "a", 0 },
+	};
+	static const char *const names[] = { "m", "a", "z", "b" };
+	struct world *w = *state;
+	struct txn *txn = begin_txn(w);
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		put_pod(txn, names[i], "", NULL);
+	submit(w, txn);
+	settle(w);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		unsigned n = 0;
+
+		state_each_after(w->state, &kinds[KIND_POD], NULL, cases[i].ns, cases[i].name,
+				 count, &n);
+		assert_int_equal(n, cases[i].n);
+	}
+}
+
+static struct object *put_route(struct txn *txn, const char *to, struct object *old)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), ROUTE, to);
+	return put(txn, KIND_ROUTE, text, old);
+}
+
+static const struct object *same_route(struct world *w, const char *to)
+{
+	char identity[64];
+
+	snprintf(identity, sizeof(identity), "n//254/0/%s", to);
+	return state_same(w->state, &kinds[KIND_ROUTE], identity);
+}
+
+/* What is found by its identity is the version that the next write builds upon. */
+static void found_by_identity(void **state)
+{
+	struct world *w = *state;
+	struct txn *txn = begin_txn(w);
+	struct object *first = put_route(txn, "10.1.0.0/16", NULL), *last;
+
+	assert_ptr_equal(same_route(w, "10.1.0.0/16"), first);
+	assert_null(same_route(w, "10.2.0.0/16"));
+	submit(w, txn);
+	settle(w);
+	txn = begin_txn(w);
+	first = state_accepted(w->state, &kinds[KIND_ROUTE], "", "r");
+	last = put_route(txn, "10.2.0.0/16", first);
+	assert_null(same_route(w, "10.1.0.0/16"));
+	assert_ptr_equal(same_route(w, "10.2.0.0/16"), last);
+	txn_drop(txn);
+	assert_ptr_equal(same_route(w, "10.1.0.0/16"), first);
+	assert_null(same_route(w, "10.2.0.0/16"));
+	close_world(w);
+	open_world(w);
+	assert_non_null(same_route(w, "10.1.0.0/16"));
+	txn = begin_txn(w);
+	assert_int_equal(txn_delete(txn, state_accepted(w->state, &kinds[KIND_ROUTE], "", "r"),
+				    &last), 0);
+	assert_null(same_route(w, "10.1.0.0/16"));
+	submit(w, txn);
+	settle(w);
+	assert_null(same_route(w, "10.1.0.0/16"));
+}
+
 static void closed_begins_nothing(void **state)
 {
 	struct world *w = *state;
@@ -416,7 +490,7 @@ int main(void)
 		ROW(readers_see_commits), ROW(same_again_writes_nothing),
 		ROW(dropped_leaves_nothing), ROW(failure_falls_back),
 		ROW(tombstones_until_torn_down), ROW(loads_what_was_there), ROW(each_in_order),
-		ROW(closed_begins_nothing),
+		ROW(each_after), ROW(found_by_identity), ROW(closed_begins_nothing),
 	};
 
 	return cmocka_run_group_tests(rows, NULL, NULL);
