@@ -50,6 +50,9 @@ def applied():
     assert db[1]["ips"] == ["10.61.0.7"], db
     assert c.get(SHOP + "/services/web")["spec"]["clusterIP"], "it has an address"
     web = c.get(SHOP + "/pods/web")["status"]["podIP"]
+    slices = "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices"
+    node.watch(slices + "?labelSelector=kubernetes.io/service-name=web").until(
+        lambda e: any(web in p["addresses"] for p in e["object"]["endpoints"]))
     assert pings("client.shop", web) and pings("con", "172.30.0.1")
     assert ip_json("link show demo0")[0]["master"] == "demobr"
     assert any(r["dst"] == "default" and r["gateway"] == "172.30.0.1" for r in ip_json("route", netns="con"))
