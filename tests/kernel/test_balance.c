@@ -149,11 +149,174 @@ static void made_once(void **state)
 	assert_int_equal(commit(s), 0);
 }
 
+static const struct drift_case {
+	const char *says, *command;
+} drifts[] = {
+	{ "an element deleted", "nft delete element inet podnet services4 { 10.96.0.10 . tcp . 80 }" },
+	{ "an element added", "nft add element inet podnet cluster-ips4 { 192.0.2.1 }" },
+	{ "an endpoint changed", "nft 'delete element inet podnet tcp-backends6 "
+	  "{ fd12:9::10 . 80 . 0 }; add element inet podnet tcp-backends6 "
+	  "{ fd12:9::10 . 80 . 0 : fd12:3456::9 . 8080 }'" },
+	{ "a map flushed", "nft flush map inet podnet tcp-backends4" },
+	{ "a chain flushed", "nft flush chain inet podnet services" },
+	{ "a rule added", "nft insert rule inet podnet services accept" },
+	{ "a rule of slots changed", "nft 'flush chain inet podnet tcp4-random-2; "
+	  "add rule inet podnet tcp4-random-2 drop'" },
+	{ "the policy changed", "nft chain inet podnet refuse-input '{ policy drop; }'" },
+	{ "a set of another type", "nft 'flush chain inet podnet sources; "
+	  "delete set inet podnet restricted4; add set inet podnet restricted4 { type mark; }'" },
+	{ "networks flushed", "nft flush set inet podnet pods4" },
+	{ "a client's map deleted", "nft 'flush chain inet podnet sticky-tcp4-0a60000d-0050; "
+	  "flush chain inet podnet remember-tcp4-0a60000d-0050; "
+	  "delete map inet podnet client-tcp4-0a60000d-0050'" },
+	{ "the table dormant", "nft add table inet podnet '{ flags dormant; }'" },
+	{ "the table flushed", "nft flush table inet podnet" },
+	{ "the table deleted", "nft delete table inet podnet" },
+	{ "everything flushed", "nft flush ruleset" },
+};
+
+static void drift(void **state)
+{
+	_cleanup_(podnet_closep) struct podnet *ctx = test_open("netd");
+	_cleanup_(podnet_services_freep) struct podnet_services *s = open_services(ctx);
+	const struct drift_case *c = *state;
+
+	declare(s);
+	assert_int_not_equal(commit(s), 0);
+	assert_int_equal(sh(c->command), 0);
+	assert_int_not_equal(sh(SAME_BUT_FOR_ORDER ">/dev/null"), 0);
+	podnet_services_doubt(s);
+	assert_int_not_equal(commit(s), 0);
+	assert_int_equal(sh(SAME_BUT_FOR_ORDER ">&2"), 0);
+	podnet_services_doubt(s);
+	assert_int_equal(commit(s), 0);
+}
+
+static const struct change_case {
+	const char *says;
+	size_t row;                 /* of the golden table */
+	const char *endpoints;      /* NULL: the frontend goes */
+	int changes;
+} change_cases[] = {
+	{ "one endpoint of weight 2 more: its slots, another way instead of one", 0, "abc", 4 },
+	{ "one of two goes", 0, "a", 3 },
+	{ "the first of two goes: the last takes its slot", 0, "b", 5 },
+	{ "the last goes", 9, "", 3 },
+	{ "the frontend goes", 2, NULL, 2 },
+	{ "one with affinity goes", 9, NULL, 5 },
+};
+
+/* A frontend as it was, another list of endpoints: that many elements out and in. */
+static void change(void **state)
+{
+	_cleanup_(podnet_closep) struct podnet *ctx = test_open("netd");
+	_cleanup_(podnet_services_freep) struct podnet_services *s = open_services(ctx);
+	const struct change_case *c = *state;
+	struct podnet_frontend gone = frontend_of(&rows[c->row]);
+	struct podnet_error err = { 0 };
+	struct row row = rows[c->row];
+
+	declare(s);
+	commit(s);
+	row.endpoints = c->endpoints;
+	if (c->endpoints)
+		set(s, &row);
+	else
+		test_ok(podnet_services_absent(s, &gone, &err), &err);
+	assert_int_equal(commit(s), c->changes);
+	podnet_services_doubt(s);
+	assert_int_equal(commit(s), 0);
+	set(s, &rows[c->row]);
+	commit(s);
+	podnet_services_doubt(s);
+	assert_int_equal(commit(s), 0);
+}
+
+static const struct refused_case {
+	struct podnet_frontend f;
+	const char *field;
+} refused_cases[] = {
+	{ { .protocol = IPPROTO_TCP, .port = 80 }, "ip" },
+	{ { .ip = { AF_INET, 33, { 10 } }, .protocol = IPPROTO_TCP, .port = 80 }, "ip" },
+	{ { .ip = { AF_INET, 32, { 0 } }, .protocol = IPPROTO_TCP, .port = 80 }, "ip" },
+	{ { .ip = { AF_INET, 32, { 10 } }, .protocol = IPPROTO_ICMP, .port = 80 }, "protocol" },
+	{ { .ip = { AF_INET, 32, { 10 } }, .protocol = IPPROTO_TCP }, "port" },
+	{ { .ip = { AF_INET, 32, { 10 } }, .protocol = IPPROTO_TCP, .port = 80,
+	    .sticky_s = 31 * 86400 }, "sticky_s" },
+};
+
+static void refused(void **state)
+{
+	_cleanup_(podnet_closep) struct podnet *ctx = test_open("netd");
+	_cleanup_(podnet_services_freep) struct podnet_services *s = open_services(ctx);
+	const struct podnet_endpoint six = endpoint("fd00::1", 80, 0, false);
+	const struct podnet_prefix range = prefix("fd00::/64");
+	struct podnet_frontend f = { .ip = prefix("10.96.0.1"), .protocol = IPPROTO_TCP, .port = 80,
+				     .endpoints = &six, .nendpoints = 1 };
+	struct podnet_error err = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(refused_cases); i++) {
+		err = (struct podnet_error){ 0 };
+		assert_int_equal(podnet_services_set(s, &refused_cases[i].f, &err), -EINVAL);
+		assert_string_equal(err.field, refused_cases[i].field);
+	}
+	assert_int_equal(podnet_services_set(s, &f, &err), -EINVAL);
+	assert_string_equal(err.field, "endpoints");
+	f.nendpoints = 0;
+	f.sources = &range;
+	f.nsources = 1;
+	assert_int_equal(podnet_services_set(s, &f, &err), -EINVAL);
+	assert_string_equal(err.field, "sources");
+	commit(s);                      /* nothing of it was remembered */
+	assert_int_equal(sh("nft list map inet podnet services4 | grep -q elements"), 1);
+}
+
+/* More than a map was made for, and more than a message and a send buffer hold; twice. */
+static void large(void **state)
+{
+	_cleanup_(podnet_closep) struct podnet *ctx = test_open("netd");
+	_cleanup_(podnet_services_freep) struct podnet_services *s = open_services(ctx);
+	_cleanup_(podnet_services_freep) struct podnet_services *again = NULL;
+	const struct podnet_endpoint v[] = { endpoint("10.244.0.5", 8080, 0, true),
+					     endpoint("10.244.4.6", 8080, 0, false) };
+	enum { N = 5000 };
+
+	(void)state;
+	commit(s);
+	again = open_services(ctx);
+	for (int i = 0; i < N; i++) {
+		struct podnet_frontend f = {
+			.ip = { AF_INET, 32, { 10, 97, (uint8_t)(i >> 8), (uint8_t)i } },
+			.protocol = IPPROTO_TCP, .port = 80, .flags = PODNET_FRONTEND_CLUSTER_IP,
+			.endpoints = v, .nendpoints = 2,
+		};
+
+		assert_int_equal(podnet_services_set(s, &f, NULL), 0);
+		assert_int_equal(podnet_services_set(again, &f, NULL), 0);
+		if (i == 100)
+			assert_true(commit(s) > 100);
+	}
+	assert_true(commit(s) > 4 * (N - 101));
+	assert_int_equal(commit(s), 0);
+	assert_int_equal(commit(again), 0);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(made_once, netns_setup),
+	struct CMUnitTest tests[64] = {
+		{ "made once", made_once, netns_setup, NULL, NULL },
+		{ "refused", refused, netns_setup, NULL, NULL },
+		{ "large", large, netns_setup, NULL, NULL },
 	};
+	size_t n = 3;
 
-	return cmocka_run_group_tests_name("services", tests, NULL, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(drifts); i++)
+		tests[n++] = (struct CMUnitTest){ drifts[i].says, drift, netns_setup, NULL,
+						  (void *)(uintptr_t)&drifts[i] };
+	for (size_t i = 0; i < ARRAY_SIZE(change_cases); i++)
+		tests[n++] = (struct CMUnitTest){ change_cases[i].says, change, netns_setup, NULL,
+						  (void *)(uintptr_t)&change_cases[i] };
+	/* the array is longer than what is in it, so the macro cannot count */
+	return _cmocka_run_group_tests("balance", tests, n, NULL, NULL);
 }
