@@ -66,47 +66,15 @@ const char *field_format(enum field_type type, const char *s)
 	return formats[type] ? formats[type](s) : NULL;
 }
 
-/* The value as a user knows it; NULL for what is too large to be told. */
-static const char *value_text(const json_t *v, char buf[48])
-{
-	int n;
-
-	switch (json_typeof(v)) {
-	case JSON_STRING:
-		return json_string_value(v);
-	case JSON_INTEGER:
-		snprintf(buf, 48, "%lld", (long long)json_integer_value(v));
-		return buf;
-	case JSON_REAL:
-		n = snprintf(buf, 48, "%.15g", json_real_value(v));
-		if (!strpbrk(buf, ".e"))
-			snprintf(buf + n, 48 - (size_t)n, ".0");
-		return buf;
-	case JSON_TRUE:
-		return "true";
-	case JSON_FALSE:
-		return "false";
-	case JSON_OBJECT:
-	case JSON_ARRAY:
-	case JSON_NULL:
-		break;
-	}
-	return NULL;
-}
-
 static bool expect(struct walk *w, bool fits, const json_t *v, const char *wanted)
 {
-	char buf[48];
-
 	if (!fits)
-		causes_add(w->causes, CAUSE_TYPE, w->path, value_text(v, buf),
-			   "must be %s", wanted);
+		json_cause(w->causes, CAUSE_TYPE, w->path, v, "must be %s", wanted);
 	return fits;
 }
 
 static void check_int(struct walk *w, const struct field *f, const json_t *v)
 {
-	char buf[48];
 	int64_t n;
 
 	if (!expect(w, json_is_integer(v), v, "an integer"))
@@ -114,7 +82,7 @@ static void check_int(struct walk *w, const struct field *f, const json_t *v)
 	n = json_integer_value(v);
 	if ((f->min == 0 && f->max == 0) || (n >= f->min && n <= f->max))
 		return;
-	causes_add(w->causes, CAUSE_INVALID, w->path, value_text(v, buf),
+	json_cause(w->causes, CAUSE_INVALID, w->path, v,
 		   "must be between %lld and %lld, inclusive", (long long)f->min,
 		   (long long)f->max);
 }
@@ -187,7 +155,6 @@ static const json_t *identity(const struct field *f, const json_t *elem)
 static void check_unique(struct walk *w, const struct field *f, const json_t *list, size_t i)
 {
 	const json_t *mine = identity(f, json_array_get(list, i));
-	char buf[48];
 	size_t was;
 
 	if (!json_is_string(mine))
@@ -196,7 +163,7 @@ static void check_unique(struct walk *w, const struct field *f, const json_t *li
 		if (!json_equal(mine, identity(f, json_array_get(list, k))))
 			continue;
 		was = f->elem == FIELD_OBJECT ? enter(w, ".%s", f->sub[0].name) : w->len;
-		causes_add(w->causes, CAUSE_DUPLICATE, w->path, value_text(mine, buf), "%s", "");
+		json_cause(w->causes, CAUSE_DUPLICATE, w->path, mine, "%s", "");
 		leave(w, was);
 		return;
 	}
@@ -206,14 +173,14 @@ static void check_length(struct walk *w, const struct field *f, size_t n)
 {
 	char buf[24];
 
+	snprintf(buf, sizeof(buf), "%zu", n);
 	if (n < (size_t)f->min && n == 0)
 		causes_add(w->causes, CAUSE_REQUIRED, w->path, NULL, "%s", "");
 	else if (n < (size_t)f->min)
-		causes_add(w->causes, CAUSE_INVALID, w->path, NULL, "must have at least %lld items",
-			   (long long)f->min);
+		causes_add_bare(w->causes, CAUSE_INVALID, w->path, buf,
+				"must have at least %lld items", (long long)f->min);
 	if (!f->max || n <= (size_t)f->max)
 		return;
-	snprintf(buf, sizeof(buf), "%zu", n);
 	causes_add(w->causes, CAUSE_TOO_MANY, w->path, buf, "must have at most %lld items",
 		   (long long)f->max);
 }

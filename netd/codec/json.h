@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 #include <netd/codec/doc.h>
+#include <netd/model/causes.h>
 
 struct doc {
 	json_t *root;
@@ -30,6 +31,9 @@ json_t *json_clone(const json_t *v);
 void json_dump_buf(const json_t *v, struct buf *b);
 /** json_dump_text() - a string in quotes */
 void json_dump_text(const char *s, size_t len, struct buf *b);
+/** json_cause() - causes_add() of the value @v; NULL: none is told */
+void json_cause(struct causes *c, enum cause_reason reason, const char *field, const json_t *v,
+		const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 /** json_strip_nulls() - null members of objects are absent ones */
 void json_strip_nulls(json_t *v);
 

@@ -239,5 +239,5 @@ void check_immutable(const struct doc *doc, const struct doc *old, const char *p
 		     struct causes *causes)
 {
 	if (old && !doc_equal_at(doc, old, path))
-		causes_add(causes, CAUSE_INVALID, path, doc_str(doc, path), "field is immutable");
+		doc_cause(causes, CAUSE_INVALID, doc, path, "field is immutable");
 }

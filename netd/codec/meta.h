@@ -37,6 +37,9 @@ int default_bool(struct doc *doc, const char *path, bool value);
 int default_list(struct doc *doc, const char *path);
 int default_object(struct doc *doc, const char *path);
 
+/** doc_cause() - causes_add() of the value at @path of @doc; absent: none is told */
+void doc_cause(struct causes *c, enum cause_reason reason, const struct doc *doc, const char *path,
+	       const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 /** check_immutable() - the value at @path may not differ from the old object's */
 void check_immutable(const struct doc *doc, const struct doc *old, const char *path,
 		     struct causes *causes);

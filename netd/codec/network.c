@@ -127,17 +127,16 @@ static void check_cidr(const struct doc *doc, size_t i, struct causes *causes)
 static void check_block_size(const struct doc *doc, size_t i, struct causes *causes)
 {
 	struct podnet_prefix cidr;
-	char path[40], text[24];
+	char path[40];
 	int64_t size = doc_int(doc, list_path("blockSizes", i, path), -1);
 
 	if (size < 0 || cidr_at(doc, i, &cidr) < 0)
 		return;
 	if (size >= cidr.len && size <= width(&cidr) - HOST_BITS_MIN)
 		return;
-	snprintf(text, sizeof(text), "%lld", (long long)size);
-	causes_add(causes, CAUSE_INVALID, path, text,
-		   "must be between %d, the length of its CIDR, and %d", cidr.len,
-		   width(&cidr) - HOST_BITS_MIN);
+	doc_cause(causes, CAUSE_INVALID, doc, path,
+		  "must be between %d, the length of its CIDR, and %d", cidr.len,
+		  width(&cidr) - HOST_BITS_MIN);
 }
 
 static void check_pair(const struct doc *doc, struct causes *causes)
@@ -149,23 +148,21 @@ static void check_pair(const struct doc *doc, struct causes *causes)
 		causes_add(causes, CAUSE_INVALID, "spec.cidrs[1]", doc_str(doc, "spec.cidrs[1]"),
 			   "must be of the other family: at most one CIDR a family");
 	if (doc_has(doc, "spec.blockSizes") && n <= 2 && nblocks != n)
-		causes_add(causes, CAUSE_INVALID, "spec.blockSizes", NULL,
-			   "must have one entry for each of spec.cidrs");
+		doc_cause(causes, CAUSE_INVALID, doc, "spec.blockSizes",
+			  "must have one entry for each of spec.cidrs");
 }
 
 static void check_mtu(const struct doc *doc, struct causes *causes)
 {
 	int64_t mtu = doc_int(doc, "spec.mtu", 0);
 	struct podnet_prefix cidr;
-	char text[24];
 	bool v6 = false;
 
 	for (size_t i = 0; i < 2; i++)
 		v6 |= cidr_at(doc, i, &cidr) == 0 && cidr.family == AF_INET6;
 	if (!v6 || mtu < 576 || mtu >= 1280)
 		return;
-	snprintf(text, sizeof(text), "%lld", (long long)mtu);
-	causes_add(causes, CAUSE_INVALID, "spec.mtu", text, "must be at least 1280 with IPv6");
+	doc_cause(causes, CAUSE_INVALID, doc, "spec.mtu", "must be at least 1280 with IPv6");
 }
 
 void network_check(const struct doc *doc, const struct doc *old, struct causes *causes)

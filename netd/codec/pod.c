@@ -290,19 +290,19 @@ static bool same_name(const json_t *a, const json_t *b)
 static void check_port(struct port_walk *w, const char *path, const json_t *port)
 {
 	const char *name = json_string_value(json_object_get(port, "name"));
-	json_int_t host = json_integer_value(json_object_get(port, "hostPort"));
+	const json_t *given = json_object_get(port, "hostPort");
+	json_int_t host = json_integer_value(given);
 	json_int_t number = json_integer_value(json_object_get(port, "containerPort"));
-	char field[96], text[24];
+	char field[96];
 
-	snprintf(text, sizeof(text), "%lld", (long long)host);
 	snprintf(field, sizeof(field), "%s.name", path);
 	if (name && name[0] && w->seen < 512 && seen_before(w, port, same_name))
 		causes_add(w->causes, CAUSE_DUPLICATE, field, name, "%s", "");
 	snprintf(field, sizeof(field), "%s.hostPort", path);
 	if (host && w->seen < 512 && seen_before(w, port, same_host_port))
-		causes_add(w->causes, CAUSE_DUPLICATE, field, text, "%s", "");
-	if (w->host_network && host != number && json_object_get(port, "hostPort"))
-		causes_add(w->causes, CAUSE_INVALID, field, text,
+		json_cause(w->causes, CAUSE_DUPLICATE, field, given, "%s", "");
+	if (w->host_network && host != number && given)
+		json_cause(w->causes, CAUSE_INVALID, field, given,
 			   "must match containerPort when hostNetwork is true");
 	w->seen++;
 }

@@ -73,14 +73,12 @@ static void check_deadline(const struct doc *doc, const struct doc *old, struct 
 {
 	static const char path[] = "spec.activeDeadlineSeconds";
 	int64_t before = doc_int(old, path, 0), now = doc_int(doc, path, 0);
-	char text[24];
 
 	if (!before || (now && now <= before))
 		return;
-	snprintf(text, sizeof(text), "%lld", (long long)now);
-	causes_add(causes, CAUSE_INVALID, path, now ? text : NULL, "%s",
-		   now ? "must be less than or equal to previous value" :
-		   "must not update from a positive integer to nil value");
+	doc_cause(causes, CAUSE_INVALID, doc, path, "%s",
+		  now ? "must be less than or equal to previous value" :
+		  "must not update from a positive integer to nil value");
 }
 
 static void check_spec(const struct doc *doc, const struct doc *old, struct causes *causes)

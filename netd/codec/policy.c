@@ -183,20 +183,19 @@ static void check_peer(const struct doc *doc, const char *path, struct causes *c
 static void check_end_port(const json_t *port, const char *path, struct causes *causes)
 {
 	const json_t *first = json_object_get(port, "port"), *last = json_object_get(port, "endPort");
-	char field[96], text[24];
+	char field[96];
 
 	if (!json_is_integer(last))
 		return;
 	snprintf(field, sizeof(field), "%s.endPort", path);
-	snprintf(text, sizeof(text), "%lld", (long long)json_integer_value(last));
 	if (!first)
-		causes_add(causes, CAUSE_INVALID, field, text,
+		json_cause(causes, CAUSE_INVALID, field, last,
 			   "may not be specified when `port` is not specified");
 	else if (json_is_string(first))
-		causes_add(causes, CAUSE_INVALID, field, text,
+		json_cause(causes, CAUSE_INVALID, field, last,
 			   "may not be specified when `port` is non-numeric");
 	else if (json_is_integer(first) && json_integer_value(last) < json_integer_value(first))
-		causes_add(causes, CAUSE_INVALID, field, text,
+		json_cause(causes, CAUSE_INVALID, field, last,
 			   "must be greater than or equal to `port`");
 }
 

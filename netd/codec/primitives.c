@@ -94,7 +94,7 @@ static void check_mtu(const struct doc *doc, const char *list, struct causes *ca
 {
 	int64_t mtu = doc_int(doc, "spec.mtu", 0);
 	size_t n = doc_len(doc, list);
-	char text[24], path[64];
+	char path[64];
 	bool v6 = false;
 
 	for (size_t i = 0; i < n && i < ADDRESSES_MAX; i++) {
@@ -106,8 +106,7 @@ static void check_mtu(const struct doc *doc, const char *list, struct causes *ca
 	}
 	if (!v6 || mtu < 68 || mtu >= 1280)
 		return;
-	snprintf(text, sizeof(text), "%lld", (long long)mtu);
-	causes_add(causes, CAUSE_INVALID, "spec.mtu", text, "must be at least 1280 with IPv6");
+	doc_cause(causes, CAUSE_INVALID, doc, "spec.mtu", "must be at least 1280 with IPv6");
 }
 
 static bool same_text(const char *a, const char *b)

@@ -52,8 +52,8 @@ static bool same(const json_t *a, const json_t *b, const char *key)
 static void check_twins(const json_t *ports, size_t i, const char *path, struct causes *causes)
 {
 	const json_t *port = json_array_get(ports, i);
-	int64_t node = json_integer_value(json_object_get(port, "nodePort"));
-	char field[64], text[24];
+	const json_t *node = json_object_get(port, "nodePort");
+	char field[64];
 
 	for (size_t k = 0; k < i; k++) {
 		const json_t *other = json_array_get(ports, k);
@@ -61,16 +61,14 @@ static void check_twins(const json_t *ports, size_t i, const char *path, struct 
 		if (!same(port, other, "protocol"))
 			continue;
 		if (same(port, other, "port")) {
-			snprintf(text, sizeof(text), "%lld",
-				 (long long)json_integer_value(json_object_get(port, "port")));
-			causes_add(causes, CAUSE_DUPLICATE, path, text, "%s", "");
+			json_cause(causes, CAUSE_DUPLICATE, path, json_object_get(port, "port"),
+				   "%s", "");
 			return;
 		}
-		if (!node || !same(port, other, "nodePort"))
+		if (!json_integer_value(node) || !same(port, other, "nodePort"))
 			continue;
 		snprintf(field, sizeof(field), "%s.nodePort", path);
-		snprintf(text, sizeof(text), "%lld", (long long)node);
-		causes_add(causes, CAUSE_DUPLICATE, field, text, "%s", "");
+		json_cause(causes, CAUSE_DUPLICATE, field, node, "%s", "");
 		return;
 	}
 }
@@ -159,8 +157,8 @@ static void check_cluster_ips(const struct doc *doc, struct causes *causes)
 		causes_add(causes, CAUSE_INVALID, "spec.clusterIPs[0]", "None",
 			   "may not be set to 'None' for %s services", type_name(doc));
 	if (service_is_headless(doc) && doc_len(doc, "spec.clusterIPs") > 1)
-		causes_add(causes, CAUSE_INVALID, "spec.clusterIPs", NULL,
-			   "'None' must be the first and only value");
+		doc_cause(causes, CAUSE_INVALID, doc, "spec.clusterIPs",
+			  "'None' must be the first and only value");
 	for (size_t i = 0; i < 2; i++)
 		check_cluster_ip(doc, i, causes);
 }
@@ -190,9 +188,8 @@ static void check_external(const struct doc *doc, struct causes *causes)
 		check_host(json_string_value(v), field, causes);
 	}
 	if (!service_checks_health(doc) && doc_int(doc, "spec.healthCheckNodePort", 0))
-		causes_add(causes, CAUSE_INVALID, "spec.healthCheckNodePort", NULL, "may only be "
-			   "set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is "
-			   "'Local'");
+		doc_cause(causes, CAUSE_INVALID, doc, "spec.healthCheckNodePort", "may only be set "
+			  "when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'");
 }
 
 static void check_balancer(const struct doc *doc, struct causes *causes)
@@ -244,7 +241,7 @@ static void check_update(const struct doc *doc, const struct doc *old, struct ca
 			   "may not change once set");
 	if (service_checks_health(doc) && service_checks_health(old) &&
 	    doc_int(old, health_path, 0) && !doc_equal_at(doc, old, health_path))
-		causes_add(causes, CAUSE_INVALID, health_path, NULL, "field is immutable");
+		doc_cause(causes, CAUSE_INVALID, doc, health_path, "field is immutable");
 }
 
 void service_check(const struct doc *doc, const struct doc *old, struct causes *causes)

@@ -29,16 +29,17 @@ const char *cause_reason_name(enum cause_reason reason)
 	return reasons[reason].name;
 }
 
-/* In quotes, escaped as Go's %q does it, cut between characters. */
-static void quote(const char *value, char out[VALUE_MAX + 16])
+/* A text is in quotes and escaped as Go's %q does it; cut between characters. */
+static void tell(const char *value, bool bare, char out[VALUE_MAX + 16])
 {
 	size_t n = 0;
 
-	out[n++] = '"';
+	if (!bare)
+		out[n++] = '"';
 	for (; *value && n < VALUE_MAX; value++) {
 		unsigned char c = (unsigned char)*value;
 
-		if (c == '"' || c == '\\')
+		if (!bare && (c == '"' || c == '\\'))
 			out[n++] = '\\';
 		if (c < 0x20)
 			n += (size_t)snprintf(out + n, 8, "\\x%02x", c);
@@ -53,15 +54,16 @@ static void quote(const char *value, char out[VALUE_MAX + 16])
 		memcpy(out + n, "...", 3);
 		n += 3;
 	}
-	out[n++] = '"';
+	if (!bare)
+		out[n++] = '"';
 	out[n] = '\0';
 }
 
 static char *compose(struct causes *c, enum cause_reason reason, const char *field,
-		     const char *value, const char *why)
+		     const char *value, bool bare, const char *why)
 {
 	const char *start = reasons[reason].start, *colon = why[0] ? ": " : "";
-	char quoted[VALUE_MAX + 16] = "";
+	char told[VALUE_MAX + 16];
 
 	if (!start)
 		return arena_strdup(&c->arena, why);
@@ -71,8 +73,8 @@ static char *compose(struct causes *c, enum cause_reason reason, const char *fie
 		return arena_printf(&c->arena, "%s: %s%s%s", start, value, colon, why);
 	if (!value || reason == CAUSE_REQUIRED || reason == CAUSE_FORBIDDEN)
 		return arena_printf(&c->arena, "%s%s%s", start, colon, why);
-	quote(value, quoted);
-	return arena_printf(&c->arena, "%s: %s%s%s", start, quoted, colon, why);
+	tell(value, bare, told);
+	return arena_printf(&c->arena, "%s: %s%s%s", start, told, colon, why);
 }
 
 static struct cause *grow(struct causes *c)
@@ -90,18 +92,15 @@ static struct cause *grow(struct causes *c)
 	return &c->v[c->n];
 }
 
-void causes_add(struct causes *c, enum cause_reason reason, const char *field, const char *value,
-		const char *fmt, ...)
+static void add(struct causes *c, enum cause_reason reason, const char *field, const char *value,
+		bool bare, const char *fmt, va_list ap)
 {
 	struct cause *slot;
 	char why[512];
-	va_list ap;
 
 	if (c->failed || c->n >= CAUSES_MAX)
 		return;
-	va_start(ap, fmt);
 	vsnprintf(why, sizeof(why), fmt, ap);
-	va_end(ap);
 	slot = grow(c);
 	if (!slot) {
 		c->failed = true;
@@ -109,11 +108,31 @@ void causes_add(struct causes *c, enum cause_reason reason, const char *field, c
 	}
 	slot->reason = reason;
 	slot->field = arena_strdup(&c->arena, field);
-	slot->message = compose(c, reason, field, value, why);
+	slot->message = compose(c, reason, field, value, bare, why);
 	if (!slot->field || !slot->message)
 		c->failed = true;
 	else
 		c->n++;
+}
+
+void causes_add(struct causes *c, enum cause_reason reason, const char *field, const char *value,
+		const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	add(c, reason, field, value, false, fmt, ap);
+	va_end(ap);
+}
+
+void causes_add_bare(struct causes *c, enum cause_reason reason, const char *field,
+		     const char *value, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	add(c, reason, field, value, true, fmt, ap);
+	va_end(ap);
 }
 
 void causes_fini(struct causes *c)

@@ -36,9 +36,13 @@ struct causes {
 
 #define CAUSES_MAX 256          /* an answer names at most so many */
 
-/** causes_add() - @value is the offending value as text or NULL; @fmt says why and may be "" */
+/** causes_add() - @value is the offending text, to be quoted, or NULL; @fmt says why and may be "" */
 void causes_add(struct causes *c, enum cause_reason reason, const char *field, const char *value,
 		const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/** causes_add_bare() - the same of a @value that is no text: a number, a list; without quotes */
+void causes_add_bare(struct causes *c, enum cause_reason reason, const char *field,
+		     const char *value, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
 const char *cause_reason_name(enum cause_reason reason);
 void causes_fini(struct causes *c);
 

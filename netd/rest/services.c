@@ -100,11 +100,12 @@ static int claim_port(struct grant *g, uint32_t port, const char *path)
 	r = txn_claim_node_port(g->txn, port, g->uid, &got);
 	snprintf(text, sizeof(text), "%u", port);
 	if (r == -EADDRINUSE)
-		causes_add(causes, CAUSE_INVALID, path, text, "provided port is already allocated");
+		causes_add_bare(causes, CAUSE_INVALID, path, text,
+				"provided port is already allocated");
 	else if (r == -ERANGE)
-		causes_add(causes, CAUSE_INVALID, path, text, "provided port is not in the valid "
-			   "range. The range of valid ports is %u-%u", conf->node_port_min,
-			   conf->node_port_max);
+		causes_add_bare(causes, CAUSE_INVALID, path, text, "provided port is not in the "
+				"valid range. The range of valid ports is %u-%u",
+				conf->node_port_min, conf->node_port_max);
 	else if (r < 0)
 		return refuse_memory(g->c);
 	return 0;

@@ -21,7 +21,7 @@ static const struct check_case cases[] = {
 	{ KIND_POD, "{'apiVersion':'v2'}", "Type apiVersion Invalid value: \"v2\"", NULL },
 	{ KIND_POD, "{'kind':'Node'}", "Type kind Invalid value: \"Node\"", NULL },
 	{ KIND_POD, "{'kind':null,'apiVersion':null}", "", NULL },
-	{ KIND_POD, "{'kind':7}", "Type kind Invalid value: \"7\": must be a string", NULL },
+	{ KIND_POD, "{'kind':7}", "Type kind Invalid value: 7: must be a string", NULL },
 	{ KIND_POD, "{'metadata':'x'}", "Type metadata Invalid value: \"x\": must be an object|"
 	  "Required metadata.name Required value: name or generateName is required", NULL },
 	{ KIND_POD, "{'metadata':null}", "Required metadata.name Required value", NULL },
@@ -32,7 +32,7 @@ static const struct check_case cases[] = {
 	{ KIND_POD, NAME("a..b"), "Invalid metadata.name Invalid", NULL },
 	{ KIND_POD, NAME("a/b"), "Invalid metadata.name Invalid", NULL },
 	{ KIND_POD, NAME(""), "Required metadata.name Required value", NULL },
-	{ KIND_POD, "{'metadata':{'name':5}}", "Type metadata.name Invalid value: \"5\"", NULL },
+	{ KIND_POD, "{'metadata':{'name':5}}", "Type metadata.name Invalid value: 5", NULL },
 	{ KIND_POD, "{'metadata':{'name':null,'generateName':'web-'}}", "", NULL },
 	{ KIND_POD, "{'metadata':{'name':null,'generateName':'Web-'}}",
 	  "Invalid metadata.generateName Invalid value: \"Web-\"", NULL },
@@ -51,8 +51,8 @@ static const struct check_case cases[] = {
 	  "Invalid metadata.labels Invalid value: \"x y\": a valid label", NULL },
 	{ KIND_POD, "{'metadata':{'labels':{'a':''}}}", "", NULL },
 	{ KIND_POD, "{'metadata':{'labels':{'a':1}}}",
-	  "Type metadata.labels[a] Invalid value: \"1\": must be a string", NULL },
-	{ KIND_POD, "{'metadata':{'labels':[]}}", "Type metadata.labels Invalid value: must",
+	  "Type metadata.labels[a] Invalid value: 1: must be a string", NULL },
+	{ KIND_POD, "{'metadata':{'labels':[]}}", "Type metadata.labels Invalid value: []: must",
 	  NULL },
 	{ KIND_POD, "{'metadata':{'annotations':{'a b':'x'}}}", "Invalid metadata.annotations I",
 	  NULL },
@@ -67,8 +67,8 @@ static const struct check_case cases[] = {
 	/* pods */
 	{ KIND_POD, "{'spec':{'containers':[]}}", "", NULL },
 	{ KIND_POD, "{'spec':null}", "", NULL },
-	{ KIND_POD, "{'spec':[]}", "Type spec Invalid value: must be an object", NULL },
-	{ KIND_POD, "{'spec':{'containers':{}}}", "Type spec.containers Invalid value: must",
+	{ KIND_POD, "{'spec':[]}", "Type spec Invalid value: []: must be an object", NULL },
+	{ KIND_POD, "{'spec':{'containers':{}}}", "Type spec.containers Invalid value: {}: must",
 	  NULL },
 	{ KIND_POD, "{'spec':{'containers':[{}]}}", "Required spec.containers[0].name Required|"
 	  "Required spec.containers[0].image Required", NULL },
@@ -81,10 +81,10 @@ static const struct check_case cases[] = {
 	  "Required spec.containers[0].ports[0].containerPort Required", NULL },
 	{ KIND_POD, "{'spec':{'containers':[{'name':'a','image':'b','ports':[{'containerPort':0},"
 	  "{'containerPort':'80'},{'containerPort':80.0},{'containerPort':65536}]}]}}",
-	  "Invalid spec.containers[0].ports[0].containerPort Invalid value: \"0\": must be between"
+	  "Invalid spec.containers[0].ports[0].containerPort Invalid value: 0: must be between"
 	  "|Type spec.containers[0].ports[1].containerPort Invalid value: \"80\": must be an int"
-	  "|Type spec.containers[0].ports[2].containerPort Invalid value: \"80.0\": must be an int"
-	  "|Invalid spec.containers[0].ports[3].containerPort Invalid value: \"65536\"", NULL },
+	  "|Type spec.containers[0].ports[2].containerPort Invalid value: 80.0: must be an int"
+	  "|Invalid spec.containers[0].ports[3].containerPort Invalid value: 65536", NULL },
 	{ KIND_POD, "{'spec':{'containers':[{'name':'a','image':'b','ports':[{'containerPort':1,"
 	  "'protocol':'ICMP','name':'a--b','hostIP':'x'}]}]}}",
 	  "Invalid spec.containers[0].ports[0].name Invalid value: \"a--b\"|"
@@ -97,15 +97,15 @@ static const struct check_case cases[] = {
 	  "'name':'p','hostPort':5}]},{'name':'c','image':'b','ports':[{'containerPort':2,"
 	  "'name':'p','hostPort':5},{'containerPort':2,'hostPort':5,'protocol':'UDP'}]}]}}",
 	  "Duplicate spec.containers[1].ports[0].name Duplicate value: \"p\"|"
-	  "Duplicate spec.containers[1].ports[0].hostPort Duplicate value: \"5\"", NULL },
+	  "Duplicate spec.containers[1].ports[0].hostPort Duplicate value: 5", NULL },
 	{ KIND_POD, "{'spec':{'hostNetwork':true,'containers':[{'name':'a','image':'b','ports':["
 	  "{'containerPort':1,'hostPort':2},{'containerPort':3}]}]}}",
-	  "Invalid spec.containers[0].ports[0].hostPort Invalid value: \"2\": must match", NULL },
+	  "Invalid spec.containers[0].ports[0].hostPort Invalid value: 2: must match", NULL },
 	{ KIND_POD, "{'spec':{'restartPolicy':'Maybe','dnsPolicy':'X','hostname':'a.b',"
 	  "'hostNetwork':'yes','terminationGracePeriodSeconds':-1,'nodeName':'A'}}",
 	  "Invalid spec.nodeName Invalid value: \"A\"|Type spec.hostNetwork Invalid value: "
 	  "\"yes\": "
-	  "must be true or false|Invalid spec.terminationGracePeriodSeconds Invalid value: \"-1\"|"
+	  "must be true or false|Invalid spec.terminationGracePeriodSeconds Invalid value: -1|"
 	  "NotSupported spec.restartPolicy Unsupported value: \"Maybe\": supported values: "
 	  "\"Always\", \"OnFailure\", \"Never\"|NotSupported spec.dnsPolicy Unsupported|"
 	  "Invalid spec.hostname Invalid value: \"a.b\"", NULL },
@@ -169,7 +169,7 @@ static const struct check_case cases[] = {
 	  "{'spec':{'nodeName':'n2'}}" },
 	{ KIND_POD, "{'spec':{'activeDeadlineSeconds':5}}", "", "{}" },
 	{ KIND_POD, "{'spec':{'activeDeadlineSeconds':6}}",
-	  "Invalid spec.activeDeadlineSeconds Invalid value: \"6\": must be less",
+	  "Invalid spec.activeDeadlineSeconds Invalid value: 6: must be less",
 	  "{'spec':{'activeDeadlineSeconds':5}}" },
 	{ KIND_POD, "{}", "Invalid spec.activeDeadlineSeconds Invalid value: must not update",
 	  "{'spec':{'activeDeadlineSeconds':5}}" },
@@ -201,7 +201,7 @@ static const struct check_case cases[] = {
 	{ KIND_EVENT, "{}", "", NULL },
 	{ KIND_EVENT, "{'type':'Odd','count':-1,'lastTimestamp':'now'}",
 	  "NotSupported type Unsupported value: \"Odd\": supported values: \"Normal\", \"Warning\"|"
-	  "Invalid count Invalid value: \"-1\"|Invalid lastTimestamp Invalid value: \"now\"",
+	  "Invalid count Invalid value: -1|Invalid lastTimestamp Invalid value: \"now\"",
 	  NULL },
 	{ KIND_EVENT, "{'involvedObject':{'namespace':'other'}}",
 	  "Invalid involvedObject.namespace Invalid value: \"other\": does not match", NULL },
@@ -210,7 +210,7 @@ static const struct check_case cases[] = {
 	{ KIND_NETWORK, "{}", "", NULL },
 	{ KIND_NETWORK, "{'spec':null}", "Required spec.cidrs Required value", NULL },
 	{ KIND_NETWORK, "{'spec':{'cidrs':[]}}", "Required spec.cidrs Required value|"
-	  "Invalid spec.blockSizes Invalid value: must have one entry", NULL },
+	  "Invalid spec.blockSizes Invalid value: [24,64]: must have one entry", NULL },
 	{ KIND_NETWORK, "{'spec':{'cidrs':['10.5.0.1/16'],'blockSizes':null}}",
 	  "Invalid spec.cidrs[0] Invalid value: \"10.5.0.1/16\": must have zero bits", NULL },
 	{ KIND_NETWORK, "{'spec':{'cidrs':['10.5.0.0'],'blockSizes':null}}",
@@ -225,14 +225,14 @@ static const struct check_case cases[] = {
 	  NULL },
 	{ KIND_NETWORK, "{'spec':{'cidrs':['10.5.0.0/31'],'blockSizes':null}}",
 	  "Invalid spec.cidrs[0] Invalid value: \"10.5.0.0/31\": is too small|"
-	  "Invalid spec.blockSizes[0] Invalid value: \"31\": must be between 31", NULL },
+	  "Invalid spec.blockSizes[0] Invalid value: 31: must be between 31", NULL },
 	{ KIND_NETWORK, "{'spec':{'blockSizes':[15,127]}}",
-	  "Invalid spec.blockSizes[0] Invalid value: \"15\": must be between 16, the length|"
-	  "Invalid spec.blockSizes[1] Invalid value: \"127\"", NULL },
-	{ KIND_NETWORK, "{'spec':{'mtu':1279}}", "Invalid spec.mtu Invalid value: \"1279\": "
+	  "Invalid spec.blockSizes[0] Invalid value: 15: must be between 16, the length|"
+	  "Invalid spec.blockSizes[1] Invalid value: 127", NULL },
+	{ KIND_NETWORK, "{'spec':{'mtu':1279}}", "Invalid spec.mtu Invalid value: 1279: "
 	  "must be "
 	  "at least 1280", NULL },
-	{ KIND_NETWORK, "{'spec':{'mtu':575}}", "Invalid spec.mtu Invalid value: \"575\": must be "
+	{ KIND_NETWORK, "{'spec':{'mtu':575}}", "Invalid spec.mtu Invalid value: 575: must be "
 	  "between 576", NULL },
 	{ KIND_NETWORK, "{'spec':{'mtu':'1400'}}", "Type spec.mtu Invalid value: \"1400\"", NULL },
 	{ KIND_NETWORK, "{'spec':{'type':'vlan'}}", "NotSupported spec.type Unsupported value: "
@@ -241,7 +241,7 @@ static const struct check_case cases[] = {
 	  "Unknown spec.foo unknown field \"spec.foo\"|Unknown bar unknown field \"bar\"", NULL },
 	{ KIND_NETWORK, "{'spec':{'type':'routed','blockSizes':[25,64]}}",
 	  "Invalid spec.type Invalid value: \"routed\": field is immutable|"
-	  "Invalid spec.blockSizes Invalid value: field is immutable", "{}" },
+	  "Invalid spec.blockSizes Invalid value: [25,64]: field is immutable", "{}" },
 	{ KIND_NETWORK, "{'spec':{'mtu':1300,'masquerade':true}}", "", "{}" },
 	/* primitives */
 	{ KIND_NETNS, "{}", "", NULL },
@@ -251,7 +251,7 @@ static const struct check_case cases[] = {
 	{ KIND_VETH, "{}", "", NULL },
 	{ KIND_VETH, "{'spec':{'ends':null}}", "Required spec.ends Required value", NULL },
 	{ KIND_VETH, "{'spec':{'ends':[{'name':'a'}]}}", "Invalid spec.ends Invalid value: "
-	  "must have "
+	  "1: must have "
 	  "at least 2", NULL },
 	{ KIND_VETH, "{'spec':{'ends':[{'name':'a'},{'name':'b'},{'name':'c'}]}}",
 	  "TooMany spec.ends Too many: 3: must have at most 2", NULL },
@@ -276,12 +276,12 @@ static const struct check_case cases[] = {
 	  "Invalid spec.ends[0].bridge Invalid value: \"a/b\"|"
 	  "Invalid spec.ends[0].addresses[0] Invalid value: \"1.2.3.4/33\"|"
 	  "Duplicate spec.ends[0].addresses[2] Duplicate value: \"1.2.3.4/24\"|"
-	  "Type spec.ends[0].addresses[3] Invalid value: \"5\": must be a string|"
+	  "Type spec.ends[0].addresses[3] Invalid value: 5: must be a string|"
 	  "Invalid spec.ends[0].addresses[4] Invalid value: \"224.0.0.1/4\"", NULL },
-	{ KIND_VETH, "{'spec':{'mtu':67}}", "Invalid spec.mtu Invalid value: \"67\"", NULL },
-	{ KIND_VETH, "{'spec':{'mtu':1000}}", "Invalid spec.mtu Invalid value: \"1000\": must "
+	{ KIND_VETH, "{'spec':{'mtu':67}}", "Invalid spec.mtu Invalid value: 67", NULL },
+	{ KIND_VETH, "{'spec':{'mtu':1000}}", "Invalid spec.mtu Invalid value: 1000: must "
 	  "be at "
-	  "least 1280|Invalid spec.mtu Invalid value: \"1000\"", NULL },
+	  "least 1280|Invalid spec.mtu Invalid value: 1000", NULL },
 	{ KIND_BRIDGE, "{}", "", NULL },
 	{ KIND_BRIDGE, "{'spec':null}", "", NULL },
 	{ KIND_BRIDGE, "{'metadata':{'name':'much-too-long-name'},'spec':{'interface':null}}",
@@ -305,9 +305,9 @@ static const struct check_case cases[] = {
 	{ KIND_ROUTE, "{'spec':{'onLink':true}}", "Required spec.interface Required value: onLink",
 	  NULL },
 	{ KIND_ROUTE, "{'spec':{'table':0,'metric':4294967296,'mtu':65536,'type':'x'}}",
-	  "Invalid spec.table Invalid value: \"0\"|Invalid spec.metric Invalid value: "
-	  "\"4294967296\"|"
-	  "Invalid spec.mtu Invalid value: \"65536\"|NotSupported spec.type Unsupported|"
+	  "Invalid spec.table Invalid value: 0|Invalid spec.metric Invalid value: "
+	  "4294967296|"
+	  "Invalid spec.mtu Invalid value: 65536|NotSupported spec.type Unsupported|"
 	  "Forbidden spec.gateway Forbidden: a route", NULL },
 	{ KIND_ROUTE, "{'spec':{'table':4294967295,'metric':4294967295}}", "", NULL },
 };
@@ -318,7 +318,7 @@ static const struct check_case statuses[] = {
 	  "'True'}]}}",
 	  "", NULL },
 	{ KIND_POD, "{'spec':7,'metadata':{'name':'A B'}}", "", NULL },
-	{ KIND_POD, "{'status':5}", "Type status Invalid value: \"5\": must be an object", NULL },
+	{ KIND_POD, "{'status':5}", "Type status Invalid value: 5: must be an object", NULL },
 	{ KIND_POD, "{'status':{'phase':'Odd'}}", "NotSupported status.phase Unsupported value: "
 	  "\"Odd\": supported values: \"Pending\", \"Running\", \"Succeeded\", \"Failed\", "
 	  "\"Unknown\"", NULL },
@@ -327,10 +327,10 @@ static const struct check_case statuses[] = {
 	  "Required status.conditions[0].status Required|NotSupported status.conditions[1]"
 	  ".status U|"
 	  "Duplicate status.conditions[2].type Duplicate value: \"Ready\"|"
-	  "Type status.conditions[2].reason Invalid value: \"1\"", NULL },
+	  "Type status.conditions[2].reason Invalid value: 1", NULL },
 	{ KIND_POD, "{'status':{'conditions':{}}}", "Type status.conditions Invalid", NULL },
 	{ KIND_NETWORK, "{'status':{'conditions':[1],'more':1}}",
-	  "Type status.conditions[0] Invalid value: \"1\": must be an object", NULL },
+	  "Type status.conditions[0] Invalid value: 1: must be an object", NULL },
 	{ KIND_NODE, "{'status':{'addresses':[{'type':'X'}]}}",
 	  "NotSupported status.addresses[0].type U|Required status.addresses[0].address R", NULL },
 };
