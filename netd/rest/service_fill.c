@@ -162,6 +162,7 @@ static void drop_useless(struct doc *doc, const struct doc *was)
 	if (balanced && service_type_of(doc) != SERVICE_LOAD_BALANCER) {
 		drop_same(doc, was, "spec.allocateLoadBalancerNodePorts");
 		drop_same(doc, was, "spec.loadBalancerClass");
+		doc_remove(doc, "status.loadBalancer.ingress");
 	}
 }
 

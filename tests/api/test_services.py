@@ -120,7 +120,11 @@ def types():
                            loadBalancerClass="a.b/c"))["spec"]
     health, port = made["healthCheckNodePort"], made["ports"][0]["nodePort"]
     assert health != port and made["allocateLoadBalancerNodePorts"] is True, made
-    less = c.patch(SVC + "/kind", {"spec": {"type": "ClusterIP"}})["spec"]
+    ingress = {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}}
+    assert c.patch(SVC + "/kind/status", ingress)["status"] == ingress["status"]
+    less = c.patch(SVC + "/kind", {"spec": {"type": "ClusterIP"}})
+    assert less["status"] == {"loadBalancer": {}}, less["status"]
+    less = less["spec"]
     gone = {"healthCheckNodePort", "externalTrafficPolicy", "loadBalancerClass",
             "allocateLoadBalancerNodePorts"}
     assert not gone & set(less) and "nodePort" not in less["ports"][0], less
