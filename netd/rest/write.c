@@ -70,7 +70,16 @@ static int set_envelope(struct call *c, struct doc *doc)
 	return r;
 }
 
-static int check_namespace(struct call *c)
+/* The name that it would have; of one that is to be generated, its beginning. */
+static const char *name_in(struct call *c, const struct doc *doc)
+{
+	const char *name = doc_str(doc, "metadata.name");
+
+	name = name && *name ? name : doc_str(doc, "metadata.generateName");
+	return name && *name ? arena_strdup(request_arena(c->req), name) : NULL;
+}
+
+static int check_namespace(struct call *c, const struct doc *doc)
 {
 	const struct kind *kind = &kinds[KIND_NAMESPACE];
 	const struct object *ns;
@@ -84,9 +93,9 @@ static int check_namespace(struct call *c)
 		return 0;
 	causes_add(&c->refusal.causes, CAUSE_NAMESPACE_TERMINATING, "metadata.namespace", NULL,
 		   "namespace %s is being terminated", c->ns);
-	c->refusal.kind = c->kind;
-	return refuse(c, 403, "Forbidden", "%s is forbidden: unable to create new content in "
-		      "namespace %s because it is being terminated", c->kind->store_name, c->ns);
+	c->refusal.why = arena_printf(request_arena(c->req), "unable to create new content in "
+				      "namespace %s because it is being terminated", c->ns);
+	return refuse_other(c, 403, "Forbidden", c->kind, name_in(c, doc));
 }
 
 /* generateName: five characters that make no words. */
@@ -148,7 +157,7 @@ static int prepare_create(struct call *c, struct doc *doc)
 	if (rev && *rev)
 		return refuse(c, 400, "BadRequest",
 			      "resourceVersion should not be set on objects to be created");
-	r = check_namespace(c);
+	r = check_namespace(c, doc);
 	if (r == 0)
 		r = generate_name(c, doc);
 	if (r < 0)

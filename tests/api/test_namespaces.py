@@ -60,8 +60,10 @@ def waits_for_finalizers():
     try:
         c.post(NS + "/held/pods", pod("late"))
     except Refused as r:
-        assert r.code == 403 and "because it is being terminated" in r.status["message"], r
+        assert r.code == 403 and r.status["message"] == 'pods "late" is forbidden: unable to create' \
+            " new content in namespace held because it is being terminated", r
         assert r.status["details"]["causes"][0]["reason"] == "NamespaceTerminating", r
+        assert r.status["details"]["name"] == "late", r
     else:
         raise AssertionError("a pod was made in a namespace that is being deleted")
     watch.close()
