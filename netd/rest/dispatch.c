@@ -165,6 +165,19 @@ static int run(struct call *c, const struct verb_route *v)
 	return r < 0 ? r : v->handle(c);
 }
 
+/* A path that fits nothing; what kubectl asks of a container runtime is told why. */
+static int refuse_path(struct call *c, const char **seg, size_t n)
+{
+	static const char *const of_runtimes[] = { "log", "exec", "attach", "portforward" };
+	bool of_pod = n && c->kind && c->kind->id == KIND_POD && c->name;
+
+	for (size_t i = 0; of_pod && i < ARRAY_SIZE(of_runtimes); i++)
+		if (strcmp(seg[n - 1], of_runtimes[i]) == 0)
+			return refuse(c, 404, "NotFound", "pods/%s is not served: podnet holds the "
+				      "networks of pods and runs no containers", seg[n - 1]);
+	return refuse(c, 404, "NotFound", "the server could not find the requested resource");
+}
+
 /* Nobody is told what there is; the log is told what nobody wanted to write. */
 static int route(struct call *c, char *path)
 {
@@ -197,7 +210,7 @@ static int route(struct call *c, char *path)
 	if (fits)
 		return refuse(c, 405, "MethodNotAllowed", "the server does not allow this method "
 			      "on the requested resource");
-	return refuse(c, 404, "NotFound", "the server could not find the requested resource");
+	return refuse_path(c, seg, n);
 }
 
 void rest_handle(void *arg, struct request *req)

@@ -101,6 +101,10 @@ ROWS = [
     ("GET", PODS + "?resourceVersion=99999999999999999", None, {}, 504, "Timeout",
      "ResourceVersionTooLarge"),
     ("GET", PODS + "?resourceVersionMatch=Exact", None, {}, 422, "Invalid", "resourceVersion"),
+    ("GET", PODS + "/a/log", None, {}, 404, "NotFound", "pods/log is not served: podnet holds"),
+    ("POST", PODS + "/a/exec?command=x", None, {}, 404, "NotFound", "pods/exec is not served"),
+    ("GET", PODS + "/a/nothing", None, {}, 404, "NotFound", "the server could not find the requested"),
+    ("GET", NETS + "/a/log", None, {}, 404, "NotFound", "the server could not find the requested"),
     ("DELETE", PODS + "/a?gracePeriodSeconds=x", None, {}, 400, "BadRequest", "gracePeriodSeconds"),
 ]
 
