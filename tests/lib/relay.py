@@ -25,10 +25,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.netd.close()
         super().finish()
 
+    def body(self):
+        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+            length = int(self.headers.get("Content-Length", 0))
+            return self.rfile.read(length) if length else None
+        body = b""
+        while True:
+            size = int(self.rfile.readline().split(b";")[0], 16)
+            body += self.rfile.read(size)
+            self.rfile.readline()       # behind a chunk; behind the last one, the end: there are no trailers
+            if not size:
+                return body
+
     def relay(self):
-        length = int(self.headers.get("Content-Length", 0))
         headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP}
-        self.netd.request(self.command, self.path, self.rfile.read(length) if length else None, headers)
+        self.netd.request(self.command, self.path, self.body(), headers)
         answer = self.netd.getresponse()
         stream = answer.getheader("Transfer-Encoding") == "chunked"
         body = b"" if stream else answer.read()
