@@ -56,6 +56,12 @@ static struct pace stage(struct load_of *l, double seconds)
 	return p;
 }
 
+static void forget(struct pace *p)
+{
+	series_fini(&p->write);
+	series_fini(&p->health);
+}
+
 static void tell_times(const struct load_of *l, const char *what, const struct series *s,
 		       const struct series *alone)
 {
@@ -156,6 +162,9 @@ static int run(const struct bench *b)
 	hostile_stop(pid);
 	readers_finish(readers, l.serial, &heard);
 	tell(&l, &heard);
+	forget(&l.alone);
+	forget(&l.crowd);
+	forget(&l.hostility);
 	daemon_stop(&l.d);
 	return heard.lost || heard.doubled || heard.disordered;
 }
