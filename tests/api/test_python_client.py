@@ -3,27 +3,34 @@
 
 Room: API-CONTRACT 13.  Every object that comes back goes through the client's models, which raise
 ValueError for a required member that is not there; so much of what is asserted is that nothing
-raised.
+raised.  The client is given the kubeconfig that netd made, and comes by a relay that shows what it says
+to openapi.py; both halves of that way are TLS.
 """
 import sys
 
 try:
-    from kubernetes import client, dynamic, utils, watch
+    from kubernetes import client, config, dynamic, utils, watch
     from kubernetes.client.rest import ApiException
 except ImportError:
     import os
     print("no python3-kubernetes")
     sys.exit(1 if os.environ.get("PODNET_TEST_STRICT") else 77)
 
-from node import Node, UnixConnection, main
+from node import Node, main
 from relay import Relay
+from tls import Door
 
 MERGE = "application/merge-patch+json"
 
-node = Node().start()
-relay = Relay(8001, lambda: UnixConnection(node.socket))
-configuration = client.Configuration()
-configuration.host = "http://127.0.0.1:8001"
+node = Node()
+door = Door(node)
+node.start()
+with open(door.kubeconfig) as kubeconfig:
+    admin = door.context(kubeconfig.read())
+relay = Relay(8001, lambda: door.client(admin), door.server_context())
+config.load_kube_config(door.kubeconfig)
+configuration = client.Configuration.get_default_copy()
+configuration.host = "https://127.0.0.1:8001"
 client.Configuration.set_default(configuration)
 core, custom = client.CoreV1Api(), client.CustomObjectsApi()
 discovery, networking = client.DiscoveryV1Api(), client.NetworkingV1Api()
@@ -80,6 +87,15 @@ def followed(call, *args, **kwargs):
 
 def is_gone(event):
     return event["type"] == "DELETED"
+
+
+def straight():
+    """With nothing in between; and without the certificate nobody comes in."""
+    alone = client.CoreV1Api(config.new_client_from_config(door.kubeconfig))
+    assert "default" in [n.metadata.name for n in alone.list_namespace().items]
+    nobody = client.Configuration()
+    nobody.host, nobody.ssl_ca_cert = "https://127.0.0.1:6443", door.pki + "/ca.crt"
+    refusal(401, "Unauthorized", client.CoreV1Api(client.ApiClient(nobody)).list_namespace)
 
 
 def namespaces():
@@ -350,5 +366,5 @@ def collections():
     relay.close()
 
 
-main([discover, namespaces, nodes, pods, three_patches, services, slices_and_policies, events, pages,
+main([discover, straight, namespaces, nodes, pods, three_patches, services, slices_and_policies, events, pages,
       resuming, custom_objects, dynamically, from_a_manifest, collections, node.stop])
