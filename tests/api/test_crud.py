@@ -314,10 +314,10 @@ def reboot():
                              (text.replace(boot, b"00000000" + boot[8:]), row))
     base.close()
     node.start()
-    after = node.await_running("made")
+    # its status is written after the pass that makes netd ready
+    after = node.await_object(PODS + "/made", lambda o: o["status"]["bootID"].encode() == boot)
     assert after["metadata"]["uid"] == before["metadata"]["uid"], after
     assert after["status"]["podIPs"] == before["status"]["podIPs"], after
-    assert after["status"]["bootID"].encode() == boot, after
     client = Client(node.socket)
     refused(404, "NotFound", client.get, PODS + "/brought")
     watch = node.watch("/api/v1/namespaces/default/events")
