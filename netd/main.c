@@ -12,7 +12,7 @@
 #include <malloc.h>
 #include <netd/base/fault.h>
 #include <netd/base/limits.h>
-#include <netd/netd.h>
+#include <netd/data.h>
 #include <podnet/podnet.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,7 +24,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
-#include <time.h>
 
 static int fail(const char *what, const char *why)
 {
@@ -33,6 +32,16 @@ static int fail(const char *what, const char *why)
 	log_event(LOG_LEVEL_ERROR, "start_failed", "what=%s err=%s", what,
 		  log_quote(why, quoted, sizeof(quoted)));
 	return 1;
+}
+
+/* Nothing was changed by then, and what runs in the kernel goes on. */
+static int fail_store(int r, const char *why)
+{
+	char quoted[2 * STORE_WORDS];
+
+	log_event(LOG_LEVEL_ERROR, "start_failed", "what=store err=%s do=\"%s\"",
+		  log_quote(why, quoted, sizeof(quoted)), data_advice(r));
+	return data_exit(r);
 }
 
 /* systemd's readiness protocol, sd_notify(3): one datagram to $NOTIFY_SOCKET. */
@@ -114,92 +123,6 @@ static int take_netns(struct netd *netd, char why[256])
 	return 0;
 }
 
-/*
- * What carries no object is swept at start, so a database that is not the one that made what is in
- * the kernel (a wrong state-dir, say) would take every pod down.  run-dir remembers which it was.
- */
-static int check_store(struct netd *netd, char why[256])
-{
-	_cleanup_free_ char *path = NULL;
-	char mine[64] = "", seen[64] = "";
-	ssize_t n;
-	int r = store_meta_get(netd->store, "id", mine, sizeof(mine));
-
-	if (r < 0) {
-		uuid_make(mine);
-		r = store_meta_put(netd->store, "id", mine);
-	}
-	if (r < 0 || asprintf(&path, "%s/store", netd->conf.run_dir) < 0) {
-		snprintf(why, 256, "the database's id could not be stored");
-		return -EIO;
-	}
-	n = readlink(path, seen, sizeof(seen) - 1);
-	if (n > 0 && strcmp(mine, seen) != 0) {
-		snprintf(why, 256, "%.100s: the kernel holds what another database declared; "
-			 "start with its state-dir, or netd --purge first", netd->conf.state_dir);
-		return -EBUSY;
-	}
-	if (n < 0 && symlink(mine, path) < 0) {
-		snprintf(why, 256, "%.180s: %m", path);
-		return -errno;
-	}
-	return 0;
-}
-
-static void read_boot_id(char boot_id[37])
-{
-	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
-
-	if (!file || !fgets(boot_id, 37, file))
-		snprintf(boot_id, 37, "unknown");
-	if (file)
-		fclose(file);
-}
-
-/* A random unique local prefix (RFC 4193), made once and kept with the data. */
-static int local_prefix(struct netd *netd, const char *key, uint8_t len, struct podnet_prefix *ret)
-{
-	char text[PODNET_PREFIX_STRLEN];
-	struct podnet_prefix p = { .family = AF_INET6, .len = len, .addr = { 0xfd } };
-
-	if (store_meta_get(netd->store, key, text, sizeof(text)) >= 0)
-		return podnet_prefix_parse(text, ret);
-	if (random_bytes(p.addr + 1, 5) < 0)
-		return -EIO;
-	*ret = p;
-	return store_meta_put(netd->store, key, podnet_prefix_format(&p, text));
-}
-
-static int node_config(struct netd *netd, char why[256])
-{
-	struct node_config *node = &netd->node;
-	struct conf *conf = &netd->conf;
-
-	*node = (struct node_config){
-		.node_name = conf->node_name, .netns_dir = conf->netns_dir, .run_dir = conf->run_dir,
-		.mtu = conf->mtu, .block_len = { conf->block_len[0], conf->block_len[1] },
-	};
-	read_boot_id(node->boot_id);
-	node->node_port_min = conf->node_port_min;
-	node->node_port_max = conf->node_port_max;
-	if ((!conf->cluster_cidrs[1].family &&
-	     local_prefix(netd, "local-prefix", 48, &conf->cluster_cidrs[1]) < 0) ||
-	    (conf->service_cidrs[0].family == AF_INET && !conf->service_cidrs[1].family &&
-	     local_prefix(netd, "service-prefix", 112, &conf->service_cidrs[1]) < 0)) {
-		snprintf(why, 256, "no unique local prefix could be made or stored");
-		return -EIO;
-	}
-	for (int i = 0; i < 2; i++)
-		if (conf->cluster_cidrs[i].family) {
-			node->block_len[node->ncluster_cidrs] = conf->block_len[i];
-			node->cluster_cidrs[node->ncluster_cidrs++] = conf->cluster_cidrs[i];
-		}
-	for (int i = 0; i < 2; i++)
-		if (conf->service_cidrs[i].family)
-			node->service_cidrs[node->nservice_cidrs++] = conf->service_cidrs[i];
-	return 0;
-}
-
 static void on_signal(void *arg, uint32_t events)
 {
 	struct netd *netd = arg;
@@ -224,34 +147,6 @@ static int block_signals(struct netd *netd)
 	netd->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return netd->signal_fd < 0 ? -errno
 		: loop_watch_fd(netd->loop, netd->signal_fd, EPOLLIN, on_signal, netd, &netd->signals);
-}
-
-static int start_data(struct netd *netd, char why[256])
-{
-	_cleanup_free_ char *path = NULL;
-	struct timespec now;
-	struct store_config conf = { .loop = netd->loop, .history_events = netd->conf.history };
-	int r;
-
-	if (asprintf(&path, "%s/netd.db", netd->conf.state_dir) < 0) {
-		path = NULL;
-		return -ENOMEM;
-	}
-	clock_gettime(CLOCK_REALTIME, &now);
-	conf.path = path;
-	conf.now_ms = now.tv_sec * 1000 + now.tv_nsec / 1000000;
-	r = store_open(&conf, &netd->store, why);
-	if (r == 0)
-		r = check_store(netd, why);
-	if (r == 0)
-		r = node_config(netd, why);
-	if (r == 0)
-		r = state_new(netd->loop, netd->store, &netd->node, &netd->state, why);
-	if (r == 0) {
-		snprintf(why, 256, "out of memory");
-		r = trim_start(netd->loop, netd->state, &netd->trim);
-	}
-	return r;
 }
 
 static int open_kernel(struct netd *netd, char why[256])
@@ -421,8 +316,12 @@ static int run(struct netd *netd)
 		return fail("kernel", why);
 	if (loop_new(&netd->loop) < 0 || block_signals(netd) < 0)
 		return fail("loop", why);
-	if (start_data(netd, why) < 0)
-		return fail("store", why);
+	r = data_open(netd, why);
+	if (r < 0)
+		return fail_store(r, why);
+	snprintf(why, sizeof(why), "no memory");
+	if (trim_start(netd->loop, netd->state, &netd->trim) < 0)
+		return fail("loop", why);
 	if (start_network(netd, why) < 0)
 		return fail("kernel", why);
 	if (start_api(netd, why) < 0)
@@ -458,23 +357,6 @@ static int purge(struct netd *netd)
 	return unlink(why) < 0 && errno != ENOENT ? fail("purge", strerror(errno)) : 0;
 }
 
-static int check(const struct conf *conf)
-{
-	char path[512], why[STORE_WORDS];
-
-	if (tls_check(conf, why) < 0)
-		return fail("check", why);
-	snprintf(path, sizeof(path), "%.480s/netd.db", conf->state_dir);
-	if (access(path, F_OK) < 0) {
-		printf("configuration: ok\n%s: none yet\n", path);
-		return 0;
-	}
-	if (store_check(path, why) < 0)
-		return fail("check", why);
-	printf("configuration: ok\n%s: ok\n", path);
-	return 0;
-}
-
 static int give_out(const struct conf *conf,
 		    int (*make)(const struct conf *conf, char why[256]))
 {
@@ -503,7 +385,7 @@ static int act(struct netd *netd)
 	case CONF_PURGE:
 		return purge(netd);
 	case CONF_CHECK:
-		return check(&netd->conf);
+		return data_check(&netd->conf);
 	case CONF_VERSION:
 		puts("netd " PODNET_VERSION);
 		return 0;

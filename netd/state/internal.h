@@ -48,10 +48,11 @@ struct state {
 	bool closed;
 };
 
-/** object_new() - decode; takes no reference of @bytes but its own */
+/** object_new() - decode @doc, which says what @bytes say; takes no reference of @bytes but its own */
 int object_new(const struct kind *kind, const struct doc *doc, struct bytes *bytes, uint64_t rev,
 	       struct object **ret);
-const struct kind *object_kind_of(const char *bytes, size_t len);
+/** object_kind_of() - a tombstone says by its apiVersion and kind what it was */
+const struct kind *object_kind_of(const struct doc *doc);
 
 /** cache_find() - index of the slot, or where it belongs; *@found says which */
 size_t cache_find(const struct cache *c, const char *ns, const char *name, bool *found);
@@ -113,6 +114,25 @@ void txn_commit(struct txn *txn);
 void txn_revert(struct txn *txn);
 void txn_free(struct txn *txn);
 
+/* load.c */
+/* numbers.c: networks that no Network is called */
+#define CLAIM_SERVICES      "~services"
+#define CLAIM_NODE_PORTS    "~node-ports"
+struct podnet_prefix claim_port(uint32_t port);
+/** service_port_seen() - a port before @i has the same node port */
+bool service_port_seen(const struct service *svc, size_t i);
+
 int state_load(struct state *state, char error[STORE_WORDS]);
+int state_fail(char error[STORE_WORDS], int r, const char *what);
+
+/** The key of a row of the store. */
+struct row {
+	const char *kind, *ns, *name;
+	uint64_t rev;
+	bool tombstone;             /* set by row_object() */
+};
+/** row_object() - the object of a row; -EBADMSG: it cannot be one, and @why says it */
+int row_object(struct row *row, const char *text, size_t len, struct object **ret,
+	       char why[STORE_WORDS]);
 
 #endif

@@ -12,9 +12,6 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#define SERVICES    "~services"
-#define NODE_PORTS  "~node-ports"
-
 /* Among these only asked-for numbers are looked for first; the rest is given by itself. */
 #define BAND_IPS_MIN    16
 #define BAND_IPS_MAX    256
@@ -24,7 +21,7 @@
 static struct network services_of(const struct state *state)
 {
 	const struct node_config *conf = state->conf;
-	struct network net = { .meta = { .name = SERVICES }, .ncidrs = conf->nservice_cidrs };
+	struct network net = { .meta = { .name = CLAIM_SERVICES }, .ncidrs = conf->nservice_cidrs };
 
 	for (size_t i = 0; i < net.ncidrs; i++) {
 		net.cidrs[i] = conf->service_cidrs[i];
@@ -36,12 +33,12 @@ static struct network services_of(const struct state *state)
 static struct network node_ports(void)
 {
 	return (struct network){
-		.meta = { .name = NODE_PORTS }, .ncidrs = 1, .block_len = { 16 },
+		.meta = { .name = CLAIM_NODE_PORTS }, .ncidrs = 1, .block_len = { 16 },
 		.cidrs = { { .family = AF_INET, .len = 16 } },
 	};
 }
 
-static struct podnet_prefix port_address(uint32_t port)
+struct podnet_prefix claim_port(uint32_t port)
 {
 	return (struct podnet_prefix){
 		.family = AF_INET, .len = 32, .addr = { 0, 0, (uint8_t)(port >> 8), (uint8_t)port },
@@ -122,7 +119,7 @@ int txn_claim_node_port(struct txn *txn, uint32_t want, const char *owner, uint3
 	uint32_t n = conf->node_port_max - conf->node_port_min + 1;
 	uint32_t band = n > 32 ? between(n / 32, 16, BAND_PORTS_MAX) : 0;
 	struct network net = node_ports();
-	struct podnet_prefix address = port_address(want), got = { 0 };
+	struct podnet_prefix address = claim_port(want), got = { 0 };
 	uint32_t upper = n - band, start = random_below(upper);
 	int r = -ENOSPC;
 
@@ -133,7 +130,7 @@ int txn_claim_node_port(struct txn *txn, uint32_t want, const char *owner, uint3
 	for (uint32_t i = 0; !want && i < n; i++) {
 		uint32_t at = i < upper ? band + (start + i) % upper : i - upper;
 
-		address = port_address(conf->node_port_min + at);
+		address = claim_port(conf->node_port_min + at);
 		r = txn_claim_ip(txn, &net, AF_INET, &address, owner, &got);
 		if (r != -EADDRINUSE)
 			break;
@@ -150,14 +147,14 @@ static int release(struct txn *txn, const char *network, const struct podnet_pre
 
 int txn_release_service_ip(struct txn *txn, const struct podnet_prefix *ip)
 {
-	return release(txn, SERVICES, ip);
+	return release(txn, CLAIM_SERVICES, ip);
 }
 
 int txn_release_node_port(struct txn *txn, uint32_t port)
 {
-	struct podnet_prefix address = port_address(port);
+	struct podnet_prefix address = claim_port(port);
 
-	return release(txn, NODE_PORTS, &address);
+	return release(txn, CLAIM_NODE_PORTS, &address);
 }
 
 bool service_holds_port(const struct service *svc, uint32_t port)
@@ -180,7 +177,7 @@ bool service_holds_ip(const struct service *svc, const struct podnet_prefix *ip)
 }
 
 /* A number that stands there twice is released once. */
-static bool seen_before(const struct service *svc, size_t i)
+bool service_port_seen(const struct service *svc, size_t i)
 {
 	for (size_t k = 0; k < i; k++)
 		if (svc->ports[k].node_port == svc->ports[i].node_port)
@@ -202,7 +199,7 @@ int txn_release_service(struct txn *txn, const struct service *svc, const struct
 	for (size_t i = 0; r == 0 && i < svc->nports; i++) {
 		uint32_t port = svc->ports[i].node_port;
 
-		if (port && port != health && !seen_before(svc, i) && !service_holds_port(kept, port))
+		if (port && port != health && !service_port_seen(svc, i) && !service_holds_port(kept, port))
 			r = txn_release_node_port(txn, port);
 	}
 	if (r == 0 && health && !service_holds_port(kept, health))

@@ -7,29 +7,21 @@
 #include "internal.h"
 #include <errno.h>
 
-/* @doc says what @bytes say; NULL: they are parsed. */
 int object_new(const struct kind *kind, const struct doc *doc, struct bytes *bytes, uint64_t rev,
 	       struct object **ret)
 {
 	struct object *obj = calloc(1, sizeof(*obj));
-	void *model = NULL;
-	int r = 0;
-
 	if (!obj)
 		return -ENOMEM;
 	obj->refs = 1;
 	obj->kind = kind;
 	obj->rev = rev;
 	obj->bytes = bytes_ref(bytes);
-	if (doc)
-		model = kind->decode(doc, &obj->arena);
-	else
-		r = kind_decode(kind, bytes->data, bytes->len, &obj->arena, &model);
-	if (r < 0 || !model) {
+	obj->model = kind->decode(doc, &obj->arena);
+	if (!obj->model) {
 		object_unref(obj);
-		return r < 0 ? r : -ENOMEM;
+		return -ENOMEM;
 	}
-	obj->model = model;
 	*ret = obj;
 	return 0;
 }
@@ -58,17 +50,11 @@ struct doc *object_doc(const struct object *obj)
 	return doc_parse(obj->bytes->data, obj->bytes->len, &doc, why) == 0 ? doc : NULL;
 }
 
-/* A tombstone says by its apiVersion and kind what it was. */
-const struct kind *object_kind_of(const char *bytes, size_t len)
+const struct kind *object_kind_of(const struct doc *doc)
 {
-	_cleanup_(doc_freep) struct doc *doc = NULL;
-	const char *api, *name;
-	char why[160], buf[64];
+	const char *api = doc_str(doc, "apiVersion"), *name = doc_str(doc, "kind");
+	char buf[64];
 
-	if (doc_parse(bytes, len, &doc, why) < 0)
-		return NULL;
-	api = doc_str(doc, "apiVersion");
-	name = doc_str(doc, "kind");
 	for (size_t i = 0; api && name && i < KIND_COUNT; i++)
 		if (strcmp(kinds[i].name, name) == 0 &&
 		    strcmp(kind_api_version(&kinds[i], buf), api) == 0)

@@ -2,7 +2,7 @@
 /*
  * state.c - what the control loop knows of every object
  *
- * Room: state.  Reading, and loading at start.
+ * Room: state.  Reading; load.c fills it at start.
  *
  * Each object has two versions.  The committed one is what the store has and what readers and
  * watchers see.  The accepted one is what the last transaction made of it, committed or not, and
@@ -14,12 +14,6 @@
 #include <netd/base/log.h>
 #include <netd/metrics/metrics.h>
 #include <stdio.h>
-
-static int fail(char error[STORE_WORDS], int r, const char *what)
-{
-	snprintf(error, STORE_WORDS, "%s: %s", what, strerror(-r));
-	return r;
-}
 
 struct history {
 	int (*each)(void *arg, const struct hub_event *ev);
@@ -81,7 +75,7 @@ int state_new(struct loop *loop, struct store *store, const struct node_config *
 	int r;
 
 	if (!state)
-		return fail(error, -ENOMEM, "state");
+		return state_fail(error, -ENOMEM, "state");
 	state->loop = loop;
 	state->store = store;
 	state->conf = conf;
@@ -89,7 +83,7 @@ int state_new(struct loop *loop, struct store *store, const struct node_config *
 	r = ipam_new(&state->ipam);
 	if (r == 0)
 		r = hub_new(&state->hub, state->revision, history, state);
-	r = r < 0 ? fail(error, r, "state") : state_load(state, error);
+	r = r < 0 ? state_fail(error, r, "state") : state_load(state, error);
 	if (r < 0) {
 		state_free(state);
 		return r;
@@ -254,73 +248,4 @@ int state_each_tombstone(const struct state *state, int (*each)(void *arg, struc
 	for (size_t i = 0; r == 0 && i < state->ntombs; i++)
 		r = each(arg, state->tombs[i].last);
 	return r;
-}
-
-struct loading {
-	struct state *state;
-	char *error;
-};
-
-static int keep_object(struct state *state, struct object *obj)
-{
-	struct cache *c = &state->caches[obj->kind->id];
-
-	if (cache_commit(c, obj->meta, obj) < 0 || cache_accept(c, obj->meta, obj) < 0)
-		return -ENOMEM;
-	return map_put(&state->by_uid, obj->meta->uid, obj);
-}
-
-static int load_object(void *arg, const char *kind, const char *ns, const char *name, uint64_t rev,
-		       const char *text, size_t len)
-{
-	const struct loading *l = arg;
-	bool tomb = strcmp(kind, TEARDOWN_KIND) == 0;
-	const struct kind *k = tomb ? object_kind_of(text, len) : kind_by_store_name(kind);
-	_cleanup_(bytes_unrefp) struct bytes *bytes = NULL;
-	struct object *obj;
-	int r;
-
-	if (!k) {
-		log_event(LOG_LEVEL_WARNING, "object_of_unknown_kind", "kind=%s ns=%s name=%s", kind,
-			  ns, name);
-		return 0;
-	}
-	bytes = bytes_new(text, len);
-	r = bytes ? object_new(k, NULL, bytes, rev, &obj) : -ENOMEM;
-	if (r < 0) {
-		snprintf(l->error, STORE_WORDS, "%s %s/%s does not decode: %s", kind, ns, name,
-			 strerror(-r));
-		return r;
-	}
-	if (tomb)       /* it is kept under a later revision than its own */
-		obj->rev = obj->meta->rev;
-	r = tomb ? tombstone_add(l->state, obj) : keep_object(l->state, obj);
-	object_unref(obj);
-	return r;
-}
-
-static int load_claim(void *arg, const char *kind, const char *key, const char *owner,
-		      int64_t free_after)
-{
-	const struct loading *l = arg;
-
-	return ipam_load(l->state->ipam, kind, key, owner, free_after);
-}
-
-/* The Node comes before the claims: only its own blocks are this node's. */
-int state_load(struct state *state, char error[STORE_WORDS])
-{
-	struct loading l = { state, error };
-	struct object *node;
-	int r;
-
-	error[0] = '\0';
-	r = store_load(state->store, load_object, &l);
-	if (r < 0)
-		return error[0] ? r : fail(error, r, "reading the objects");
-	node = state_get(state, &kinds[KIND_NODE], "", state->conf->node_name);
-	r = node ? state_set_node(state, node->meta->uid) : 0;
-	if (r == 0)
-		r = store_load_claims(state->store, load_claim, &l);
-	return r < 0 ? fail(error, r, "reading the claims") : 0;
 }

@@ -47,6 +47,22 @@ void object_unref(struct object *obj);
 /** object_doc() - its bytes parsed, to build the next version from; NULL: no memory */
 struct doc *object_doc(const struct object *obj);
 
+/** What a look at a database has found. */
+struct state_check {
+	size_t objects, claims, events, problems;
+	uint64_t revision;          /* the counter */
+};
+/**
+ * state_check() - whether what is in a database of store_open_view() is sound
+ *
+ * The database's own look at itself; every row is an object or an event; each claim is its owner's
+ * and the owner holds it, nothing is claimed twice or held without a claim; no row has a revision
+ * above the counter.  @problem is called for each thing that is not so.
+ * Return: 0 or negative errno: it could not be read to its end.
+ */
+int state_check(struct store *view, void (*problem)(void *arg, const char *words), void *arg,
+		struct state_check *ret);
+
 struct state;
 struct state_observer {
 	/* after the commit, in order; @old NULL: added, @now NULL: deleted.  Borrowed. */

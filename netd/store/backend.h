@@ -45,6 +45,8 @@ struct backend_ops {
 };
 
 int sqlite_open(const struct store_config *conf, struct backend **ret, char error[STORE_WORDS]);
+int sqlite_open_view(const char *path, struct backend **ret, char error[STORE_WORDS]);
+int sqlite_integrity(struct backend *b, void (*each)(void *arg, const char *words), void *arg);
 int memory_open(const struct store_config *conf, struct backend **ret);
 
 /** first_revision() - the revision before the first one of a new store */

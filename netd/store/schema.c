@@ -65,10 +65,10 @@ static int upgrade_at_once(struct db *db, int64_t from, uint64_t first)
 	return r;
 }
 
-int schema_ensure(struct db *db, uint64_t first, char error[STORE_WORDS])
+int schema_known(struct db *db, int64_t *version, char error[STORE_WORDS])
 {
-	int64_t version = 0, application = 0, tables = 0;
-	int r = db_number(db, "PRAGMA user_version", &version);
+	int64_t application = 0, tables = 0;
+	int r = db_number(db, "PRAGMA user_version", version);
 
 	if (r == 0)
 		r = db_number(db, "PRAGMA application_id", &application);
@@ -76,14 +76,24 @@ int schema_ensure(struct db *db, uint64_t first, char error[STORE_WORDS])
 		r = db_number(db, "SELECT count(*) FROM sqlite_schema", &tables);
 	if (r < 0)
 		return r;
-	if (application != APPLICATION_ID && (application || version || tables)) {
+	if (application != APPLICATION_ID && (application || *version || tables)) {
 		snprintf(error, STORE_WORDS, "this is a database of another program");
 		return -EBADMSG;
 	}
-	if (version < 0 || version > (int64_t)ARRAY_SIZE(steps)) {
+	if (*version < 0 || *version > (int64_t)ARRAY_SIZE(steps)) {
 		snprintf(error, STORE_WORDS, "schema version %lld is newer than this netd, which knows %zu",
-			 (long long)version, ARRAY_SIZE(steps));
+			 (long long)*version, ARRAY_SIZE(steps));
 		return -ENOTSUP;
 	}
-	return version == (int64_t)ARRAY_SIZE(steps) ? 0 : upgrade_at_once(db, version, first);
+	return 0;
+}
+
+int schema_ensure(struct db *db, uint64_t first, char error[STORE_WORDS])
+{
+	int64_t version = 0;
+	int r = schema_known(db, &version, error);
+
+	if (r < 0 || version == (int64_t)ARRAY_SIZE(steps))
+		return r;
+	return upgrade_at_once(db, version, first);
 }

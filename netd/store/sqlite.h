@@ -77,6 +77,8 @@ int db_meta_put_number(struct db *db, const char *key, uint64_t value);
 
 /* schema.c */
 int schema_ensure(struct db *db, uint64_t first, char error[STORE_WORDS]);
+/** schema_known() - 0, -EBADMSG (another program's), -ENOTSUP (newer), with words; @version its own */
+int schema_known(struct db *db, int64_t *version, char error[STORE_WORDS]);
 
 extern const struct backend_ops sqlite_ops;
 void sqlite_free(struct sqlite *s);
@@ -86,7 +88,21 @@ int sqlite_fail(struct sqlite *s, int r);
 /** sqlite_synchronous() - what a commit waits for: the disk, or nothing; with the lock held */
 int sqlite_synchronous(struct sqlite *s, bool full);
 
+/** Where counting stands. */
+struct counter {
+	uint64_t last;              /* of the history, or where it was trimmed */
+	uint64_t clean;             /* at an orderly end, 0: there was none */
+	uint64_t ceiling;
+};
+
+/* sqlite_check.c */
+/** db_integrity() - of @table and its indexes, NULL: of everything; as store_integrity() */
+int db_integrity(struct db *db, const char *table, void (*each)(void *arg, const char *words),
+		 void *arg);
+
 /* sqlite_open.c */
+int sqlite_set_paths(struct sqlite *s, const char *path);
+int sqlite_counter(struct db *db, struct counter *ret);
 /** sqlite_connect() - both connections, to a database that is there; with both locks held */
 int sqlite_connect(struct sqlite *s);
 /** sqlite_begin_run() - in the first transaction of a run: its end is not an orderly one yet */
@@ -113,6 +129,12 @@ int sqlite_load_claims(struct backend *b,
 		       int (*each)(void *arg, const char *kind, const char *key,
 				   const char *owner, int64_t free_after), void *arg);
 int sqlite_meta_get(struct backend *b, const char *key, char *buf, size_t size);
+/** sqlite_read_all_history() - in the transaction that is open: also what would be -ESTALE */
+int sqlite_read_all_history(struct backend *b, const char *only, uint64_t after, unsigned max,
+			    int (*each)(void *arg, uint64_t rev, enum store_event_type type,
+					const char *kind, const char *ns, const char *name,
+					const char *bytes, size_t len, const char *prev,
+					size_t prev_len), void *arg);
 int sqlite_history(struct backend *b, const char *only, uint64_t after, unsigned max,
 		   int (*each)(void *arg, uint64_t rev, enum store_event_type type,
 			       const char *kind, const char *ns, const char *name,

@@ -33,12 +33,17 @@ static int make_file(const char *path)
 static int connect_writer(struct sqlite *s)
 {
 	int r = db_open(&s->writer, s->path[FILE_DATABASE], SQLITE_OPEN_READWRITE);
+	int64_t version;
 
 	if (r == 0 && sqlite3_db_readonly(s->writer.conn, "main") == 1) {
 		snprintf(s->b.error, sizeof(s->b.error), "the database is read-only (%.150s)",
 			 s->path[FILE_DATABASE]);
 		return -EROFS;
 	}
+	if (r == 0)             /* before anything in it is changed */
+		r = schema_known(&s->writer, &version, s->b.error);
+	if (r < 0 && s->b.error[0])
+		return r;
 	if (r == 0)
 		r = db_exec(&s->writer, "PRAGMA cache_size = -512; PRAGMA mmap_size = 0; "
 			    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
@@ -67,8 +72,10 @@ static int connect_reader(struct sqlite *s)
 
 int sqlite_connect(struct sqlite *s)
 {
-	int r = connect_writer(s);
+	int r;
 
+	s->b.error[0] = '\0';
+	r = connect_writer(s);
 	if (r == 0)
 		r = connect_reader(s);
 	if (r < 0) {
@@ -80,30 +87,36 @@ int sqlite_connect(struct sqlite *s)
 	return 0;
 }
 
-/* The counter goes on where an orderly end left it, or else from the ceiling. */
-static int read_counter(struct sqlite *s)
+int sqlite_counter(struct db *db, struct counter *ret)
 {
-	struct db *db = &s->writer;
-	uint64_t clean = 0, high = 0, trimmed = 0;
+	uint64_t trimmed = 0;
 	int64_t last = 0;
 	int r = db_number(db, "SELECT max(rev) FROM event", &last);
 
 	if (r == 0)
-		r = db_meta_number(db, META_CLEAN, &clean);
+		r = db_meta_number(db, META_CLEAN, &ret->clean);
 	if (r == 0)
-		r = db_meta_number(db, META_CEILING, &high);
+		r = db_meta_number(db, META_CEILING, &ret->ceiling);
 	if (r == 0)
 		r = db_meta_number(db, META_TRIMMED, &trimmed);
+	ret->last = (uint64_t)last > trimmed ? (uint64_t)last : trimmed;
+	return r;
+}
+
+/* The counter goes on where an orderly end left it, or else from the ceiling. */
+static int set_counter(struct sqlite *s)
+{
+	struct counter c = { 0 };
+	int r = sqlite_counter(&s->writer, &c);
+
 	if (r < 0)
 		return r;
-	if ((uint64_t)last < trimmed)
-		last = (int64_t)trimmed;
-	s->b.ceiling = high;
-	s->b.rev = clean > (uint64_t)last ? clean : (uint64_t)last;
-	if (clean || high <= (uint64_t)last)
+	s->b.ceiling = c.ceiling;
+	s->b.rev = c.clean > c.last ? c.clean : c.last;
+	if (c.clean || c.ceiling <= c.last)
 		return 0;
-	s->b.rev = s->high = high;
-	s->low = (uint64_t)last;
+	s->b.rev = s->high = c.ceiling;
+	s->low = c.last;
 	return 0;
 }
 
@@ -140,6 +153,29 @@ static int begin_run(struct sqlite *s)
 	return 0;
 }
 
+static void keep_first(void *arg, const char *words)
+{
+	struct sqlite *s = arg;
+
+	if (!s->b.error[0])
+		snprintf(s->b.error, sizeof(s->b.error), "the database is damaged: %.100s (%.100s)",
+			 words, s->path[FILE_DATABASE]);
+}
+
+/*
+ * What is loaded and what writes rest on.  The history, by far the largest part, is left to
+ * netd --check: when it cannot be read, watches begin anew.
+ */
+static int examine(struct sqlite *s)
+{
+	static const char *const tables[] = { "object", "claim", "meta", "mark", "gap" };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(tables); i++)
+		r = db_integrity(&s->writer, tables[i], keep_first, s);
+	return r > 0 ? -EBADMSG : r;
+}
+
 static int open_all(struct sqlite *s, const struct store_config *conf)
 {
 	struct backend *b = &s->b;
@@ -157,7 +193,11 @@ static int open_all(struct sqlite *s, const struct store_config *conf)
 	if (r < 0 && b->error[0])
 		return r;
 	if (r == 0)
-		r = read_counter(s);
+		r = examine(s);
+	if (r < 0 && b->error[0])
+		return r;
+	if (r == 0)
+		r = set_counter(s);
 	if (r == 0)
 		r = sqlite_count_marks(s);
 	if (r < 0)
@@ -168,7 +208,7 @@ static int open_all(struct sqlite *s, const struct store_config *conf)
 	return b->failing ? 0 : r;
 }
 
-static int set_paths(struct sqlite *s, const char *path)
+int sqlite_set_paths(struct sqlite *s, const char *path)
 {
 	static const char *const suffixes[FILE_COUNT] = { "", "-wal", "-shm" };
 	size_t size = strlen(path) + 5;
@@ -193,7 +233,7 @@ int sqlite_open(const struct store_config *conf, struct backend **ret, char erro
 	pthread_mutex_init(&s->read_lock, NULL);
 	s->b.ops = &sqlite_ops;
 	s->keep = conf->history_events ? conf->history_events : LIMIT_HISTORY_EVENTS;
-	r = set_paths(s, conf->path);
+	r = sqlite_set_paths(s, conf->path);
 	if (r == 0)
 		r = open_all(s, conf);
 	if (r < 0) {

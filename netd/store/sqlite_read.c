@@ -139,10 +139,21 @@ static int in_gap(struct db *db, uint64_t after)
 	return each_row(db, stmt, row_exists, NULL);
 }
 
+static int read_events(struct db *db, const char *only, uint64_t after, unsigned max,
+		       struct load *l)
+{
+	sqlite3_stmt *stmt = db_stmt(db, SQL_HISTORY);
+
+	sqlite3_bind_int64(stmt, 1, (int64_t)after);
+	sqlite3_bind_int64(stmt, 2, max);
+	if (only)
+		sqlite3_bind_text(stmt, 3, only, -1, SQLITE_STATIC);
+	return each_row(db, stmt, event_row, l);
+}
+
 static int read_history(struct db *db, const char *only, uint64_t after, unsigned max,
 			struct load *l)
 {
-	sqlite3_stmt *stmt;
 	uint64_t trimmed;
 	int r = db_meta_number(db, META_TRIMMED, &trimmed);
 
@@ -153,12 +164,20 @@ static int read_history(struct db *db, const char *only, uint64_t after, unsigne
 	r = in_gap(db, after);
 	if (r != 0)
 		return r < 0 ? r : -ESTALE;
-	stmt = db_stmt(db, SQL_HISTORY);
-	sqlite3_bind_int64(stmt, 1, (int64_t)after);
-	sqlite3_bind_int64(stmt, 2, max);
-	if (only)
-		sqlite3_bind_text(stmt, 3, only, -1, SQLITE_STATIC);
-	return each_row(db, stmt, event_row, l);
+	return read_events(db, only, after, max, l);
+}
+
+int sqlite_read_all_history(struct backend *b, const char *only, uint64_t after, unsigned max,
+			    int (*each)(void *arg, uint64_t rev, enum store_event_type type,
+					const char *kind, const char *ns, const char *name,
+					const char *bytes, size_t len, const char *prev,
+					size_t prev_len), void *arg)
+{
+	struct load l = { .event = each, .arg = arg };
+	int r = read_events(take(b), only, after, max, &l);
+
+	leave(b);
+	return r;
 }
 
 /* A history that cannot be read is as good as none: who wanted it lists again. */

@@ -384,6 +384,26 @@ int store_open(const struct store_config *conf, struct store **ret, char error[S
 	return 0;
 }
 
+int store_open_view(const char *path, struct store **ret, char error[STORE_WORDS])
+{
+	_cleanup_(store_closep) struct store *s = calloc(1, sizeof(*s));
+	int r = s ? 0 : -ENOMEM;
+
+	snprintf(error, STORE_WORDS, "out of memory");
+	if (r == 0)
+		r = sqlite_open_view(path, &s->backend, error);
+	if (r < 0)
+		return r;
+	s->rev = s->backend->rev;
+	*ret = take_ptr(s);
+	return 0;
+}
+
+int store_integrity(struct store *view, void (*each)(void *arg, const char *words), void *arg)
+{
+	return sqlite_integrity(view->backend, each, arg);
+}
+
 void store_close(struct store *s)
 {
 	if (!s)

@@ -100,7 +100,19 @@ int store_history(struct store *store, const char *kind, uint64_t after, unsigne
 		  int (*each)(void *arg, uint64_t rev, enum store_event_type type, const char *kind,
 			      const char *ns, const char *name, const char *bytes, size_t len,
 			      const char *prev, size_t prev_len), void *arg);
-/** store_check() - PRAGMA integrity_check of a database that nobody has open */
-int store_check(const char *path, char error[STORE_WORDS]);
+
+/**
+ * store_open_view() - the database at @path as it is now, to be read only, also beside a netd that runs
+ *
+ * What is read of it is one snapshot, the history from 0 on included.  For store_load(),
+ * store_load_claims(), store_history(), store_meta_get(), store_revision(), store_integrity() and
+ * store_close(); the rest may not be called.
+ */
+int store_open_view(const char *path, struct store **ret, char error[STORE_WORDS]);
+/**
+ * store_integrity() - the database's own look at itself
+ * Return: how many complaints @each was called with, or negative errno.
+ */
+int store_integrity(struct store *view, void (*each)(void *arg, const char *words), void *arg);
 
 #endif

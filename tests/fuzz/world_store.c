@@ -27,7 +27,8 @@ struct store {
 	struct arena arena;
 };
 
-#define META(name, ns, more) "\"metadata\":{\"name\":\"" name "\"," ns "\"uid\":\"uid-" name "\"," \
+#define META(name, uid, ns, more) \
+	"\"metadata\":{\"name\":\"" name "\"," ns "\"uid\":\"uid-" uid "\"," \
 	"\"resourceVersion\":\"1000\",\"creationTimestamp\":\"2026-01-02T03:04:05Z\"" more "}"
 #define IN_DEFAULT "\"namespace\":\"default\","
 
@@ -35,19 +36,19 @@ static const struct {
 	const char *kind, *ns, *name, *text;
 } objects[] = {
 	{ "namespaces", "", "default", "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\","
-	  META("default", "", ",\"labels\":{\"kubernetes.io/metadata.name\":\"default\"}")
+	  META("default", "default", "", ",\"labels\":{\"kubernetes.io/metadata.name\":\"default\"}")
 	  ",\"spec\":{\"finalizers\":[\"kubernetes\"]},\"status\":{\"phase\":\"Active\"}}" },
 	{ "networks.podnet.dev", "", "default", "{\"apiVersion\":\"podnet.dev/v1\",\"kind\":"
-	  "\"Network\"," META("default", "", "") ",\"spec\":{\"type\":\"routed\",\"cidrs\":"
+	  "\"Network\"," META("default", "network", "", "") ",\"spec\":{\"type\":\"routed\",\"cidrs\":"
 	  "[\"10.244.0.0/16\"],\"blockSizes\":[22],\"masquerade\":true}}" },
-	{ "nodes", "", "n", "{\"apiVersion\":\"v1\",\"kind\":\"Node\"," META("n", "", "")
+	{ "nodes", "", "n", "{\"apiVersion\":\"v1\",\"kind\":\"Node\"," META("n", "n", "", "")
 	  ",\"spec\":{\"podCIDR\":\"10.244.0.0/22\"}}" },
 	{ "pods", "default", "web", "{\"apiVersion\":\"v1\",\"kind\":\"Pod\","
-	  META("web", IN_DEFAULT, ",\"labels\":{\"app\":\"web\"},\"finalizers\":[\"a/b\"]")
+	  META("web", "web", IN_DEFAULT, ",\"labels\":{\"app\":\"web\"},\"finalizers\":[\"a/b\"]")
 	  ",\"spec\":{\"nodeName\":\"n\",\"containers\":[{\"name\":\"c\"}]},\"status\":{\"phase\":"
 	  "\"Pending\"}}" },
 	{ "routes.podnet.dev", "", "r", "{\"apiVersion\":\"podnet.dev/v1\",\"kind\":\"Route\","
-	  META("r", "", "") ",\"spec\":{\"nodeName\":\"n\",\"type\":\"blackhole\",\"destination\":"
+	  META("r", "r", "", "") ",\"spec\":{\"nodeName\":\"n\",\"type\":\"blackhole\",\"destination\":"
 	  "\"10.1.0.0/24\"}}" },
 };
 

@@ -62,6 +62,25 @@ static void pragma(const struct world *w, const char *sql)
 	sqlite3_close(db);
 }
 
+static void count(void *arg, const char *words)
+{
+	(void)words;
+	++*(int *)arg;
+}
+
+/* How many complaints the database has about itself, or negative errno. */
+static int complaints(struct world *w)
+{
+	struct store *view;
+	int n = 0, r = store_open_view(w->path, &view, w->error);
+
+	if (r < 0)
+		return r;
+	r = store_integrity(view, count, &n);
+	store_close(view);
+	return r < 0 ? r : n;
+}
+
 static const struct refusal { const char *says, *sql, *text; int want; } refusals[] = {
 	{ "newer", "PRAGMA user_version = 99", "newer than this netd", -ENOTSUP },
 	{ "another program's", "PRAGMA application_id = 7", "another program", -EBADMSG },
@@ -85,9 +104,9 @@ static void refused_files(void **state)
 		open_store(w);
 	}
 	store_close(take_ptr(w->store));
-	assert_int_equal(store_check(w->path, w->error), 0);
+	assert_int_equal(complaints(w), 0);
 	assert_int_equal(truncate(w->path, 5000), 0);
-	assert_true(store_check(w->path, w->error) < 0);
+	assert_int_equal(complaints(w), -EBADMSG);
 	assert_int_equal(truncate(w->path, 0), 0);
 	open_store(w);
 }
@@ -222,7 +241,7 @@ static void full_disk(void **state)
 	put(w, b, "b", "fits", NULL);
 	assert_int_equal(run(w, b), 0);
 	store_close(take_ptr(w->store));
-	assert_int_equal(store_check(w->path, w->error), 0);
+	assert_int_equal(complaints(w), 0);
 	umount2(w->dir, MNT_DETACH);
 }
 

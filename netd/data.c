@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * data.c - the database: opened and loaded at start, and looked at by netd --check
+ *
+ * Room: main's.  What a start finds wrong here it leaves as it is, and the kernel too.
+ * May include: store, state, netd/base.
+ */
+#include <errno.h>
+#include <netd/data.h>
+#include <stdio.h>
+#include <time.h>
+
+/*
+ * What carries no object is swept at start, so a database that is not the one that made what is in
+ * the kernel (a wrong state-dir, say) would take every pod down.  run-dir remembers which it was.
+ */
+static int check_store(struct netd *netd, char why[256])
+{
+	_cleanup_free_ char *path = NULL;
+	char mine[64] = "", seen[64] = "";
+	ssize_t n;
+	int r = store_meta_get(netd->store, "id", mine, sizeof(mine));
+
+	if (r == -ENOENT) {
+		uuid_make(mine);
+		r = store_meta_put(netd->store, "id", mine);
+	}
+	if (r < 0 || asprintf(&path, "%s/store", netd->conf.run_dir) < 0) {
+		snprintf(why, 256, "the database's id could not be read or stored");
+		return r < 0 ? r : -ENOMEM;
+	}
+	n = readlink(path, seen, sizeof(seen) - 1);
+	if (n > 0 && strcmp(mine, seen) != 0) {
+		snprintf(why, 256, "%.100s: the kernel holds what another database declared; "
+			 "start with its state-dir, or netd --purge first", netd->conf.state_dir);
+		return -EBUSY;
+	}
+	if (n < 0 && symlink(mine, path) < 0) {
+		snprintf(why, 256, "%.180s: %m", path);
+		return -errno;
+	}
+	return 0;
+}
+
+static void read_boot_id(char boot_id[37])
+{
+	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	if (!file || !fgets(boot_id, 37, file))
+		snprintf(boot_id, 37, "unknown");
+	if (file)
+		fclose(file);
+}
+
+/* A random unique local prefix (RFC 4193), made once and kept with the data. */
+static int local_prefix(struct netd *netd, const char *key, uint8_t len, struct podnet_prefix *ret)
+{
+	char text[PODNET_PREFIX_STRLEN];
+	struct podnet_prefix p = { .family = AF_INET6, .len = len, .addr = { 0xfd } };
+
+	if (store_meta_get(netd->store, key, text, sizeof(text)) >= 0)
+		return podnet_prefix_parse(text, ret);
+	if (random_bytes(p.addr + 1, 5) < 0)
+		return -EIO;
+	*ret = p;
+	return store_meta_put(netd->store, key, podnet_prefix_format(&p, text));
+}
+
+static int node_config(struct netd *netd, char why[256])
+{
+	struct node_config *node = &netd->node;
+	struct conf *conf = &netd->conf;
+
+	*node = (struct node_config){
+		.node_name = conf->node_name, .netns_dir = conf->netns_dir, .run_dir = conf->run_dir,
+		.mtu = conf->mtu, .block_len = { conf->block_len[0], conf->block_len[1] },
+	};
+	read_boot_id(node->boot_id);
+	node->node_port_min = conf->node_port_min;
+	node->node_port_max = conf->node_port_max;
+	if ((!conf->cluster_cidrs[1].family &&
+	     local_prefix(netd, "local-prefix", 48, &conf->cluster_cidrs[1]) < 0) ||
+	    (conf->service_cidrs[0].family == AF_INET && !conf->service_cidrs[1].family &&
+	     local_prefix(netd, "service-prefix", 112, &conf->service_cidrs[1]) < 0)) {
+		snprintf(why, 256, "no unique local prefix could be made or stored");
+		return -EIO;
+	}
+	for (int i = 0; i < 2; i++)
+		if (conf->cluster_cidrs[i].family) {
+			node->block_len[node->ncluster_cidrs] = conf->block_len[i];
+			node->cluster_cidrs[node->ncluster_cidrs++] = conf->cluster_cidrs[i];
+		}
+	for (int i = 0; i < 2; i++)
+		if (conf->service_cidrs[i].family)
+			node->service_cidrs[node->nservice_cidrs++] = conf->service_cidrs[i];
+	return 0;
+}
+
+static char *database(const struct conf *conf)
+{
+	char *path;
+
+	return asprintf(&path, "%s/netd.db", conf->state_dir) < 0 ? NULL : path;
+}
+
+int data_open(struct netd *netd, char why[256])
+{
+	_cleanup_free_ char *path = database(&netd->conf);
+	struct store_config conf = { .path = path, .loop = netd->loop,
+				     .history_events = netd->conf.history };
+	char words[STORE_WORDS] = "out of memory";
+	struct timespec now;
+	bool named;
+	int r;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	conf.now_ms = now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	r = path ? store_open(&conf, &netd->store, words) : -ENOMEM;
+	if (r < 0) {
+		named = !path || strstr(words, path);
+		snprintf(why, 256, "%s%s%s", named ? "" : path, named ? "" : ": ", words);
+		return r;
+	}
+	r = check_store(netd, why);
+	if (r == 0)
+		r = node_config(netd, why);
+	if (r < 0)
+		return r;
+	r = state_new(netd->loop, netd->store, &netd->node, &netd->state, words);
+	if (r < 0)
+		snprintf(why, 256, "%.90s: %.160s", path, words);
+	return r;
+}
+
+const char *data_advice(int r)
+{
+	switch (r) {
+	case -EBADMSG:
+		return "see what netd --check says, and restore a backup: netd(8), DATABASE; what is in "
+		       "the kernel goes on meanwhile";
+	case -ENOTSUP:
+		return "start a netd that knows this schema, or restore a backup";
+	case -ENOSPC:
+		return "make room";
+	default:
+		return "see netd(8), DATABASE";
+	}
+}
+
+int data_exit(int r)
+{
+	return r == -EBADMSG || r == -ENOTSUP ? EXIT_DATABASE : 1;
+}
+
+static void print_problem(void *arg, const char *words)
+{
+	printf("%s: %s\n", (const char *)arg, words);
+}
+
+static int look(const char *path)
+{
+	struct state_check found = { 0 };
+	struct store *view = NULL;
+	char words[STORE_WORDS];
+	int r = store_open_view(path, &view, words);
+
+	if (r < 0) {
+		printf("%s: %s\n", path, words);
+		return data_exit(r);
+	}
+	r = state_check(view, print_problem, (void *)(uintptr_t)path, &found);
+	store_close(view);
+	if (r < 0)
+		printf("%s: it cannot be read to its end: %s\n", path, strerror(-r));
+	if (r < 0 || found.problems) {
+		printf("%s: %zu problems\n", path, found.problems + (r < 0));
+		return r < 0 ? data_exit(r) : EXIT_DATABASE;
+	}
+	printf("%s: %zu objects, %zu claims, %zu events of history, revision %llu: ok\n", path,
+	       found.objects, found.claims, found.events, (unsigned long long)found.revision);
+	return 0;
+}
+
+int data_check(const struct conf *conf)
+{
+	_cleanup_free_ char *path = database(conf);
+	char why[256] = "out of memory";
+
+	if (!path || tls_check(conf, why) < 0) {
+		fprintf(stderr, "configuration: %s\n", why);
+		return 1;
+	}
+	puts("configuration: ok");
+	if (access(path, F_OK) < 0 && errno == ENOENT) {
+		printf("%s: none yet\n", path);
+		return 0;
+	}
+	return look(path);
+}

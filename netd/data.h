@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * data.h - the database as main() sees it
+ */
+#ifndef NETD_DATA_H
+#define NETD_DATA_H
+
+#include <netd/netd.h>
+
+#define EXIT_DATABASE 3         /* damaged, or not for this netd: trying again does not help */
+
+/** data_open() - netd->store, netd->node and netd->state; negative errno with the words in @why */
+int data_open(struct netd *netd, char why[256]);
+/** data_advice() - what to do about an error of data_open() */
+const char *data_advice(int r);
+/** data_exit() - the exit status for it */
+int data_exit(int r);
+/** data_check() - netd --check: says what is wrong; the exit status */
+int data_check(const struct conf *conf);
+
+#endif
