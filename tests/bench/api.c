@@ -26,16 +26,22 @@ struct run {
 	double seconds;
 };
 
-static void make_route(void *arg, unsigned i, char *path, size_t path_size, char *body, size_t size)
+/* Each has a destination of its own, for two Routes cannot have the same. */
+void api_route(unsigned n, char *path, size_t path_size, char *body, size_t size)
 {
-	struct run *r = arg;
-	unsigned n = r->serial++;
-
-	(void)i;
 	snprintf(path, path_size, ROUTES);
 	snprintf(body, size, "{\"apiVersion\":\"podnet.dev/v1\",\"kind\":\"Route\",\"metadata\":"
 		 "{\"name\":\"bench-%07u\"},\"spec\":{\"nodeName\":\"elsewhere\",\"type\":"
-		 "\"blackhole\",\"destination\":\"10.%u.%u.0/24\"}}", n, n >> 8 & 255, n & 255);
+		 "\"blackhole\",\"destination\":\"%u.%u.%u.0/24\"}}", n, 10 + (n >> 16 & 63),
+		 n >> 8 & 255, n & 255);
+}
+
+static void make_route(void *arg, unsigned i, char *path, size_t path_size, char *body, size_t size)
+{
+	struct run *r = arg;
+
+	(void)i;
+	api_route(r->serial++, path, path_size, body, size);
 }
 
 static void make_pod(void *arg, unsigned i, char *path, size_t path_size, char *body, size_t size)

@@ -19,7 +19,6 @@
 
 #define PODS "/api/v1/namespaces/default/pods"
 #define TABLE "application/json;as=Table;g=meta.k8s.io;v=v1"
-#define ROUTES "/apis/podnet.dev/v1/routes"
 #define CLIENTS 8
 
 struct big {
@@ -57,13 +56,9 @@ static void make_pod(void *arg, unsigned i, char *path, size_t path_size, char *
 static void make_route(void *arg, unsigned i, char *path, size_t path_size, char *body, size_t size)
 {
 	struct big *g = arg;
-	unsigned n = g->serial++;
 
 	(void)i;
-	snprintf(path, path_size, ROUTES);
-	snprintf(body, size, "{\"apiVersion\":\"podnet.dev/v1\",\"kind\":\"Route\",\"metadata\":"
-		 "{\"name\":\"bench-%07u\"},\"spec\":{\"nodeName\":\"elsewhere\",\"type\":"
-		 "\"blackhole\",\"destination\":\"10.%u.%u.0/24\"}}", n, n >> 8 & 255, n & 255);
+	api_route(g->serial++, path, path_size, body, size);
 }
 
 static void make_get(void *arg, unsigned i, char *path, size_t path_size, char *body, size_t size)
