@@ -241,16 +241,26 @@ static int parse_level(struct conf *conf, const struct row *row, const char *val
 	return log_level_parse(value, &conf->log_level);
 }
 
-static int parse_action(struct conf *conf, const struct row *row, const char *value)
+static int set_action(struct conf *conf, const struct row *row)
 {
-	(void)value;
+	if (conf->action != CONF_RUN)
+		return -EEXIST;
 	conf->action = (enum conf_action)row->least;
 	return 0;
 }
 
+static int parse_action(struct conf *conf, const struct row *row, const char *value)
+{
+	(void)value;
+	return set_action(conf, row);
+}
+
 static int parse_order(struct conf *conf, const struct row *row, const char *value)
 {
-	conf->action = (enum conf_action)row->least;
+	int r = set_action(conf, row);
+
+	if (r < 0)
+		return r;
 	conf->argument = arena_strdup(&conf->arena, value);
 	return conf->argument ? 0 : -ENOMEM;
 }
@@ -350,6 +360,10 @@ static int set_row(struct conf *conf, const struct row *row, const char *value, 
 	if (r == -EINVAL && row->parse == parse_number)
 		snprintf(why, 256, "%s: %s: \"%s\" is not a number from %ld to %ld", where, row->name,
 			 value, row->least, row->most);
+	else if (r == -EEXIST) {
+		snprintf(why, 256, "%s: --%s: another action was asked for before", where, row->name);
+		r = -EINVAL;
+	}
 	else if (r < 0)
 		snprintf(why, 256, "%s: %s: \"%s\" is not valid: %s wanted", where, row->name, value,
 			 row->value ? row->value : "no value");

@@ -207,6 +207,13 @@ static int check(const struct podnet_frontend *f, struct podnet_error *err)
 {
 	uint64_t slots = 0;
 
+	if (f->nendpoints && !f->endpoints)
+		return reject(err, "endpoints", "NULL with a count");
+	if (f->nsources && !f->sources)
+		return reject(err, "sources", "NULL with a count");
+	if (f->flags & ~(uint32_t)(PODNET_FRONTEND_CLUSTER_IP | PODNET_FRONTEND_OUTSIDE_LOCAL |
+				   PODNET_FRONTEND_DROP | PODNET_FRONTEND_MAGLEV))
+		return reject(err, "flags", "an unknown one");
 	for (size_t i = 0; i < f->nendpoints; i++) {
 		const struct podnet_endpoint *e = &f->endpoints[i];
 
@@ -431,12 +438,13 @@ void podnet_services_doubt(struct podnet_services *s)
 
 int podnet_services_commit(struct podnet_services *s, struct podnet_error *err)
 {
+	struct podnet_error why = { 0 };    /* of what svc_sync() then puts right */
 	int r = nft_socket(s->ctx, err);
 
 	if (r < 0)
 		return r;
 	if (!s->doubt) {
-		r = svc_send(s, err);
+		r = svc_send(s, &why);
 		if (r >= 0)
 			return r;
 		s->doubt = true;

@@ -11,6 +11,7 @@
 #include <netd/codec/rows.h>
 #include <netd/codec/service.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static bool given(const struct doc *doc, const char *path)
 {
@@ -244,9 +245,57 @@ static void check_update(const struct doc *doc, const struct doc *old, struct ca
 		doc_cause(causes, CAUSE_INVALID, doc, health_path, "field is immutable");
 }
 
+/* "web-1=3, web-2=1" */
+static bool weights_ok(const char *text)
+{
+	while (*text) {
+		size_t name = strcspn(text, "=,");
+		char *end;
+		long n;
+
+		if (!name || text[name] != '=')
+			return false;
+		n = strtol(text + name + 1, &end, 10);
+		if (end == text + name + 1 || n < 1 || n > 256 || (*end && *end != ','))
+			return false;
+		text = end + (*end == ',');
+		text += strspn(text, " ");
+	}
+	return true;
+}
+
+/* Under our own prefix a name that means nothing is a misspelt one.  What was stored may stay. */
+static void check_annotations(const struct doc *doc, const struct doc *old, struct causes *causes)
+{
+	static const char prefix[] = "podnet.dev/", weights[] = "podnet.dev/weights";
+	static const char algorithm[] = "podnet.dev/algorithm";
+	const json_t *before = old ? doc_at(old, "metadata.annotations") : NULL;
+	json_t *notes = doc_at(doc, "metadata.annotations"), *value;
+	char field[96];
+	const char *key;
+
+	json_object_foreach(notes, key, value) {
+		const char *text = json_string_value(value);
+
+		if (!text || strncmp(key, prefix, sizeof(prefix) - 1) != 0 ||
+		    json_equal(json_object_get(before, key), value))
+			continue;
+		snprintf(field, sizeof(field), "metadata.annotations[%.70s]", key);
+		if (strcmp(key, weights) != 0 && strcmp(key, algorithm) != 0)
+			causes_add(causes, CAUSE_FORBIDDEN, field, NULL, "there is no such "
+				   "annotation of a Service: %s and %s are known", weights, algorithm);
+		else if (strcmp(key, weights) == 0 && !weights_ok(text))
+			causes_add(causes, CAUSE_INVALID, field, text,
+				   "POD=WEIGHT, each from 1 to 256, joined by commas");
+		else if (strcmp(key, algorithm) == 0 && strcmp(text, "maglev") != 0)
+			causes_add(causes, CAUSE_NOT_SUPPORTED, field, text, "\"maglev\"");
+	}
+}
+
 void service_check(const struct doc *doc, const struct doc *old, struct causes *causes)
 {
 	check_name(doc, causes);
+	check_annotations(doc, old, causes);
 	check_ports(doc, causes);
 	check_labels_at(doc_at(doc, "spec.selector"), "spec.selector", causes);
 	if (service_type_of(doc) == SERVICE_EXTERNAL_NAME) {

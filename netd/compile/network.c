@@ -114,6 +114,11 @@ static void put_forwarding(struct building *b, const struct network *const *netw
 		put_sysctl(b, "ipv4/conf/all/send_redirects", "0");
 }
 
+static const char *uplink(const struct compile_input *in, bool v6)
+{
+	return in->uplinks[v6] && *in->uplinks[v6] ? in->uplinks[v6] : NULL;
+}
+
 /*
  * So that the node itself can connect(2) to a cluster IP where it has no default route: what goes
  * there is sent elsewhere, refused or dropped before it would leave.  Where there is no uplink, lo
@@ -129,7 +134,8 @@ static void put_services(struct building *b, const struct compile_input *in)
 		};
 		bool v6 = route.dst.family == AF_INET6;
 
-		route.link = in->uplinks[v6] && *in->uplinks[v6] ? in->uplinks[v6] : v6 ? NULL : "lo";
+		route.link = uplink(in, v6) ? uplink(in, v6) : uplink(in, !v6) ? uplink(in, !v6) :
+			     v6 ? NULL : "lo";
 		if (route.link)
 			compile_note(b, podnet_set_route(b->set, &route, b->err));
 	}

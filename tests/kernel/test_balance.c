@@ -243,6 +243,12 @@ static const struct refused_case {
 	{ { .ip = { AF_INET, 32, { 10 } }, .protocol = IPPROTO_TCP }, "port" },
 	{ { .ip = { AF_INET, 32, { 10 } }, .protocol = IPPROTO_TCP, .port = 80,
 	    .sticky_s = 31 * 86400 }, "sticky_s" },
+	{ { .ip = { AF_INET, 32, { 10 } }, .protocol = IPPROTO_TCP, .port = 80, .flags = 1 << 9 },
+	  "flags" },
+	{ { .ip = { AF_INET, 32, { 10 } }, .protocol = IPPROTO_TCP, .port = 80, .nendpoints = 2 },
+	  "endpoints" },
+	{ { .ip = { AF_INET, 32, { 10 } }, .protocol = IPPROTO_TCP, .port = 80, .nsources = 1 },
+	  "sources" },
 };
 
 static void refused(void **state)

@@ -23,6 +23,7 @@ static const struct conf_case {
 	{ "with a suggestion", "", { "--pol=3" }, "pool", 0, 0 },
 	{ "unknown in the file", "mtu = 1400\nstate-dri = /x\n", { NULL }, "state-dir", 0, 0 },
 	{ "where in the file", "mtu = 1400\nstate-dri = /x\n", { NULL }, ":2", 0, 0 },
+	{ "two actions", "", { "--check", "--purge" }, "--purge: another action", 0, 0 },
 	{ "no value", "", { "--pool" }, "--pool", 0, 0 },
 	{ "not a number", "", { "--pool=many" }, "command line: pool:", 0, 0 },
 	{ "history too short", "", { "--history=999" }, "a number from 1000 to 10000000", 0, 0 },
