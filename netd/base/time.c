@@ -108,6 +108,7 @@ int time_parse(const char *text, int64_t *s)
 	const char *p = text;
 	struct tm tm = { 0 };
 	int year, month, zone;
+	int64_t at;
 
 	year = digits(&p, 4);
 	if (year < 0 || *p++ != '-')
@@ -130,7 +131,10 @@ int time_parse(const char *text, int64_t *s)
 		return -EINVAL;
 	tm.tm_year = year - 1900;
 	tm.tm_mon = month - 1;
-	*s = (int64_t)timegm(&tm) - zone;
+	at = (int64_t)timegm(&tm) - zone;
+	if (at < YEAR_1 || at > YEAR_9999_END)  /* a zone may lead there; it cannot be written */
+		return -EINVAL;
+	*s = at;
 	return 0;
 }
 
