@@ -56,7 +56,7 @@ def json_patch():
     assert refused["reason"] == "Invalid" and "/metadata/labels/a" in refused["message"], refused
     assert c.get(PODS + "/j")["metadata"]["labels"] == got["metadata"]["labels"], "all or nothing"
     send(PODS + "/j", [{"op": "replace", "path": "/metadata/labels", "value": "x"}], JSON, 422)
-    version = c.get(PODS + "/j")["metadata"]["resourceVersion"]
+    version = node.await_running("j")["metadata"]["resourceVersion"]     # and nobody writes any more
     stale = str(int(version) - 1)
     for v, code in ((stale, 409), (version, 200)):
         send(PODS + "/j", [{"op": "replace", "path": "/metadata/resourceVersion", "value": v}],
