@@ -60,6 +60,7 @@ enter() {
 	find_netd
 	mkdir -p /run/netns
 	PODNET_INSIDE=$(mktemp -d)
+	chmod 755 "$PODNET_INSIDE"      # netd is another user
 	export PODNET_INSIDE
 	status=0
 	unshare --net --mount --propagation private "$0" "$@" || status=$?

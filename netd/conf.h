@@ -13,8 +13,8 @@
 #include <netd/model/model.h>
 
 enum conf_action {
-	CONF_RUN, CONF_PURGE, CONF_CHECK, CONF_VERSION, CONF_HELP, CONF_FAULT_POINTS,
-	CONF_PRINT_ROUTES, CONF_NEW_TOKEN, CONF_NEW_KUBECONFIG,
+	CONF_RUN, CONF_PREPARE, CONF_PURGE, CONF_CHECK, CONF_VERSION, CONF_HELP,
+	CONF_FAULT_POINTS, CONF_PRINT_ROUTES, CONF_NEW_TOKEN, CONF_NEW_KUBECONFIG,
 };
 
 struct conf_listen {
@@ -26,7 +26,8 @@ struct conf {
 	struct arena arena;
 	enum conf_action action;
 	const char *argument;                       /* of an action that has one */
-	const char *config, *node_name, *state_dir, *run_dir, *netns_dir, *socket, *socket_group;
+	const char *config, *node_name, *user, *state_dir, *run_dir, *netns_dir, *socket;
+	const char *socket_group;
 	const char *view_socket, *view_socket_group;
 	struct podnet_prefix node_ips[2];
 	size_t nnode_ips;

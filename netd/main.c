@@ -2,13 +2,13 @@
 /*
  * main.c - netd: start the rooms in order, run the loop, stop them in the other order
  *
- * Room: the only file that knows every room.  Order: lock, loop, store (its writer thread), state
- * (loads everything), control (Node, namespaces, Network "default"), reconcile (the kernel
- * thread), rest, http; then the socket answers.  SIGTERM and SIGINT stop; the kernel stays as it is.
+ * Room: the only file that knows every room.  Order: begin.c, with root's rights; loop, store (its
+ * writer thread), state (loads everything), control (Node, namespaces, Network "default"),
+ * reconcile (the kernel thread), rest, http; then the sockets answer.  SIGTERM and SIGINT stop; the
+ * kernel stays as it is.
+ * #syscalls: read socket:AF_UNIX sendto close exit_group
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/capability.h>
 #include <malloc.h>
 #include <netd/base/fault.h>
 #include <netd/base/limits.h>
@@ -17,12 +17,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/epoll.h>
-#include <sys/file.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 
 static int fail(const char *what, const char *why)
@@ -62,64 +58,6 @@ static void notify(const char *text)
 		log_event(LOG_LEVEL_WARNING, "notify_failed", "err=\"%m\"");
 }
 
-static int make_dir(const char *path, mode_t mode, char why[256])
-{
-	char part[256];
-
-	if (strlen(path) >= sizeof(part)) {
-		snprintf(why, 256, "%.100s...: name too long", path);
-		return -ENAMETOOLONG;
-	}
-	memcpy(part, path, strlen(path) + 1);
-	for (char *slash = part + 1; (slash = strchr(slash, '/')); slash++) {
-		*slash = 0;
-		if (mkdir(part, 0755) < 0 && errno != EEXIST)
-			break;
-		*slash = '/';
-	}
-	if (mkdir(path, mode) == 0 || errno == EEXIST)
-		return 0;
-	snprintf(why, 256, "%.180s: %m", path);
-	return -errno;
-}
-
-static int take_lock(struct netd *netd, char why[256])
-{
-	_cleanup_free_ char *path = NULL;
-
-	if (make_dir(netd->conf.state_dir, 0700, why) < 0 || make_dir(netd->conf.run_dir, 0755, why) < 0)
-		return -EIO;
-	if (asprintf(&path, "%s/lock", netd->conf.state_dir) < 0) {
-		path = NULL;
-		snprintf(why, 256, "no memory");
-		return -ENOMEM;
-	}
-	netd->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (netd->lock_fd < 0 || flock(netd->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-		snprintf(why, 256, errno == EWOULDBLOCK ? "%.180s: another netd is running" : "%.180s: %m",
-			 path);
-		return -EBUSY;
-	}
-	return 0;
-}
-
-/*
- * Two netds would take each other's marks for their own.  An abstract socket's name is known in one
- * network namespace only (unix(7)) and goes with its process.
- */
-static int take_netns(struct netd *netd, char why[256])
-{
-	static const char name[] = "\0podnet-netd";
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof(name) - 1);
-
-	memcpy(sa.sun_path, name, sizeof(name) - 1);
-	netd->netns_lock_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (netd->netns_lock_fd < 0 || bind(netd->netns_lock_fd, (struct sockaddr *)&sa, len) < 0) {
-		snprintf(why, 256, errno == EADDRINUSE ?
-			 "another netd is running in this network namespace" : "%m");
-		return -EBUSY;
-	}
 	return 0;
 }
 
@@ -149,16 +87,6 @@ static int block_signals(struct netd *netd)
 		: loop_watch_fd(netd->loop, netd->signal_fd, EPOLLIN, on_signal, netd, &netd->signals);
 }
 
-static int open_kernel(struct netd *netd, char why[256])
-{
-	struct podnet_error err = { 0 };
-	int r = kernel_open(netd->conf.netns_dir, netd->conf.run_dir, &netd->kernel, &err);
-
-	if (r < 0)
-		podnet_error_text(&err, why, 256);
-	return r;
-}
-
 static int start_network(struct netd *netd, char why[256])
 {
 	struct podnet_error err = { 0 };
@@ -179,34 +107,6 @@ static int start_network(struct netd *netd, char why[256])
 	if (r < 0)
 		podnet_error_text(&err, why, 256);
 	return r;
-}
-
-static int listen_at(const char *path, const char *group, struct http_socket *ret, char why[256])
-{
-	int r = http_listen(path, group, ret);
-
-	if (r < 0)
-		snprintf(why, 256, "%.150s: %s", path,
-			 r == -EADDRINUSE ? "somebody listens there" : strerror(-r));
-	return r;
-}
-
-static int make_sockets(struct netd *netd, char why[256])
-{
-	const struct conf *conf = &netd->conf;
-
-	if (listen_at(conf->socket, conf->socket_group, &netd->admin, why) < 0)
-		return -EIO;
-	return listen_at(conf->view_socket, conf->view_socket_group, &netd->view, why);
-}
-
-static int start_tls(struct netd *netd, char why[256])
-{
-	const struct conf *conf = &netd->conf;
-
-	if (conf->nlisten && make_dir(conf->pki_dir, 0700, why) < 0)
-		return -EIO;
-	return tls_start(conf, &netd->tls, why);
 }
 
 static int open_door(struct netd *netd, const char *name, enum http_role role, const char *path,
@@ -272,48 +172,15 @@ static void stop(struct netd *netd)
 	closep(&netd->lock_fd);
 }
 
-/* 3,000 pods are some 10,000 descriptors and small allocations; two arenas keep the heap whole. */
-static void set_limits(void)
-{
-	struct rlimit files = { 65536, 65536 };
-
-	if (setrlimit(RLIMIT_NOFILE, &files) < 0) {
-		getrlimit(RLIMIT_NOFILE, &files);
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
-	mallopt(M_ARENA_MAX, 2);
-	mallopt(M_TRIM_THRESHOLD, 4 * 1024 * 1024);     /* the rest is trim.c's */
-}
-
-/* Said first and plainly: what fails without them fails in many places, and with poor words. */
-static bool may_work(char why[256])
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
-	uint32_t need = 1u << CAP_NET_ADMIN | 1u << CAP_SYS_ADMIN;
-
-	snprintf(why, 256, "netd needs CAP_NET_ADMIN and CAP_SYS_ADMIN (run as root)");
-	return syscall(SYS_capget, &header, data) < 0 || (data[0].effective & need) == need;
-}
-
 static int run(struct netd *netd)
 {
 	char why[256];
+	const char *what = begin_run(netd, why);
 	int r;
 
-	if (!may_work(why))
-		return fail("capabilities", why);
+	if (what)
+		return fail(what, why);
 	snprintf(why, sizeof(why), "no memory");
-	set_limits();
-	if (take_lock(netd, why) < 0 || take_netns(netd, why) < 0)
-		return fail("lock", why);
-	if (make_sockets(netd, why) < 0)
-		return fail("socket", why);
-	if (start_tls(netd, why) < 0)
-		return fail("tls", why);
-	if (open_kernel(netd, why) < 0)
-		return fail("kernel", why);
 	if (loop_new(&netd->loop) < 0 || block_signals(netd) < 0)
 		return fail("loop", why);
 	r = data_open(netd, why);
@@ -326,8 +193,9 @@ static int run(struct netd *netd)
 		return fail("kernel", why);
 	if (start_api(netd, why) < 0)
 		return fail("api", why);
-	log_event(LOG_LEVEL_INFO, "started", "version=%s node=%s socket=%s view=%s",
-		  PODNET_VERSION, netd->conf.node_name, netd->conf.socket, netd->conf.view_socket);
+	log_event(LOG_LEVEL_INFO, "started", "version=%s node=%s socket=%s view=%s uid=%u",
+		  PODNET_VERSION, netd->conf.node_name, netd->conf.socket, netd->conf.view_socket,
+		  (unsigned)geteuid());
 	notify("READY=1");
 	r = loop_run(netd->loop);
 	notify("STOPPING=1");
@@ -344,17 +212,27 @@ static int purge(struct netd *netd)
 {
 	struct podnet_error err = { 0 };
 	char why[256];
+	const char *what = begin_purge(netd, why);
 
-	if (!may_work(why))
-		return fail("capabilities", why);
-	if (take_lock(netd, why) < 0 || take_netns(netd, why) < 0)
-		return fail("purge", why);
+	if (what)
+		return fail(what, why);
 	if (kernel_purge(netd->conf.netns_dir, netd->conf.run_dir, print_line, NULL, &err) < 0) {
 		podnet_error_text(&err, why, sizeof(why));
 		return fail("purge", why);
 	}
 	snprintf(why, sizeof(why), "%.240s/store", netd->conf.run_dir);
-	return unlink(why) < 0 && errno != ENOENT ? fail("purge", strerror(errno)) : 0;
+	if (unlink(why) < 0 && errno != ENOENT)
+		return fail("purge", strerror(errno));
+	what = end_purge(netd, why);
+	return what ? fail(what, why) : 0;
+}
+
+static int prepare(struct netd *netd)
+{
+	char why[256];
+	const char *what = begin_prepare(netd, why);
+
+	return what ? fail(what, why) : 0;
 }
 
 static int give_out(const struct conf *conf,
@@ -384,6 +262,8 @@ static int act(struct netd *netd)
 		return run(netd);
 	case CONF_PURGE:
 		return purge(netd);
+	case CONF_PREPARE:
+		return prepare(netd);
 	case CONF_CHECK:
 		return data_check(&netd->conf);
 	case CONF_VERSION:

@@ -35,4 +35,14 @@ struct netd {
 	struct http *http;
 };
 
+/*
+ * begin.c.  Each returns what failed, in a word, and @why; or NULL
+ */
+/** begin_run() - directories, lock and sockets; then netd gives up root */
+const char *begin_run(struct netd *netd, char why[256]);
+/** begin_prepare() - the directories only */
+const char *begin_prepare(struct netd *netd, char why[256]);
+const char *begin_purge(struct netd *netd, char why[256]);
+const char *end_purge(struct netd *netd, char why[256]);
+
 #endif

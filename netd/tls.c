@@ -167,6 +167,25 @@ int tls_start(const struct conf *conf, struct tls **ret, char why[256])
 	return 0;
 }
 
+int tls_prepare(const struct conf *conf, char why[256])
+{
+	struct tls tls = { .conf = conf };
+	struct pki *pki = NULL;
+	struct pki_names wanted;
+	struct names names;
+	int r;
+
+	if (!conf->nlisten)
+		return 0;
+	wanted = names_of(&tls, &names);
+	r = pki_config(conf, &tls.arena, &tls.pki_conf, why);
+	if (r == 0)
+		r = pki_open(&tls.pki_conf, &wanted, now_realtime_s(), &pki, why);
+	pki_close(pki);
+	arena_fini(&tls.arena);
+	return r;
+}
+
 static const char *foreign(const struct tls *tls, struct request *req)
 {
 	static const char *const headers[] = { "Origin", "Sec-Fetch-Site" };

@@ -27,6 +27,8 @@ void tls_stop(struct tls *tls);             /* after http_close(), before loop_f
 void tls_each_path(const struct conf *conf, void (*each)(void *arg, const char *path), void *arg);
 
 /* Actions of the command line: 0, or negative and @why. */
+/** tls_prepare() - as tls_start() for the keys, and nothing listens */
+int tls_prepare(const struct conf *conf, char why[256]);
 int tls_check(const struct conf *conf, char why[256]);
 int tls_new_token(const struct conf *conf, char why[256]);          /* prints it */
 int tls_new_kubeconfig(const struct conf *conf, char why[256]);

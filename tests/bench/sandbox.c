@@ -159,7 +159,7 @@ int bench_main(int argc, char **argv, const char *name, int (*run)(const struct 
 		return 77;
 	}
 	snprintf(dir, sizeof(dir), "%s/podnet-bench-XXXXXX", db_dir);
-	if (!mkdtemp(dir))
+	if (!mkdtemp(dir) || chmod(dir, 0755) < 0)      /* netd may be another user */
 		die("%s: %s", dir, strerror(errno));
 	b.dir = dir;
 	return sandbox(&b, run);

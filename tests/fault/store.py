@@ -102,6 +102,7 @@ class FailingDisk(Disk):
         self.wish = self.dir + "/wish"
         with open(self.wish, "wb") as file:
             file.write(bytes(8))
+        os.chmod(self.wish, 0o666)      # netd is another user
         with open(self.wish, "r+b") as file:
             self.map = mmap.mmap(file.fileno(), 8)
 

@@ -160,8 +160,9 @@ def pod(name, annotations=None, **spec):
 class Node:
     """A netd and its directories; the kernel around it is the test's own namespace."""
 
-    def __init__(self, netd=None, flags=()):
+    def __init__(self, netd=None, flags=(), through=()):
         self.netd = netd or os.environ["NETD"]
+        self.through = list(through)        # a command that executes netd
         self.dir = tempfile.mkdtemp(prefix="podnet-test-")
         atexit.register(shutil.rmtree, self.dir, ignore_errors=True)
         self.socket = self.dir + "/netd.sock"
@@ -171,7 +172,7 @@ class Node:
         self.client = None
 
     def start(self, env=None, ready=True):
-        args = [self.netd, "--config", "/dev/null", "--node-name", "node1",
+        args = self.through + [self.netd, "--config", "/dev/null", "--node-name", "node1",
                 "--state-dir", self.dir + "/state", "--run-dir", self.dir,
                 "--socket", self.socket] + self.flags
         self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=self.log,
