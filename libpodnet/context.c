@@ -3,6 +3,7 @@
  * context.c - opening and closing: options checked, sockets opened, a namespace held
  *
  * May include: libpodnet/netns, libpodnet/nl, libpodnet/base, include/podnet.
+ * #syscalls: open openat fstat newfstatat statx close
  */
 #include <errno.h>
 #include <fcntl.h>

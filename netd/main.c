@@ -13,6 +13,7 @@
 #include <netd/base/fault.h>
 #include <netd/base/limits.h>
 #include <netd/data.h>
+#include <netd/guard/guard.h>
 #include <podnet/podnet.h>
 #include <signal.h>
 #include <stdio.h>
@@ -56,9 +57,6 @@ static void notify(const char *text)
 	if (fd < 0 || sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&to,
 			     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path))) < 0)
 		log_event(LOG_LEVEL_WARNING, "notify_failed", "err=\"%m\"");
-}
-
-	return 0;
 }
 
 static void on_signal(void *arg, uint32_t events)
@@ -172,6 +170,22 @@ static void stop(struct netd *netd)
 	closep(&netd->lock_fd);
 }
 
+/* Without it netd works as well, so where the kernel has no such thing it goes on. */
+static const char *filter_calls(void)
+{
+	char why[256], quoted[320];
+#ifdef PODNET_FAULT
+	int r = guard_calls(true, why);
+#else
+	int r = guard_calls(false, why);
+#endif
+
+	if (r == 0)
+		return "yes";
+	log_event(LOG_LEVEL_WARNING, "no_call_filter", "err=%s", log_quote(why, quoted, sizeof(quoted)));
+	return "no";
+}
+
 static int run(struct netd *netd)
 {
 	char why[256];
@@ -193,9 +207,9 @@ static int run(struct netd *netd)
 		return fail("kernel", why);
 	if (start_api(netd, why) < 0)
 		return fail("api", why);
-	log_event(LOG_LEVEL_INFO, "started", "version=%s node=%s socket=%s view=%s uid=%u",
+	log_event(LOG_LEVEL_INFO, "started", "version=%s node=%s socket=%s view=%s uid=%u filter=%s",
 		  PODNET_VERSION, netd->conf.node_name, netd->conf.socket, netd->conf.view_socket,
-		  (unsigned)geteuid());
+		  (unsigned)geteuid(), filter_calls());
 	notify("READY=1");
 	r = loop_run(netd->loop);
 	notify("STOPPING=1");

@@ -7,6 +7,7 @@
  * which only the start has touched (dynamic linking, opening the database, GnuTLS' tables): they
  * lie in the page cache, and those that are used come back by a minor fault.
  * May include: state, netd/base, libc.
+ * #syscalls: madvise
  */
 #include <errno.h>
 #include <link.h>

@@ -4,6 +4,8 @@
  *
  * Room: a short-lived thread per call, joined before the return, so that no thread of the caller
  * ever leaves its namespace and none of ours outlives a call.  May include: libc.
+ * #syscalls: clone:CLONE_THREAD unshare:CLONE_NEWNET setns:CLONE_NEWNET set_robust_list rseq
+ * #syscalls: rt_sigprocmask mmap:0 mprotect:0 munmap madvise futex exit
  */
 #include <errno.h>
 #include <libpodnet/base/base.h>

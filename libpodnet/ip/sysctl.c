@@ -4,6 +4,7 @@
  *
  * Room: /proc/sys/net of the calling thread, whose view is that of the thread that opens the file.
  * May include: link/object.h, base, include/podnet.
+ * #syscalls: open openat read write close
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -12,6 +12,7 @@
  * One commit to nf_tables sends many messages.  They are folded: one event for each run of
  * messages up to NEWGEN, so that loading ten thousand elements is one event and not thousands.
  * Folding ends with each read, so a commit that is still being told becomes two events at most.
+ * #syscalls: recvmsg fstat newfstatat statx close
  */
 #include "parse.h"
 

@@ -4,6 +4,7 @@
  *
  * Room: what podnet/netns.h promises, made of references (ref.c) and pins (pin.c).  May include:
  * libpodnet/nl, libpodnet/base, include/podnet.
+ * #syscalls: open openat getdents64 fcntl close
  */
 #include <dirent.h>
 #include <errno.h>

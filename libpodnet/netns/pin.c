@@ -11,6 +11,11 @@
  * Order: record, file, mount; then mount, file, record to take away.  So after a crash whatever
  * is ours has a record, and a name without one is foreign.  The record is made anew when it
  * belongs to an earlier boot or another namespace.
+ * #syscalls: open openat read close flock fstat stat lstat newfstatat statx mkdir mkdirat mknod
+ * #syscalls: mknodat readlink readlinkat symlinkat renameat renameat2 unlink unlinkat
+ * #syscalls: open_tree:OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_EMPTY_PATH
+ * #syscalls: move_mount:MOVE_MOUNT_F_EMPTY_PATH umount2:MNT_DETACH|UMOUNT_NOFOLLOW
+ * #syscalls: mount:MS_SHARED|MS_REC mount:MS_BIND|MS_REC mount:MS_BIND
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -3,6 +3,7 @@
  * ref.c - references to network namespaces, and new ones without a name
  *
  * Room: descriptors of namespaces.  May include: libpodnet/nl, libpodnet/base, include/podnet.
+ * #syscalls: open openat fcntl ioctl:NS_GET_NSTYPE close
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -9,6 +9,7 @@
  * so when that returns every answer waits in the socket.  Refusals are delivered in the order of
  * the messages; what concerns the batch as a whole (ERESTART, EPERM, ENOMEM, a failed commit)
  * answers the batch header.  Only the last message asks for an ack: a receive buffer holds 256.
+ * #syscalls: getsockopt setsockopt
  */
 #include <arpa/inet.h>
 #include <errno.h>

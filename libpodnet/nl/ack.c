@@ -3,6 +3,7 @@
  * ack.c - datagrams to and from the kernel, and what an ack says
  *
  * Room: bytes.  May include: libmnl, linux/.
+ * #syscalls: sendto recvfrom poll ppoll
  */
 #include "ack.h"
 

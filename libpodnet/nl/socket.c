@@ -3,6 +3,7 @@
  * socket.c - netlink sockets, here and in other namespaces
  *
  * Room: the only file that calls socket(2) for netlink.  May include: libpodnet/base, linux/.
+ * #syscalls: socket:AF_NETLINK bind getsockname setsockopt close
  */
 #include <errno.h>
 #include <libpodnet/base/base.h>

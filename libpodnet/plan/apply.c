@@ -10,6 +10,7 @@
  * old link down (20-40 ms).  MACs come from the mark, so a repaired link has the MAC it had.
  * Whatever is in the way unseen shows as -EEXIST or -EBUSY: then the kernel is read again, and the
  * rest is planned anew, a few times at most.
+ * #syscalls: getrandom
  */
 #include "inner.h"
 

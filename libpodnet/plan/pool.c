@@ -12,6 +12,7 @@
  *
  * A pair that a plan takes keeps the pool's mark: writing another one has the kernel look at the
  * whole IPv6 routing table.  Whose it is says the record of the namespace it leads to.
+ * #syscalls: getrandom
  */
 #include "inner.h"
 

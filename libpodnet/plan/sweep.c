@@ -6,6 +6,7 @@
  * lead to, in one group; the rest is gathered by
  * the lists into a set, and that set is made absent.  May include: plan/inner.h, link, ip, netns,
  * nl, base, include/podnet.
+ * #syscalls: open openat getdents64 fstat newfstatat statx unlinkat close
  */
 #include "inner.h"
 

@@ -7,6 +7,8 @@
  *
  * A sysctl carries no mark.  The value it had before our first change is kept in a file named after
  * owner, namespace (inode) and key; where there is such a file, the value is ours.
+ * #syscalls: open openat read write close access faccessat faccessat2 fstat newfstatat statx
+ * #syscalls: mkdir mkdirat unlink unlinkat
  */
 #include "inner.h"
 

@@ -4,6 +4,7 @@
  *
  * Room: stderr.  Each line is one write(2), so lines of several threads do not mix.  The level is
  * process-wide, set once before threads start.  May include: netd/base, libc.
+ * #syscalls: write
  */
 #include <errno.h>
 #include <netd/base/base.h>

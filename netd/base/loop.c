@@ -6,6 +6,7 @@
  * when the earliest deadline changed.  A watch that is removed inside a turn may still have an
  * event in the turn's array: it is marked, skipped, and freed when the turn is over.
  * May include: netd/base, libc.
+ * #syscalls: epoll_wait epoll_pwait epoll_ctl timerfd_settime read
  */
 #include <errno.h>
 #include <netd/base/loop.h>

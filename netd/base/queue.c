@@ -6,6 +6,7 @@
  * at once and turns it round.  Only the writer that finds the stack empty writes the eventfd, so a
  * burst costs one wakeup; the reader empties the eventfd before it takes the stack, so nothing that
  * is pushed later stays unannounced.  May include: netd/base, libc.
+ * #syscalls: read write poll ppoll
  */
 #include <errno.h>
 #include <netd/base/loop.h>

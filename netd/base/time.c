@@ -3,6 +3,7 @@
  * time.c - clocks, RFC 3339 times, random bytes and UUIDs
  *
  * Room: the two clocks and getrandom(2); nothing is kept.  May include: netd/base, libc.
+ * #syscalls: getrandom clock_gettime gettimeofday
  */
 #include <errno.h>
 #include <netd/base/base.h>

@@ -13,6 +13,7 @@
  * A process counts by its main thread's namespace.  One that leaves the namespace alive is not
  * told of; then the grace ends as it would have anyway.  So it does where a process may not be
  * looked into (ptrace(2), PTRACE_MODE_READ) or could not be held.
+ * #syscalls: open openat getdents64 stat newfstatat statx pidfd_open kill:0 epoll_ctl close
  */
 #include "internal.h"
 #include <ctype.h>

@@ -4,6 +4,7 @@
  *
  * Room: control.  The facts are what the kernel and the system's files say.  May include: state,
  * codec, model, netd/base, include/podnet.
+ * #syscalls: open openat read fstat newfstatat statx close uname sched_getaffinity sysinfo
  */
 #include "internal.h"
 #include <errno.h>

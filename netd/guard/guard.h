@@ -2,12 +2,12 @@
 /*
  * guard.h - what netd may do, and the steps by which it gives up the rest
  *
- * Room: users, capabilities, directories that are handed over.  Every step says in
+ * Room: users, capabilities, directories that are handed over, system calls.  Every step says in
  * one line for the user why it failed.  May include: netd/base, linux/.
  *
  * The order at start.  As root: guard_able(); guard_user(); the directories are opened, then,
  * behind the lock, given to the user; sockets are made; guard_drop(), while there is one thread,
- * for capabilities are each thread's own (capabilities(7)).
+ * for capabilities are each thread's own (capabilities(7)); and guard_calls() when all is started.
  * A netd that is not started as root owns its directories already, by `netd --prepare` or
  * somebody's hand, and has the rights that its unit gives it: the same steps find nothing to do.
  */
@@ -69,5 +69,13 @@ int guard_mounts(const char *dir, char why[256]);
  * (securebits), and no program that is executed gains anything (no_new_privs).
  */
 int guard_drop(const struct guard_user *user, char why[256]);
+
+/**
+ * guard_calls() - from now on only the system calls that are noted in the sources, in all threads
+ * @strict: what is not noted kills; else it is answered ENOSYS, or EPERM for a wrong argument
+ *
+ * Return: 0, -EOPNOTSUPP: this build has no filter, or what seccomp(2) said
+ */
+int guard_calls(bool strict, char why[256]);
 
 #endif

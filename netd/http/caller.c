@@ -12,6 +12,7 @@
  * are counted for it too.  A step that takes too long ends the connection: by shutdown(2), which is
  * seen as its end by libmicrohttpd, or by who watches a suspended connection.
  * May include: netd/base, metrics, libmicrohttpd.
+ * #syscalls: prlimit64:0
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -6,6 +6,7 @@
  * body, and once at the end; after a resume it calls again, and there the answer is queued.
  * While suspended a connection is in nobody's epoll set, so who wants to know that the client is
  * gone watches the descriptor for a hang-up meanwhile.  May include: netd/base, libmicrohttpd.
+ * #syscalls: getsockopt
  */
 #include <errno.h>
 #include <netd/base/limits.h>

@@ -7,6 +7,8 @@
  * more to write than one pass of MHD_run() does; so MHD_run() is called at the end of a turn for as
  * long as libmicrohttpd has something to do at once, a bounded number of times, and the wait of the
  * next turn is cut to what MHD_get_timeout() allows.  May include: netd/base, libmicrohttpd.
+ * #syscalls: accept accept4 epoll_wait epoll_pwait epoll_ctl recvfrom recvmsg sendto sendmsg writev
+ * #syscalls: setsockopt getsockopt shutdown close
  */
 #include <errno.h>
 #include <limits.h>

@@ -5,6 +5,7 @@
  * Room: one path in the file system.  The socket is bound beside its path and renamed there when it
  * has its mode and group, so nobody connects to one that is half made.  A socket that somebody
  * listens on is never taken away.  May include: netd/base, libc.
+ * #syscalls: lstat newfstatat statx unlink unlinkat close
  */
 #include <errno.h>
 #include <grp.h>

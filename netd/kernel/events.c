@@ -8,6 +8,7 @@
  * What we caused ourselves says nothing.  Of the rest, only what takes away or changes something
  * of ours matters: what others add beside it is theirs.  The kernel tells a link's state again and
  * again (carrier, queues), so a link is compared with how it was last seen.
+ * #syscalls: read mkdir mkdirat inotify_add_watch
  */
 #include "inner.h"
 

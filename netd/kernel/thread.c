@@ -9,6 +9,7 @@
  * others runs, so that a first pass ends also while clients keep the thread at work.  Namespaces
  * for the pool are made one at a time and only when nothing else waits, so that a task never waits
  * for more than one of them.
+ * #syscalls: epoll_wait epoll_pwait prctl:PR_SET_NAME
  */
 #include "inner.h"
 

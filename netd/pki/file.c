@@ -6,6 +6,8 @@
  * never sees half of it, and after a crash there is the old one or the new.  The name it is made
  * under is always the same: what a crash left there is swept by the next.  What is made belongs to
  * the owner of the directory of keys, whoever runs this.  May include: netd/base, gnutls, libc.
+ * #syscalls: open openat read pread64 write fsync fchmod link linkat rename renameat renameat2
+ * #syscalls: unlink unlinkat flock stat fstat newfstatat statx geteuid close
  */
 #include "inner.h"
 #include <errno.h>

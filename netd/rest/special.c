@@ -3,6 +3,7 @@
  * special.c - the paths that are no resource: version, health, metrics, discovery
  *
  * Room: rest.  May include: http, codec, state, reconcile.h, metrics, netd/base.
+ * #syscalls: uname
  */
 #include "special.h"
 #include <inttypes.h>

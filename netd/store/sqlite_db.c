@@ -4,6 +4,10 @@
  *
  * Room: everything that calls sqlite3_prepare.  All the SQL of running netd stands here; the schema
  * is in schema.c.  May include: netd/base, sqlite3.
+ * #syscalls: open openat read write pread64 pwrite64 ftruncate fsync fdatasync fcntl lseek close
+ * #syscalls: stat lstat fstat newfstatat statx access faccessat faccessat2 unlink unlinkat
+ * #syscalls: readlink readlinkat fchmod fchown getpid geteuid mmap:0 munmap mremap nanosleep
+ * #syscalls: clock_nanosleep
  */
 #include <errno.h>
 #include <netd/store/sqlite.h>

@@ -12,6 +12,7 @@
  * After an fsync that failed the kernel may hold for clean what never reached the disk, and the next
  * fsync says nothing of it.  A commit behind such a hole would be lost in a crash.  So everything
  * is brought to the database first, and the log begins anew.  May include: netd/base, sqlite3.
+ * #syscalls: stat newfstatat statx statfs fstatfs
  */
 #include <errno.h>
 #include <netd/base/log.h>

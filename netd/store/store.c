@@ -20,6 +20,7 @@
  * meanwhile, each batch has its own answer; the loop sees by what comes back how the store is, and
  * sends a batch of its own each second to see whether it is well again.  Only a damaged database is
  * left alone for good.
+ * #syscalls: poll ppoll
  */
 #include <errno.h>
 #include <netd/base/fault.h>

@@ -20,6 +20,7 @@ from node import *              # noqa: E402, F403  pylint: disable=wildcard-imp
 USER = pwd.getpwnam("podnet").pw_uid
 STRANGER = 1234
 KEPT = sum(1 << n for n in (10, 12, 13, 19, 21))    # BIND_SERVICE ADMIN RAW PTRACE SYS_ADMIN
+FILTER = "0" if os.environ.get("PODNET_SANITIZE") else "2"
 CAPS = "net_admin,sys_admin,sys_ptrace,net_raw,net_bind_service,net_broadcast"
 AS_UNIT = ["setpriv", "--reuid", str(USER), "--regid", str(USER), "--groups", "642,643",
            "--no-new-privs",
@@ -56,6 +57,7 @@ def expect_rights(node, uid):
         assert caps["CapPrm"] == caps["CapEff"] == KEPT, caps
         assert caps["CapInh"] == caps["CapAmb"] == 0, caps
         assert got["Uid"] == [str(uid)] * 4 and got["NoNewPrivs"] == ["1"], got
+        assert got["Seccomp"] == [FILTER], got
     return threads
 
 
