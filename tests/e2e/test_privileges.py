@@ -212,7 +212,8 @@ def as_a_unit_starts_it():
     run("ip link set eth0 down", netns="a.default")
     eventually("repaired", lambda: "state UP" in run("ip link show eth0", netns="a.default"))
     for through in ((), AS_UNIT):
-        assert "netd.db: ok" in command(node, "--check", through=through)
+        said = command(node, "--check", through=through)
+        assert "netd.db: " in said and said.rstrip().endswith(": ok"), said
     assert "only root" in command(node, "--prepare", through=AS_UNIT, check=False)
     assert "another netd is running" in command(node, "--prepare", check=False)
     node.stop()
