@@ -362,16 +362,14 @@ static int set_row(struct conf *conf, const struct row *row, const char *value, 
 	if (r == -EINVAL && row->parse == parse_number)
 		snprintf(why, 256, "%s: %s: \"%s\" is not a number from %ld to %ld", where, row->name,
 			 value, row->least, row->most);
-	else if (r == -EEXIST) {
+	else if (r == -EEXIST)
 		snprintf(why, 256, "%s: --%s: another action was asked for before", where, row->name);
-		r = -EINVAL;
-	}
 	else if (r < 0)
 		snprintf(why, 256, "%s: %s: \"%s\" is not valid: %s wanted", where, row->name, value,
 			 row->value ? row->value : "no value");
 	if (flag)
 		conf->said |= bit;
-	return r;
+	return r == -EEXIST ? -EINVAL : r;
 }
 
 static int read_flags(struct conf *conf, int argc, char **argv, char why[256])
