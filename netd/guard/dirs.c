@@ -179,9 +179,8 @@ static int give_dir(const struct guard_dir *dir, const struct guard_user *user)
 		return 0;
 	if (fstat(dir->fd, &st) < 0)
 		return -errno;
-	if (st.st_uid == user->uid)
-		return 0;
-	g.from = st.st_uid;
+	/* in a directory that is given already, root may have put a backup back */
+	g.from = st.st_uid == user->uid ? 0 : st.st_uid;
 	for (size_t i = 0; r == 0 && dir->inside && dir->inside[i]; i++)
 		r = give_inside(&g, dir->fd, dir->inside[i]);
 	return r < 0 ? r : give_fd(&g, dir->fd);
