@@ -315,7 +315,7 @@ def reboot():
     base.close()
     node.start()
     # its status is written after the pass that makes netd ready
-    after = node.await_object(PODS + "/made", lambda o: o["status"]["bootID"].encode() == boot)
+    after = node.await_object(PODS + "/made", lambda o: o["status"].get("bootID") == boot.decode())
     assert after["metadata"]["uid"] == before["metadata"]["uid"], after
     assert after["status"]["podIPs"] == before["status"]["podIPs"], after
     client = Client(node.socket)
