@@ -103,10 +103,18 @@ static char *database(const struct conf *conf)
 	return asprintf(&path, "%s/netd.db", conf->state_dir) < 0 ? NULL : path;
 }
 
+/** in the run directory, beside the records of what else outlives netd */
+static char *witness(const struct conf *conf)
+{
+	char *path;
+
+	return asprintf(&path, "%s/revision", conf->run_dir) < 0 ? NULL : path;
+}
+
 int data_open(struct netd *netd, char why[256])
 {
-	_cleanup_free_ char *path = database(&netd->conf);
-	struct store_config conf = { .path = path, .loop = netd->loop,
+	_cleanup_free_ char *path = database(&netd->conf), *seen = witness(&netd->conf);
+	struct store_config conf = { .path = path, .witness = seen, .loop = netd->loop,
 				     .history_events = netd->conf.history };
 	char words[STORE_WORDS] = "out of memory";
 	struct timespec now;
@@ -115,7 +123,7 @@ int data_open(struct netd *netd, char why[256])
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	conf.now_ms = now.tv_sec * 1000 + now.tv_nsec / 1000000;
-	r = path ? store_open(&conf, &netd->store, words) : -ENOMEM;
+	r = path && seen ? store_open(&conf, &netd->store, words) : -ENOMEM;
 	if (r < 0) {
 		named = !path || strstr(words, path);
 		snprintf(why, 256, "%s%s%s", named ? "" : path, named ? "" : ": ", words);
@@ -130,6 +138,36 @@ int data_open(struct netd *netd, char why[256])
 	if (r < 0)
 		snprintf(why, 256, "%.90s: %.160s", path, words);
 	return r;
+}
+
+void data_tell(struct netd *netd)
+{
+	const struct object *node = state_get(netd->state, &kinds[KIND_NODE], "",
+					      netd->node.node_name);
+	uint64_t there, was;
+
+	if (!store_behind(netd->store, &there, &was))
+		return;
+	log_event(LOG_LEVEL_ERROR, "writes_lost", "revision=%llu acknowledged=%llu path=%s/netd.db",
+		  (unsigned long long)there, (unsigned long long)was, netd->conf.state_dir);
+	if (node)
+		control_event(netd->control, node, "Warning", "WritesLost",
+			      "the database ends at revision %llu, and writes up to %llu had been "
+			      "acknowledged: its log was lost, or an older one was put in its place",
+			      (unsigned long long)there, (unsigned long long)was);
+}
+
+int data_forget(const struct conf *conf)
+{
+	static const char *const names[] = { "store", "revision" };
+	char path[300];
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path), "%.256s/%s", conf->run_dir, names[i]);
+		if (unlink(path) < 0 && errno != ENOENT)
+			return -errno;
+	}
+	return 0;
 }
 
 const char *data_advice(int r)

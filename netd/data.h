@@ -11,6 +11,10 @@
 
 /** data_open() - netd->store, netd->node and netd->state; negative errno with the words in @why */
 int data_open(struct netd *netd, char why[256]);
+/** data_tell() - what was lost, if anything; when the controllers are there */
+void data_tell(struct netd *netd);
+/** data_forget() - which database the kernel's content is of: there is none any more */
+int data_forget(const struct conf *conf);
 /** data_advice() - what to do about an error of data_open() */
 const char *data_advice(int r);
 /** data_exit() - the exit status for it */

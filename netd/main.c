@@ -205,6 +205,7 @@ static int run(struct netd *netd)
 		return fail("loop", why);
 	if (start_network(netd, why) < 0)
 		return fail("kernel", why);
+	data_tell(netd);
 	if (start_api(netd, why) < 0)
 		return fail("api", why);
 	log_event(LOG_LEVEL_INFO, "started", "version=%s node=%s socket=%s view=%s uid=%u filter=%s",
@@ -227,6 +228,7 @@ static int purge(struct netd *netd)
 	struct podnet_error err = { 0 };
 	char why[256];
 	const char *what = begin_purge(netd, why);
+	int r;
 
 	if (what)
 		return fail(what, why);
@@ -234,9 +236,9 @@ static int purge(struct netd *netd)
 		podnet_error_text(&err, why, sizeof(why));
 		return fail("purge", why);
 	}
-	snprintf(why, sizeof(why), "%.240s/store", netd->conf.run_dir);
-	if (unlink(why) < 0 && errno != ENOENT)
-		return fail("purge", strerror(errno));
+	r = data_forget(&netd->conf);
+	if (r < 0)
+		return fail("purge", strerror(-r));
 	what = end_purge(netd, why);
 	return what ? fail(what, why) : 0;
 }

@@ -54,6 +54,16 @@ static int check_revision_match(struct call *c, const char *rev, bool *exact)
 		      "supported values: \"Exact\", \"NotOlderThan\"", match);
 }
 
+static int refuse_expired(struct call *c)
+{
+	const char *token = request_query(c->req, "continue");
+
+	return refuse(c, 410, "Expired", token && *token
+		      ? "The provided continue parameter is too old to display a consistent list "
+		      "result. You must start a new list without the continue parameter."
+		      : "The resourceVersion for the provided list is too old.");
+}
+
 /* Which snapshot is asked for: the present, unless exactly another one is. */
 static int choose_revision(struct call *c, uint64_t *ret)
 {
@@ -73,6 +83,8 @@ static int choose_revision(struct call *c, uint64_t *ret)
 		return refuse(c, 504, "Timeout", "Too large resource version: %" PRIu64
 			      ", current: %" PRIu64, asked, now);
 	}
+	if (asked && state_lost(c->rest->state, asked))
+		return refuse_expired(c);       /* what was seen then may be newer than this */
 	*ret = exact ? asked : now;
 	return 0;
 }
@@ -106,16 +118,6 @@ static int begin_list(struct call *c, struct list_conf *conf)
 	if (token && *token)
 		return parse_continue(c, token, &conf->after);
 	return choose_revision(c, &conf->after.rev);
-}
-
-static int refuse_expired(struct call *c)
-{
-	const char *token = request_query(c->req, "continue");
-
-	return refuse(c, 410, "Expired", token && *token
-		      ? "The provided continue parameter is too old to display a consistent list "
-		      "result. You must start a new list without the continue parameter."
-		      : "The resourceVersion for the provided list is too old.");
 }
 
 int verb_list(struct call *c)

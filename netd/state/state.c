@@ -63,6 +63,11 @@ static void on_health(void *arg)
 			state->observers[i].mended(state->observers[i].arg);
 }
 
+bool state_lost(const struct state *state, uint64_t rev)
+{
+	return store_lost(state->store, rev);
+}
+
 int state_health(const struct state *state, const char **words)
 {
 	return store_health(state->store, words);

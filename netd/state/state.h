@@ -86,6 +86,8 @@ struct hub *state_hub(struct state *state);
 struct ipam *state_ipam(struct state *state);
 const struct node_config *state_config(const struct state *state);
 uint64_t state_revision(const struct state *state);         /* of the last commit published */
+/** state_lost() - whether who has seen revision @rev may have seen what is lost: store_lost() */
+bool state_lost(const struct state *state, uint64_t rev);
 /** state_health() - 0, or what writes fail with, and its words: store_health() */
 int state_health(const struct state *state, const char **words);
 

@@ -14,6 +14,8 @@ struct backend {
 	const struct backend_ops *ops;
 	uint64_t rev;               /* at open: the last revision that may have been given out */
 	uint64_t ceiling;           /* at open: what a durable transaction promised not to pass */
+	/* at open: the last revision in it, when a later one, `was`, is known to have been committed */
+	uint64_t there, was;
 	int failing;                /* at open: it can be read, and not be written yet; why */
 	char error[STORE_WORDS];    /* of the writer's last failure */
 };
@@ -37,6 +39,8 @@ struct backend_ops {
 				       const char *owner, int64_t free_after), void *arg);
 	int (*meta_get)(struct backend *b, const char *key, char *buf, size_t size);
 	int (*meta_put)(struct backend *b, const char *key, const char *value);
+	/* whether some of what was committed up to @rev may be lost */
+	bool (*lost)(struct backend *b, uint64_t rev);
 	int (*history)(struct backend *b, const char *only, uint64_t after, unsigned max,
 		       int (*each)(void *arg, uint64_t rev, enum store_event_type type,
 				   const char *kind, const char *ns, const char *name,

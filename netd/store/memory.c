@@ -239,6 +239,13 @@ static int probe(struct backend *b)
 	return 0;
 }
 
+static bool lost(struct backend *b, uint64_t rev)
+{
+	(void)b;
+	(void)rev;
+	return false;
+}
+
 static bool tidy(struct backend *b, bool must)
 {
 	(void)b;
@@ -372,7 +379,7 @@ static void memory_close(struct backend *b, uint64_t rev)
 static const struct backend_ops memory_ops = {
 	.close = memory_close, .begin = begin, .apply = apply, .ceiling = ceiling,
 	.commit = commit, .rollback = rollback, .probe = probe, .tidy = tidy, .untidy = untidy, .load = load,
-	.load_claims = load_claims, .meta_get = meta_get, .meta_put = meta_put, .history = history,
+	.load_claims = load_claims, .meta_get = meta_get, .meta_put = meta_put, .history = history, .lost = lost,
 };
 
 int memory_open(const struct store_config *conf, struct backend **ret)

@@ -85,6 +85,8 @@ static int commit(struct backend *b)
 	if (r < 0)
 		return sqlite_fail(s, r);
 	s->begun = true;
+	if (s->synchronous_full && s->now.last != s->noted)
+		witness_note(s, s->noted = s->now.last);
 	pthread_mutex_unlock(&s->lock);
 	return 0;
 }
@@ -93,6 +95,7 @@ static int ceiling(struct backend *b, uint64_t rev)
 {
 	int r = db_meta_put_number(&of(b)->writer, META_CEILING, rev);
 
+	of(b)->raised |= r == 0;
 	return r < 0 ? sqlite_fail(of(b), r) : 0;
 }
 
@@ -241,6 +244,7 @@ void sqlite_free(struct sqlite *s)
 		return;
 	db_close(&s->reader);
 	db_close(&s->writer);
+	closep(&s->witness);
 	pthread_mutex_destroy(&s->read_lock);
 	pthread_mutex_destroy(&s->lock);
 	for (int i = 0; i < FILE_COUNT; i++)
@@ -262,5 +266,5 @@ const struct backend_ops sqlite_ops = {
 	.close = close_clean, .begin = begin, .apply = apply, .ceiling = ceiling, .commit = commit,
 	.rollback = rollback, .probe = sqlite_probe, .tidy = sqlite_tidy,
 	.untidy = sqlite_untidy, .load = sqlite_load, .load_claims = sqlite_load_claims,
-	.meta_get = sqlite_meta_get, .meta_put = meta_put, .history = sqlite_history,
+	.lost = sqlite_lost, .meta_get = sqlite_meta_get, .meta_put = meta_put, .history = sqlite_history,
 };

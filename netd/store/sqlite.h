@@ -14,6 +14,7 @@
 #define META_CEILING    "ceiling"       /* no revision above was seen before this was raised */
 #define META_CLEAN      "clean"         /* last revision of an orderly end; absent while running */
 #define META_TRIMMED    "trimmed"       /* history is complete after this revision */
+#define META_ID         "id"            /* of the database, made with it */
 #define META_PROBE      "probe"         /* when it was last seen whether this can be written */
 
 enum statement {
@@ -56,6 +57,10 @@ struct sqlite {
 	bool unsynced;              /* an fsync failed: what it was to cover may be lost */
 	bool begun;                 /* this run's beginning is in the database */
 	uint64_t low, high;         /* revisions between, of which some may be lost; 0: none */
+	char id[40];                /* of the database, for ever */
+	int witness;                /* sqlite_witness.c; -1: none */
+	uint64_t noted;             /* there */
+	bool raised;                /* a ceiling that is in the log only */
 	bool stuck;                 /* the last checkpoint failed */
 	bool damaged;
 	bool unreadable;            /* the reader's: it was said that the history cannot be read */
@@ -95,6 +100,11 @@ struct counter {
 	uint64_t ceiling;
 };
 
+/* sqlite_witness.c */
+/** witness_open() - *@ret: what it says of this database, 0: nothing */
+int witness_open(struct sqlite *s, const char *path, uint64_t *ret);
+void witness_note(struct sqlite *s, uint64_t rev);
+
 /* sqlite_check.c */
 /** db_integrity() - of @table and its indexes, NULL: of everything; as store_integrity() */
 int db_integrity(struct db *db, const char *table, void (*each)(void *arg, const char *words),
@@ -129,6 +139,7 @@ int sqlite_load_claims(struct backend *b,
 		       int (*each)(void *arg, const char *kind, const char *key,
 				   const char *owner, int64_t free_after), void *arg);
 int sqlite_meta_get(struct backend *b, const char *key, char *buf, size_t size);
+bool sqlite_lost(struct backend *b, uint64_t rev);
 /** sqlite_read_all_history() - in the transaction that is open: also what would be -ESTALE */
 int sqlite_read_all_history(struct backend *b, const char *only, uint64_t after, unsigned max,
 			    int (*each)(void *arg, uint64_t rev, enum store_event_type type,

@@ -76,6 +76,7 @@ int sqlite_open_view(const char *path, struct backend **ret, char error[STORE_WO
 
 	if (r < 0)
 		return r;
+	s->witness = -1;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_mutex_init(&s->read_lock, NULL);
 	s->b.ops = &view_ops;

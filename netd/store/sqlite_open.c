@@ -103,20 +103,47 @@ int sqlite_counter(struct db *db, struct counter *ret)
 	return r;
 }
 
-/* The counter goes on where an orderly end left it, or else from the ceiling. */
-static int set_counter(struct sqlite *s)
+static void at_least(uint64_t *rev, uint64_t least)
+{
+	if (*rev < least)
+		*rev = least;
+}
+
+/*
+ * Counting goes on above all that anybody may have seen: what is in the database; without an orderly
+ * end its ceiling; what the witness says was committed, whatever became of it; and the time, for a
+ * database that is older than what was last here, with no witness left.  What lies between is known
+ * only to who saw it then, and has to list again.
+ */
+static int set_counter(struct sqlite *s, const struct store_config *conf)
 {
 	struct counter c = { 0 };
+	uint64_t seen = 0;
 	int r = sqlite_counter(&s->writer, &c);
 
+	if (r == 0)
+		r = db_meta_get(&s->writer, META_ID, s->id, sizeof(s->id));
+	if (r == -ENOENT) {
+		uuid_make(s->id);
+		r = 0;
+	}
+	if (r == 0)
+		r = witness_open(s, conf->witness, &seen);
 	if (r < 0)
 		return r;
 	s->b.ceiling = c.ceiling;
-	s->b.rev = c.clean > c.last ? c.clean : c.last;
-	if (c.clean || c.ceiling <= c.last)
-		return 0;
-	s->b.rev = s->high = c.ceiling;
-	s->low = c.last;
+	s->low = c.clean > c.last ? c.clean : c.last;
+	s->b.rev = s->low;
+	if (!c.clean && c.ceiling > c.last)
+		at_least(&s->b.rev, c.ceiling + 1);
+	if (seen > c.last) {
+		s->b.there = c.last;
+		s->b.was = seen;
+		at_least(&s->b.rev, seen + 1);
+	}
+	at_least(&s->b.rev, first_revision(conf));
+	s->high = s->b.rev > s->low ? s->b.rev : 0;
+	s->now.last = s->noted = c.last > seen ? c.last : seen;
 	return 0;
 }
 
@@ -127,6 +154,8 @@ int sqlite_begin_run(struct sqlite *s)
 
 	sqlite3_bind_text(stmt, 1, META_CLEAN, -1, SQLITE_STATIC);
 	r = db_run(&s->writer, stmt);
+	if (r == 0)
+		r = db_meta_put(&s->writer, META_ID, s->id);
 	if (r < 0 || !s->high)
 		return r;
 	stmt = db_stmt(&s->writer, SQL_GAP_ADD);
@@ -197,7 +226,7 @@ static int open_all(struct sqlite *s, const struct store_config *conf)
 	if (r < 0 && b->error[0])
 		return r;
 	if (r == 0)
-		r = set_counter(s);
+		r = set_counter(s, conf);
 	if (r == 0)
 		r = sqlite_count_marks(s);
 	if (r < 0)
@@ -229,6 +258,7 @@ int sqlite_open(const struct store_config *conf, struct backend **ret, char erro
 
 	if (!s)
 		return -ENOMEM;
+	s->witness = -1;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_mutex_init(&s->read_lock, NULL);
 	s->b.ops = &sqlite_ops;

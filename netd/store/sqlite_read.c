@@ -130,11 +130,14 @@ static int row_exists(sqlite3_stmt *stmt, void *arg)
 	return 0;
 }
 
-/* 1 if @after lies in a range that a crash may have lost. */
-static int in_gap(struct db *db, uint64_t after)
+/* 1 if @after lies in a range of which something may be lost. */
+static int in_gap(const struct sqlite *s, struct db *db, uint64_t after)
 {
-	sqlite3_stmt *stmt = db_stmt(db, SQL_GAP);
+	sqlite3_stmt *stmt;
 
+	if (s->high && s->low < after && after < s->high)
+		return 1;       /* what this run's beginning says, be it written yet or not */
+	stmt = db_stmt(db, SQL_GAP);
 	sqlite3_bind_int64(stmt, 1, (int64_t)after);
 	return each_row(db, stmt, row_exists, NULL);
 }
@@ -151,9 +154,10 @@ static int read_events(struct db *db, const char *only, uint64_t after, unsigned
 	return each_row(db, stmt, event_row, l);
 }
 
-static int read_history(struct db *db, const char *only, uint64_t after, unsigned max,
+static int read_history(struct sqlite *s, const char *only, uint64_t after, unsigned max,
 			struct load *l)
 {
+	struct db *db = &s->reader;
 	uint64_t trimmed;
 	int r = db_meta_number(db, META_TRIMMED, &trimmed);
 
@@ -161,7 +165,7 @@ static int read_history(struct db *db, const char *only, uint64_t after, unsigne
 		return r;
 	if (after < trimmed)
 		return -ESTALE;
-	r = in_gap(db, after);
+	r = in_gap(s, db, after);
 	if (r != 0)
 		return r < 0 ? r : -ESTALE;
 	return read_events(db, only, after, max, l);
@@ -196,6 +200,14 @@ static int unreadable(struct sqlite *s, int r)
 	return -ESTALE;
 }
 
+bool sqlite_lost(struct backend *b, uint64_t rev)
+{
+	bool is = in_gap((struct sqlite *)b, take(b), rev) > 0;
+
+	leave(b);
+	return is;
+}
+
 /* One read transaction, so that nothing is trimmed between the question and the answer. */
 int sqlite_history(struct backend *b, const char *only, uint64_t after, unsigned max,
 		   int (*each)(void *arg, uint64_t rev, enum store_event_type type,
@@ -208,7 +220,7 @@ int sqlite_history(struct backend *b, const char *only, uint64_t after, unsigned
 	int r = db_exec(db, "BEGIN");
 
 	if (r == 0) {
-		r = read_history(db, only, after > INT64_MAX ? INT64_MAX : after, max, &l);
+		r = read_history((struct sqlite *)b, only, after > INT64_MAX ? INT64_MAX : after, max, &l);
 		sqlite3_exec(db->conn, "COMMIT", NULL, NULL, NULL);
 	}
 	r = unreadable((struct sqlite *)b, r);

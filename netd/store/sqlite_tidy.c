@@ -146,6 +146,7 @@ bool sqlite_checkpoint(struct sqlite *s)
 	if (rc != SQLITE_OK || all != done)
 		return false;
 	__atomic_store_n(&s->wal_pages, 0, __ATOMIC_RELAXED);
+	s->raised = false;
 	return true;
 }
 
@@ -211,7 +212,8 @@ bool sqlite_tidy(struct backend *b, bool must)
 	/* now, when nobody waits: the next durable write has no SQL to compile */
 	if (must && s->writer.conn)
 		sqlite_synchronous(s, true);
-	if (log_long(s, must))
+	/* a ceiling that only the log has would be lost with it */
+	if (log_long(s, must) || s->raised)
 		did = sqlite_checkpoint(s);
 	pthread_mutex_unlock(&s->lock);
 	if (!did && history_long(s, must))

@@ -113,7 +113,8 @@ static int commit_group(struct store *s, struct qnode *first, const struct qnode
 	if (r < 0)
 		return r;
 	r = write_group(s, first, end, refused, &top);
-	if (r == 0 && top > ceiling) {
+	/* ahead of time where it costs nothing, so that a checkpoint has it before it is passed */
+	if (r == 0 && (top > ceiling || (durable && top + CEILING_STEP / 2 > ceiling))) {
 		ceiling = top + CEILING_STEP;
 		r = ops->ceiling(s->backend, ceiling);
 	}
@@ -427,6 +428,18 @@ void store_close(struct store *s)
 uint64_t store_revision(const struct store *s)
 {
 	return s->rev;
+}
+
+bool store_behind(const struct store *s, uint64_t *there, uint64_t *was)
+{
+	*there = s->backend->there;
+	*was = s->backend->was;
+	return s->backend->was != 0;
+}
+
+bool store_lost(struct store *s, uint64_t rev)
+{
+	return s->backend->ops->lost(s->backend, rev);
 }
 
 uint64_t store_next_revision(struct store *s)

@@ -7,8 +7,8 @@
  * with each write; batches commit in the order they were submitted, on a thread of the store's own
  * (group commit: what arrives while one transaction commits is the next one).  If a transaction
  * fails, every batch submitted after it that had not been committed fails with it, since it was
- * built on top.  Revisions never go back, also across restarts and a lost tail: a ceiling is
- * stored ahead.
+ * built on top.  Revisions never go back, also across restarts, a lost tail and an older database in
+ * its place: a ceiling is stored ahead, a witness outside, and the time is a floor.
  *
  * Durable batches are fsynced (WAL, synchronous=FULL).  A transaction that holds only batches
  * marked "soft" (status that the kernel can tell again) is committed without the fsync.
@@ -54,7 +54,8 @@ struct store_batch {
 struct store_config {
 	const char *path;           /* the database; NULL: memory */
 	struct loop *loop;          /* where done() is called */
-	int64_t now_ms;             /* clock at start: the first revision of a new database */
+	const char *witness;        /* a file beside it, that outlives the process; NULL: none */
+	int64_t now_ms;             /* clock at start: the first revision of this run is no less */
 	unsigned history_events;    /* 0: LIMIT_HISTORY_EVENTS */
 };
 
@@ -64,6 +65,13 @@ void store_close(struct store *store);
 DEFINE_CLEANUP(struct store, store_close)
 
 uint64_t store_revision(const struct store *store);         /* last given out */
+/**
+ * store_behind() - whether writes were acknowledged that are not there at the start: the log was lost, or
+ * an older database put in its place; @there: the last revision in it, @was: the last known
+ */
+bool store_behind(const struct store *store, uint64_t *there, uint64_t *was);
+/** store_lost() - whether who has seen revision @rev may have seen what is not there any more */
+bool store_lost(struct store *store, uint64_t rev);
 uint64_t store_next_revision(struct store *store);          /* loop's thread only */
 void store_submit(struct store *store, struct store_batch *batch);
 

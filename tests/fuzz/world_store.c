@@ -83,6 +83,12 @@ void store_on_health(struct store *store, void (*changed)(void *arg), void *arg)
 	(void)store, (void)changed, (void)arg;
 }
 
+bool store_lost(struct store *store, uint64_t rev)
+{
+	(void)store, (void)rev;
+	return false;
+}
+
 uint64_t store_revision(const struct store *store)
 {
 	return store->rev;
