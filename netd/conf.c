@@ -308,6 +308,7 @@ static const struct row rows[] = {
 	ACTION("check", CONF_CHECK, "check configuration and database, and end"),
 	ORDER("new-token", CONF_NEW_TOKEN, "ROLE:NAME", "print a new bearer token, and end"),
 	ORDER("new-kubeconfig", CONF_NEW_KUBECONFIG, "ROLE:NAME", "print a kubeconfig for another, and end"),
+	ORDER("backup", CONF_BACKUP, "FILE", "copy the database to a new file, and end"),
 	ACTION("version", CONF_VERSION, "print the version, and end"),
 	ACTION("help", CONF_HELP, "print this, and end"),
 	ACTION("fault-points", CONF_FAULT_POINTS, "print where a test build can be made to die"),

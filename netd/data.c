@@ -146,6 +146,15 @@ void data_tell(struct netd *netd)
 					      netd->node.node_name);
 	uint64_t there, was;
 
+	if (store_restored(netd->store)) {
+		log_event(LOG_LEVEL_WARNING, "restored", "revision=%llu path=%s/netd.db",
+			  (unsigned long long)store_restored(netd->store), netd->conf.state_dir);
+		if (node)
+			control_event(netd->control, node, "Normal", "Restored",
+				      "the database is a backup made at revision %llu",
+				      (unsigned long long)store_restored(netd->store));
+		return;
+	}
 	if (!store_behind(netd->store, &there, &was))
 		return;
 	log_event(LOG_LEVEL_ERROR, "writes_lost", "revision=%llu acknowledged=%llu path=%s/netd.db",
@@ -234,4 +243,19 @@ int data_check(const struct conf *conf)
 		return 0;
 	}
 	return look(path);
+}
+
+int data_backup(const struct conf *conf)
+{
+	_cleanup_free_ char *path = database(conf);
+	char words[STORE_WORDS] = "out of memory";
+	uint64_t rev = 0;
+	int r = path ? store_backup(path, conf->argument, &rev, words) : -ENOMEM;
+
+	if (r < 0) {
+		fprintf(stderr, "netd: backup: %s\n", words);
+		return data_exit(r);
+	}
+	printf("%s: revision %llu\n", conf->argument, (unsigned long long)rev);
+	return 0;
 }

@@ -21,5 +21,7 @@ const char *data_advice(int r);
 int data_exit(int r);
 /** data_check() - netd --check: says what is wrong; the exit status */
 int data_check(const struct conf *conf);
+/** data_backup() - netd --backup FILE; the exit status */
+int data_backup(const struct conf *conf);
 
 #endif

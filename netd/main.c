@@ -282,6 +282,8 @@ static int act(struct netd *netd)
 		return prepare(netd);
 	case CONF_CHECK:
 		return data_check(&netd->conf);
+	case CONF_BACKUP:
+		return data_backup(&netd->conf);
 	case CONF_VERSION:
 		puts("netd " PODNET_VERSION);
 		return 0;

@@ -20,7 +20,9 @@
 	X(kernel_after_commit, "kernel-after-commit") \
 	X(kernel_before_absent, "kernel-before-absent") \
 	X(kernel_after_absent, "kernel-after-absent") \
-	X(status_before_write, "status-before-write")
+	X(status_before_write, "status-before-write") \
+	X(backup_copied, "backup-copied") \
+	X(backup_synced, "backup-synced")
 
 #ifdef PODNET_FAULT
 void fault_point(const char *name);

@@ -16,6 +16,7 @@ struct backend {
 	uint64_t ceiling;           /* at open: what a durable transaction promised not to pass */
 	/* at open: the last revision in it, when a later one, `was`, is known to have been committed */
 	uint64_t there, was;
+	uint64_t restored;          /* at open: it is a copy, made at this revision */
 	int failing;                /* at open: it can be read, and not be written yet; why */
 	char error[STORE_WORDS];    /* of the writer's last failure */
 };

@@ -15,6 +15,7 @@
 #define META_CLEAN      "clean"         /* last revision of an orderly end; absent while running */
 #define META_TRIMMED    "trimmed"       /* history is complete after this revision */
 #define META_ID         "id"            /* of the database, made with it */
+#define META_BACKUP     "backup"        /* of a copy: its last revision; until a netd has begun on it */
 #define META_PROBE      "probe"         /* when it was last seen whether this can be written */
 
 enum statement {
@@ -104,6 +105,13 @@ struct counter {
 /** witness_open() - *@ret: what it says of this database, 0: nothing */
 int witness_open(struct sqlite *s, const char *path, uint64_t *ret);
 void witness_note(struct sqlite *s, uint64_t rev);
+
+/* sqlite_backup.c */
+/** sqlite_backup() - as store_backup(); @replace: over what is there */
+int sqlite_backup(const char *path, const char *to, bool replace, uint64_t *rev,
+		  char error[STORE_WORDS]);
+/** sqlite_drop_stale_log() - 1: there was one; SQLite must not have the database open */
+int sqlite_drop_stale_log(const struct sqlite *s);
 
 /* sqlite_check.c */
 /** db_integrity() - of @table and its indexes, NULL: of everything; as store_integrity() */

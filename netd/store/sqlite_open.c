@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netd/base/limits.h>
+#include <netd/base/log.h>
 #include <netd/store/sqlite.h>
 #include <stdio.h>
 
@@ -128,6 +129,8 @@ static int set_counter(struct sqlite *s, const struct store_config *conf)
 		r = 0;
 	}
 	if (r == 0)
+		r = db_meta_number(&s->writer, META_BACKUP, &s->b.restored);
+	if (r == 0)
 		r = witness_open(s, conf->witness, &seen);
 	if (r < 0)
 		return r;
@@ -149,11 +152,15 @@ static int set_counter(struct sqlite *s, const struct store_config *conf)
 
 int sqlite_begin_run(struct sqlite *s)
 {
-	sqlite3_stmt *stmt = db_stmt(&s->writer, SQL_META_DEL);
-	int r;
+	static const char *const over[] = { META_CLEAN, META_BACKUP };
+	sqlite3_stmt *stmt;
+	int r = 0;
 
-	sqlite3_bind_text(stmt, 1, META_CLEAN, -1, SQLITE_STATIC);
-	r = db_run(&s->writer, stmt);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(over); i++) {
+		stmt = db_stmt(&s->writer, SQL_META_DEL);
+		sqlite3_bind_text(stmt, 1, over[i], -1, SQLITE_STATIC);
+		r = db_run(&s->writer, stmt);
+	}
 	if (r == 0)
 		r = db_meta_put(&s->writer, META_ID, s->id);
 	if (r < 0 || !s->high)
@@ -215,6 +222,9 @@ static int open_all(struct sqlite *s, const struct store_config *conf)
 			 s->path[FILE_DATABASE]);
 		return r;
 	}
+	r = sqlite_drop_stale_log(s);
+	if (r > 0)
+		log_event(LOG_LEVEL_WARNING, "stale_log_dropped", "path=%s", s->path[FILE_LOG]);
 	r = sqlite_connect(s);
 	if (r < 0)
 		return r;

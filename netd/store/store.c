@@ -437,6 +437,11 @@ bool store_behind(const struct store *s, uint64_t *there, uint64_t *was)
 	return s->backend->was != 0;
 }
 
+uint64_t store_restored(const struct store *s)
+{
+	return s->backend->restored;
+}
+
 bool store_lost(struct store *s, uint64_t rev)
 {
 	return s->backend->ops->lost(s->backend, rev);

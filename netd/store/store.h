@@ -70,6 +70,8 @@ uint64_t store_revision(const struct store *store);         /* last given out */
  * an older database put in its place; @there: the last revision in it, @was: the last known
  */
 bool store_behind(const struct store *store, uint64_t *there, uint64_t *was);
+/** store_restored() - the revision at which the copy was made that was put in place; 0: it is none */
+uint64_t store_restored(const struct store *store);
 /** store_lost() - whether who has seen revision @rev may have seen what is not there any more */
 bool store_lost(struct store *store, uint64_t rev);
 uint64_t store_next_revision(struct store *store);          /* loop's thread only */
@@ -117,6 +119,13 @@ int store_history(struct store *store, const char *kind, uint64_t after, unsigne
  * store_close(); the rest may not be called.
  */
 int store_open_view(const char *path, struct store **ret, char error[STORE_WORDS]);
+/**
+ * store_backup() - a copy of the database at @path, also while a netd writes to it
+ *
+ * Mode 0600, on the disk when it returns, and named @to then and not before; what is there is never
+ * replaced (-EEXIST).  @rev: the last revision in it.
+ */
+int store_backup(const char *path, const char *to, uint64_t *rev, char error[STORE_WORDS]);
 /**
  * store_integrity() - the database's own look at itself
  * Return: how many complaints @each was called with, or negative errno.

@@ -62,12 +62,12 @@ class Stored(Node):
     def await_mended(self):
         eventually("writes succeed again", lambda: self.ready()[0] == 200)
 
-    def netd_says(self, *flags):
+    def netd_says(self, *flags, env=None):
         """Exit status and output of another netd with our directories."""
         done = subprocess.run([self.netd, "--config", "/dev/null", "--state-dir", self.state,
                                "--run-dir", self.dir] + list(flags), stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              check=False)
+                              check=False, env=dict(os.environ, **(env or {})))
         return done.returncode, done.stdout
 
 
