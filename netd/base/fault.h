@@ -21,6 +21,9 @@
 	X(kernel_before_absent, "kernel-before-absent") \
 	X(kernel_after_absent, "kernel-after-absent") \
 	X(status_before_write, "status-before-write") \
+	X(schema_copied, "schema-copied") \
+	X(schema_before_commit, "schema-before-commit") \
+	X(schema_after_commit, "schema-after-commit") \
 	X(backup_copied, "backup-copied") \
 	X(backup_synced, "backup-synced")
 

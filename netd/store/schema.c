@@ -7,6 +7,8 @@
  * refused and left alone.  May include: netd/base, sqlite3.
  */
 #include <errno.h>
+#include <netd/base/fault.h>
+#include <netd/base/log.h>
 #include <netd/store/sqlite.h>
 #include <stdio.h>
 
@@ -15,8 +17,8 @@
 /*
  * object is a rowid table: an index b-tree would push every object of more than 1 KiB to overflow
  * pages of its own.  event is append-only.  mark says how far the events came at what time, and
- * how many they were since the mark before, so that trimming need not look at them.  gap holds ranges of revisions that may have been lost
- * in a crash: who has seen one of them has to list again.
+ * how many they were since the mark before, so that trimming need not look at them.  gap holds
+ * ranges of revisions of which something may be lost: who has seen one of them has to list again.
  */
 static const char *const steps[] = {
 	"CREATE TABLE object (kind TEXT NOT NULL, ns TEXT NOT NULL, name TEXT NOT NULL,"
@@ -33,17 +35,32 @@ static const char *const steps[] = {
 	"CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
 };
 
+/* A test build has one more step when the environment says which: how the next one will go. */
+static const char *next_step(void)
+{
+#ifdef PODNET_FAULT
+	return getenv("PODNET_FAULT_SCHEMA");
+#else
+	return NULL;
+#endif
+}
+
+static int64_t newest(void)
+{
+	return (int64_t)ARRAY_SIZE(steps) + (next_step() != NULL);
+}
+
 static int upgrade(struct db *db, int64_t from)
 {
-	char sql[64];
+	char sql[96];
 	int r = 0;
 
-	for (size_t i = (size_t)from; r == 0 && i < ARRAY_SIZE(steps); i++)
-		r = db_exec(db, steps[i]);
+	for (int64_t i = from; r == 0 && i < newest(); i++)
+		r = db_exec(db, i < (int64_t)ARRAY_SIZE(steps) ? steps[i] : next_step());
 	if (r < 0)
 		return r;
-	snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = %zu",
-		 APPLICATION_ID, ARRAY_SIZE(steps));
+	snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = %lld",
+		 APPLICATION_ID, (long long)newest());
 	return db_exec(db, sql);
 }
 
@@ -58,10 +75,34 @@ static int upgrade_at_once(struct db *db, int64_t from, uint64_t first)
 		r = db_meta_put_number(db, META_TRIMMED, first);
 	if (r == 0 && from == 0)
 		r = db_meta_put_number(db, META_CLEAN, first);
+	if (from > 0)
+		fault_point("schema-before-commit");
 	if (r == 0)
 		r = db_exec(db, "COMMIT");
 	if (r < 0)
 		sqlite3_exec(db->conn, "ROLLBACK", NULL, NULL, NULL);
+	return r;
+}
+
+/* An older netd refuses what a newer one has made of its database: the copy is the way back. */
+static int copy_first(const char *path, int64_t from, char error[STORE_WORDS])
+{
+	_cleanup_free_ char *to = NULL;
+	char words[STORE_WORDS];
+	uint64_t rev;
+	int r;
+
+	if (asprintf(&to, "%s.schema-%lld", path, (long long)from) < 0) {
+		to = NULL;
+		return -ENOMEM;
+	}
+	r = sqlite_backup(path, to, true, &rev, words);
+	if (r < 0)
+		snprintf(error, STORE_WORDS, "no copy could be made before the upgrade of schema %lld: "
+			 "%.180s", (long long)from, words);
+	else
+		log_event(LOG_LEVEL_INFO, "schema_upgrade", "from=%lld to=%lld copy=%s",
+			  (long long)from, (long long)newest(), to);
 	return r;
 }
 
@@ -80,20 +121,29 @@ int schema_known(struct db *db, int64_t *version, char error[STORE_WORDS])
 		snprintf(error, STORE_WORDS, "this is a database of another program");
 		return -EBADMSG;
 	}
-	if (*version < 0 || *version > (int64_t)ARRAY_SIZE(steps)) {
-		snprintf(error, STORE_WORDS, "schema version %lld is newer than this netd, which knows %zu",
-			 (long long)*version, ARRAY_SIZE(steps));
+	if (*version < 0 || *version > newest()) {
+		snprintf(error, STORE_WORDS,
+			 "schema version %lld is newer than this netd, which knows %lld",
+			 (long long)*version, (long long)newest());
 		return -ENOTSUP;
 	}
 	return 0;
 }
 
-int schema_ensure(struct db *db, uint64_t first, char error[STORE_WORDS])
+int schema_ensure(struct db *db, const char *path, uint64_t first, char error[STORE_WORDS])
 {
 	int64_t version = 0;
 	int r = schema_known(db, &version, error);
 
-	if (r < 0 || version == (int64_t)ARRAY_SIZE(steps))
+	if (r < 0 || version == newest())
 		return r;
-	return upgrade_at_once(db, version, first);
+	if (version > 0)
+		r = copy_first(path, version, error);
+	if (r < 0)
+		return r;
+	fault_point("schema-copied");
+	r = upgrade_at_once(db, version, first);
+	if (version > 0)
+		fault_point("schema-after-commit");
+	return r;
 }

@@ -82,7 +82,7 @@ int db_meta_put(struct db *db, const char *key, const char *value);
 int db_meta_put_number(struct db *db, const char *key, uint64_t value);
 
 /* schema.c */
-int schema_ensure(struct db *db, uint64_t first, char error[STORE_WORDS]);
+int schema_ensure(struct db *db, const char *path, uint64_t first, char error[STORE_WORDS]);
 /** schema_known() - 0, -EBADMSG (another program's), -ENOTSUP (newer), with words; @version its own */
 int schema_known(struct db *db, int64_t *version, char error[STORE_WORDS]);
 

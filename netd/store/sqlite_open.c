@@ -228,7 +228,7 @@ static int open_all(struct sqlite *s, const struct store_config *conf)
 	r = sqlite_connect(s);
 	if (r < 0)
 		return r;
-	r = schema_ensure(&s->writer, first_revision(conf), b->error);
+	r = schema_ensure(&s->writer, s->path[FILE_DATABASE], first_revision(conf), b->error);
 	if (r < 0 && b->error[0])
 		return r;
 	if (r == 0)
