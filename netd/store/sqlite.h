@@ -53,7 +53,8 @@ struct sqlite {
 	unsigned keep;              /* events */
 	unsigned step;              /* events between two marks */
 	struct tally now, before;   /* before: the open transaction */
-	int wal_pages;              /* atomic: store_meta_put() commits too */
+	int wal_pages;              /* of the log, that the database has not; atomic: also of meta_put */
+	int log_pages;              /* in the log's file; atomic too */
 	bool log_ready;             /* the log has its whole length on the disk */
 	bool unsynced;              /* an fsync failed: what it was to cover may be lost */
 	bool begun;                 /* this run's beginning is in the database */

@@ -45,7 +45,7 @@ static bool is_there(const struct sqlite *s, int i, struct stat *st)
 
 static bool is_cut_off(const struct sqlite *s, const struct stat *log)
 {
-	int pages = __atomic_load_n(&s->wal_pages, __ATOMIC_RELAXED);
+	int pages = __atomic_load_n(&s->log_pages, __ATOMIC_RELAXED);
 
 	return pages && log->st_size < LOG_HEADER + (off_t)pages * FRAME;
 }
@@ -60,6 +60,7 @@ static int empty_log(struct sqlite *s)
 				      &done) != SQLITE_OK)
 		return sqlite_fail(s, db_errno(&s->writer));
 	__atomic_store_n(&s->wal_pages, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->log_pages, 0, __ATOMIC_RELAXED);
 	s->unsynced = false;
 	return 0;
 }
@@ -105,6 +106,8 @@ int sqlite_files(struct sqlite *s)
 		return reconnect(s);
 	if (!is_there(s, FILE_LOG, &st))
 		return reopen(s);
+	if (is_cut_off(s, &st) && !__atomic_load_n(&s->wal_pages, __ATOMIC_RELAXED))
+		return reopen(s);       /* nothing was in it that is not in the database */
 	if (is_cut_off(s, &st))
 		return refuse(s, "the database's log was cut off while netd had it open");
 	if (!is_there(s, FILE_INDEX, &st))

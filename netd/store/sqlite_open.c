@@ -14,9 +14,12 @@
 
 static int on_commit(void *arg, sqlite3 *conn, const char *name, int pages)
 {
+	struct sqlite *s = arg;
+
 	(void)conn;
 	(void)name;
-	__atomic_store_n(&((struct sqlite *)arg)->wal_pages, pages, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->wal_pages, pages, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->log_pages, pages, __ATOMIC_RELAXED);
 	return SQLITE_OK;
 }
 
@@ -55,6 +58,7 @@ static int connect_writer(struct sqlite *s)
 	s->synchronous_full = 1;
 	s->log_ready = false;
 	__atomic_store_n(&s->wal_pages, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->log_pages, 0, __ATOMIC_RELAXED);
 	return 0;
 }
 
