@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <netd/data.h>
 #include <stdio.h>
-#include <time.h>
 
 /*
  * What carries no object is swept at start, so a database that is not the one that made what is in
@@ -117,12 +116,10 @@ int data_open(struct netd *netd, char why[256])
 	struct store_config conf = { .path = path, .witness = seen, .loop = netd->loop,
 				     .history_events = netd->conf.history };
 	char words[STORE_WORDS] = "out of memory";
-	struct timespec now;
 	bool named;
 	int r;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	conf.now_ms = now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	conf.now_ms = now_realtime_ms();
 	r = path && seen ? store_open(&conf, &netd->store, words) : -ENOMEM;
 	if (r < 0) {
 		named = !path || strstr(words, path);

@@ -61,7 +61,8 @@ void *map_del(struct map *m, const char *key);              /* the value that wa
 void *map_next(const struct map *m, size_t *pos);
 void map_fini(struct map *m);
 
-int64_t now_realtime_s(void);               /* seconds since the epoch */
+int64_t now_realtime_s(void);               /* seconds since the epoch; somebody may set it back */
+int64_t now_realtime_ms(void);
 uint64_t now_monotonic_us(void);
 void time_format(int64_t s, char buf[24]);  /* RFC 3339, UTC, seconds: 2006-01-02T15:04:05Z */
 int time_parse(const char *text, int64_t *s);   /* also +00:00 and fractions; 0 or -EINVAL */

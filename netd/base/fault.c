@@ -7,6 +7,7 @@
  */
 #include <netd/base/base.h>
 #include <netd/base/fault.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 
@@ -26,6 +27,15 @@ static void read_wish(void)
 		return;
 	memcpy(fault.name, wish, len);
 	fault.left = wish[len] ? strtol(wish + len + 1, NULL, 10) : 1;
+}
+
+int64_t fault_clock_ms(void)
+{
+	const char *path = getenv("PODNET_FAULT_CLOCK");
+	_cleanup_close_ int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	char text[32] = "";
+
+	return fd < 0 || read(fd, text, sizeof(text) - 1) <= 0 ? 0 : strtoll(text, NULL, 10);
 }
 
 void fault_point(const char *name)

@@ -9,6 +9,8 @@
 #ifndef NETD_FAULT_H
 #define NETD_FAULT_H
 
+#include <stdint.h>
+
 #define FAULT_POINTS(X) \
 	X(request_accepted, "request-accepted") \
 	X(store_before_write, "store-before-write") \
@@ -29,8 +31,11 @@
 
 #ifdef PODNET_FAULT
 void fault_point(const char *name);
+/** fault_clock_ms() - what is to be added to the time of day: the text of the file PODNET_FAULT_CLOCK, in ms */
+int64_t fault_clock_ms(void);
 #else
 #define fault_point(name) ((void)0)
+#define fault_clock_ms() ((int64_t)0)
 #endif
 
 #endif

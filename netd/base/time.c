@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <netd/base/base.h>
+#include <netd/base/fault.h>
 #include <stdio.h>
 #include <sys/random.h>
 #include <time.h>
@@ -14,12 +15,17 @@
 #define YEAR_1          (-62135596800LL)    /* 0001-01-01T00:00:00Z */
 #define YEAR_9999_END   253402300799LL
 
-int64_t now_realtime_s(void)
+int64_t now_realtime_ms(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
-	return ts.tv_sec;
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000 + fault_clock_ms();
+}
+
+int64_t now_realtime_s(void)
+{
+	return now_realtime_ms() / 1000;
 }
 
 uint64_t now_monotonic_us(void)

@@ -175,7 +175,8 @@ static int write_event(struct control *control, struct txn *txn, const struct pe
 
 struct oldest {
 	struct object *obj;
-	int64_t before;             /* what is older goes in any case */
+	int64_t before, after;      /* what is older goes in any case, and what the clock was set back from */
+	uint64_t rev;               /* and what was said before this */
 	size_t left;
 	struct txn *txn;
 	size_t removed;
@@ -187,52 +188,52 @@ static int trim_old(void *arg, struct object *obj)
 	int64_t at = obj->event->last ? obj->event->last : obj->meta->created;
 
 	o->left++;
-	if (at >= o->before || o->removed >= LIMIT_BATCH_WRITES / 2)
+	if ((at >= o->before && at <= o->after && obj->rev > o->rev) || o->removed >= LIMIT_BATCH_WRITES / 2)
 		return 0;
 	o->left--;
 	o->removed++;
 	return txn_delete(o->txn, obj, NULL);
 }
 
-static int collect_ages(void *arg, struct object *obj)
+static int collect_revs(void *arg, struct object *obj)
 {
-	int64_t **next = arg;
+	uint64_t **next = arg;
 
-	*(*next)++ = obj->event->last ? obj->event->last : obj->meta->created;
+	*(*next)++ = obj->rev;
 	return 0;
 }
 
-static int age_cmp(const void *a, const void *b)
+static int rev_cmp(const void *a, const void *b)
 {
-	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
 	return x < y ? -1 : x > y;
 }
 
-/* The age at which few enough are left. */
-static int64_t cut_off(struct control *control, size_t n, int64_t before)
+/* The revision up to which they go, so that few enough are left: their times may go back. */
+static uint64_t cut_off(struct control *control, size_t n)
 {
-	int64_t *ages = n > LIMIT_EVENT_OBJECTS ? calloc(n, sizeof(*ages)) : NULL, *next = ages;
+	uint64_t *revs = n > LIMIT_EVENT_OBJECTS ? calloc(n, sizeof(*revs)) : NULL, *next = revs;
+	uint64_t rev = 0;
 
-	if (!ages)
-		return before;
-	state_each_accepted(control->state, &kinds[KIND_EVENT], NULL, collect_ages, &next);
-	qsort(ages, (size_t)(next - ages), sizeof(*ages), age_cmp);
-	if ((size_t)(next - ages) > LIMIT_EVENT_OBJECTS) {
-		int64_t at = ages[(size_t)(next - ages) - LIMIT_EVENT_OBJECTS - 1] + 1;
-
-		before = at > before ? at : before;
-	}
-	free(ages);
-	return before;
+	if (!revs)
+		return 0;
+	state_each_accepted(control->state, &kinds[KIND_EVENT], NULL, collect_revs, &next);
+	qsort(revs, (size_t)(next - revs), sizeof(*revs), rev_cmp);
+	if ((size_t)(next - revs) > LIMIT_EVENT_OBJECTS)
+		rev = revs[(size_t)(next - revs) - LIMIT_EVENT_OBJECTS - 1];
+	free(revs);
+	return rev;
 }
 
 static size_t trim(struct control *control, struct txn *txn)
 {
-	struct oldest o = { .txn = txn };
+	int64_t now = now_realtime_s();
+	struct oldest o = {
+		.txn = txn, .before = now - LIMIT_EVENT_SECONDS, .after = now + LIMIT_EVENT_SECONDS,
+		.rev = cut_off(control, state_count(control->state, &kinds[KIND_EVENT])),
+	};
 
-	o.before = cut_off(control, state_count(control->state, &kinds[KIND_EVENT]),
-			   now_realtime_s() - LIMIT_EVENT_SECONDS);
 	state_each_accepted(control->state, &kinds[KIND_EVENT], NULL, trim_old, &o);
 	return o.left + control->pending.n;
 }

@@ -46,6 +46,8 @@ struct leaving {
 	bool round;                 /* the round under way is about it */
 	bool seen;                  /* ... and has found a process of its */
 	bool over, blind;           /* nothing runs there; there is no telling */
+	int64_t deleted;            /* what the pod says, and when that is by a clock nobody sets */
+	uint64_t until_us;
 	char path[512];
 	char uid[64];
 	struct leaving *next;
@@ -91,32 +93,52 @@ void grace_forget(struct control *control, const struct object *pod)
 	}
 }
 
-void grace_watch(struct control *control, const struct object *pod)
+static struct leaving *leaving_new(struct control *control, const struct object *pod)
 {
 	const struct node_config *conf = state_config(control->state);
-	struct leaving *l;
+	struct leaving *l = calloc(1, sizeof(*l));
 	char name[256];
 
-	if (pod->pod->host_network || strcmp(pod->pod->node_name, conf->node_name) != 0 ||
-	    find(control, pod->meta->uid))
-		return;
-	l = calloc(1, sizeof(*l));
 	if (!l)                         /* its grace ends at its time */
-		return;
+		return NULL;
 	l->control = control;
+	l->blind = pod->pod->host_network || strcmp(pod->pod->node_name, conf->node_name) != 0;
 	snprintf(l->uid, sizeof(l->uid), "%s", pod->meta->uid);
 	snprintf(l->path, sizeof(l->path), "%s/%s", conf->netns_dir,
 		 pod_netns_name(pod->pod, name));
 	l->next = control->leaving;
 	control->leaving = l;
-	loop_timer_set(control->look_timer, 0);
+	if (!l->blind)
+		loop_timer_set(control->look_timer, 0);
+	return l;
 }
 
-bool grace_over(const struct control *control, const struct object *pod)
+/* By the time of day, but no longer than the grace that was given: the clock may have been set back. */
+static uint64_t left_by_date(const struct object *pod)
 {
-	const struct leaving *l = find(control, pod->meta->uid);
+	_cleanup_(doc_freep) struct doc *doc = object_doc(pod);
+	int64_t left = pod->meta->deleted - now_realtime_s();
+	int64_t most = doc ? doc_int(doc, "metadata.deletionGracePeriodSeconds", 0) : left;
 
-	return l && l->over;
+	left = left > most ? most : left;
+	return left > 0 ? (uint64_t)left * 1000000 : 0;
+}
+
+uint64_t grace_left_us(struct control *control, const struct object *pod)
+{
+	struct leaving *l = find(control, pod->meta->uid);
+	uint64_t now = now_monotonic_us(), left;
+
+	if (!l || l->deleted != pod->meta->deleted) {
+		left = left_by_date(pod);
+		if (left && !l)
+			l = leaving_new(control, pod);
+		if (!l)
+			return left;
+		l->deleted = pod->meta->deleted;
+		l->until_us = now + left;
+	}
+	return l->over || l->until_us <= now ? 0 : l->until_us - now;
 }
 
 static void ended(void *arg, uint32_t events)

@@ -15,7 +15,7 @@ struct control {
 	struct state *state;
 	struct loop_timer *empty_timer;     /* namespaces.c */
 	struct loop_timer *grace_timer;     /* pods.c */
-	int64_t grace_at;                   /* seconds; 0: nothing waits */
+	uint64_t grace_at;                  /* monotonic us; 0: nothing waits */
 	struct loop_timer *look_timer;      /* grace.c */
 	struct leaving *leaving;
 	DIR *proc;                          /* a round is under way; else NULL */
@@ -65,11 +65,14 @@ int pods_after_reboot(struct control *control);
 void pods_changed(struct control *control, const struct object *now);
 void pods_expire(void *control);
 
-/** grace_watch() - the pod waits for its grace to end; let grace_over() say so when it may */
-void grace_watch(struct control *control, const struct object *pod);
+/**
+ * grace_left_us() - what is left of the grace of a pod that is being deleted, 0: it is over
+ *
+ * By a clock that nobody sets, from when this was first asked; and over when nothing runs in its
+ * namespace any more, which is looked for from then on.
+ */
+uint64_t grace_left_us(struct control *control, const struct object *pod);
 void grace_forget(struct control *control, const struct object *pod);
-/** grace_over() - nothing runs in its namespace any more */
-bool grace_over(const struct control *control, const struct object *pod);
 void grace_look(void *control);
 void grace_free(struct control *control);
 

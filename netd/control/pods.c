@@ -8,48 +8,46 @@
 #include <errno.h>
 #include <netd/base/log.h>
 
-#define RETRY_S      1
+#define RETRY_US     1000000
 #define BATCH_WRITES 200
 
-static void arm(struct control *control, int64_t at)
+static void arm(struct control *control, uint64_t left_us)
 {
-	int64_t now = now_realtime_s();
-
-	control->grace_at = at;
-	loop_timer_set(control->grace_timer, at > now ? (at - now) * 1000 : 0);
+	control->grace_at = now_monotonic_us() + left_us;
+	loop_timer_set(control->grace_timer, (int64_t)((left_us + 999) / 1000));
 }
 
 void pods_changed(struct control *control, const struct object *now)
 {
+	uint64_t left;
+
 	if (!now->meta->deleted || now->meta->nfinalizers)
 		return;
-	if (!control->grace_at || now->meta->deleted < control->grace_at)
-		arm(control, now->meta->deleted);
-	if (now->meta->deleted > now_realtime_s())
-		grace_watch(control, now);
+	left = grace_left_us(control, now);
+	if (!control->grace_at || now_monotonic_us() + left < control->grace_at)
+		arm(control, left);
 }
 
 struct expiry {
 	struct control *control;
 	struct txn *txn;
-	int64_t now, next;          /* next: the earliest that is still to come, 0: none */
+	uint64_t next;              /* what is left of the grace that ends first */
+	bool more;                  /* there is one */
 	size_t writes;
 };
 
 static int expire_one(void *arg, struct object *pod)
 {
 	struct expiry *e = arg;
-	int64_t at = pod->meta->deleted;
+	uint64_t left;
 
-	if (!at || pod->meta->nfinalizers)
+	if (!pod->meta->deleted || pod->meta->nfinalizers)
 		return 0;
-	if (at > e->now && grace_over(e->control, pod))
-		at = e->now;
-	else if (at > e->now)
-		grace_watch(e->control, pod);
-	if (at > e->now || e->writes >= BATCH_WRITES) {
-		if (!e->next || at < e->next)
-			e->next = at;
+	left = grace_left_us(e->control, pod);
+	if (left || e->writes >= BATCH_WRITES) {
+		if (!e->more || left < e->next)
+			e->next = left;
+		e->more = true;
 		return 0;
 	}
 	e->writes++;
@@ -62,14 +60,14 @@ static void expired(void *arg, int rc, const char *error)
 
 	if (rc < 0 && rc != -ESHUTDOWN) {
 		write_failed(control, "pod_expiry_failed", rc, error);
-		arm(control, now_realtime_s() + RETRY_S);
+		arm(control, RETRY_US);
 	}
 }
 
 void pods_expire(void *arg)
 {
 	struct control *control = arg;
-	struct expiry e = { .control = control, .now = now_realtime_s() };
+	struct expiry e = { .control = control };
 	int r = txn_new(control->state, &e.txn);
 
 	control->grace_at = 0;
@@ -77,10 +75,10 @@ void pods_expire(void *arg)
 		r = state_each_accepted(control->state, &kinds[KIND_POD], NULL, expire_one, &e);
 	if (r < 0) {
 		txn_drop(e.txn);
-		arm(control, e.now + RETRY_S);
+		arm(control, RETRY_US);
 		return;
 	}
-	if (e.next)
+	if (e.more)
 		arm(control, e.next);
 	if (e.writes)
 		txn_submit(e.txn, false, expired, control);

@@ -3,7 +3,8 @@
  * claims.c - addresses and blocks in a transaction
  *
  * Room: state.  An address is taken in ipam when the transaction is built, so that the next one
- * cannot take it too, and freed there only when a release has committed.
+ * cannot take it too, and freed there only when a release has committed.  How long a freed one cools
+ * down is counted here by a clock that nobody sets; the time in its row is for the next start.
  * May include: model, store.h, netd/base.
  */
 #include "internal.h"
@@ -22,6 +23,21 @@ static const char *claim_key(struct txn *txn, const char *network, const struct 
 	return arena_printf(&txn->batch.arena, "%s/%s", network, text);
 }
 
+/* For what lasts while netd runs: nobody sets it. */
+static int64_t steady_s(void)
+{
+	return (int64_t)(now_monotonic_us() / 1000000) + 1;
+}
+
+int64_t claim_cooling(int64_t free_after)
+{
+	int64_t left = free_after - now_realtime_s();
+
+	if (!free_after)
+		return 0;
+	return steady_s() + (left < 0 ? 0 : left > IPAM_COOL_DOWN_S ? IPAM_COOL_DOWN_S : left);
+}
+
 /* Enters one claim.  The effect comes last: while it is not there, the caller takes back. */
 static int add_claim(struct txn *txn, bool block, const char *network,
 		     const struct podnet_prefix *p, const char *owner)
@@ -38,6 +54,7 @@ static int add_claim(struct txn *txn, bool block, const char *network,
 		.ns = "",
 		.name = claim_key(txn, network, p, block),
 		.owner = arena_strdup(arena, owner),
+		.cooled = true,
 	};
 	int r = effect.network && op.name && op.owner ? txn_op(txn, &op) : -ENOMEM;
 
@@ -53,7 +70,7 @@ int txn_claim_ip(struct txn *txn, const struct network *network, int family,
 	const char *name = network->meta.name;
 	int r, q;
 
-	r = ipam_take(ipam, network, family, want, owner, now_realtime_s(), &ip, &block);
+	r = ipam_take(ipam, network, family, want, owner, steady_s(), &ip, &block);
 	if (r < 0)
 		return r;
 	q = block.family ? add_claim(txn, true, name, &block, txn->state->node_uid) : 0;
@@ -83,7 +100,7 @@ int txn_claim_block(struct txn *txn, const struct network *network, int family,
 			return 0;
 		}
 	r = ipam_take(txn->state->ipam, network, family, NULL, txn->state->node_uid,
-		      now_realtime_s(), &ip, &block);
+		      steady_s(), &ip, &block);
 	if (r < 0)
 		return r;
 	ipam_give(txn->state->ipam, name, &ip, 0);
@@ -112,17 +129,18 @@ static int add_release(struct txn *txn, bool block, const char *network,
 }
 
 int txn_release_ip(struct txn *txn, const char *network, const struct podnet_prefix *ip,
-		   int64_t free_after)
+		   int64_t cool_s)
 {
 	struct txn_effect effect = {
 		.type = EFFECT_RELEASE_IP,
 		.network = arena_strdup(&txn->batch.arena, network),
 		.prefix = *ip,
-		.free_after = free_after,
+		.free_after = cool_s ? steady_s() + cool_s : 0,
 	};
 	int r = effect.network ? txn_effect(txn, &effect) : -ENOMEM;
 
-	return r < 0 ? r : add_release(txn, false, network, ip, free_after);
+	return r < 0 ? r : add_release(txn, false, network, ip,
+				       cool_s ? now_realtime_s() + cool_s : 0);
 }
 
 int txn_release_ips(struct txn *txn, const struct pod *pod)
@@ -133,8 +151,7 @@ int txn_release_ips(struct txn *txn, const struct pod *pod)
 		const struct pod_network *net = &pod->attached[i];
 
 		for (size_t k = 0; r == 0 && k < net->nips; k++)
-			r = txn_release_ip(txn, net->network, &net->ips[k],
-					   now_realtime_s() + IPAM_COOL_DOWN_S);
+			r = txn_release_ip(txn, net->network, &net->ips[k], IPAM_COOL_DOWN_S);
 	}
 	return r;
 }

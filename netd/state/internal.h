@@ -106,9 +106,12 @@ struct txn {
 };
 
 int txn_op(struct txn *txn, const struct store_op *op);
+/** txn_release_ip() - nobody may have it for @cool_s seconds */
 int txn_release_ip(struct txn *txn, const char *network, const struct podnet_prefix *ip,
-		   int64_t free_after);
+		   int64_t cool_s);
 int txn_effect(struct txn *txn, const struct txn_effect *effect);
+/** claim_cooling() - of a row's time: by the clock that ipam is asked with, and never over the cool-down */
+int64_t claim_cooling(int64_t free_after);
 /** txn_commit() - the store has it: publish; txn_revert() - it failed or is dropped */
 void txn_commit(struct txn *txn);
 void txn_revert(struct txn *txn);

@@ -107,7 +107,7 @@ static int load_claim(void *arg, const char *kind, const char *key, const char *
 		      int64_t free_after)
 {
 	const struct loading *l = arg;
-	int r = ipam_load(l->state->ipam, kind, key, owner, free_after);
+	int r = ipam_load(l->state->ipam, kind, key, owner, claim_cooling(free_after));
 
 	if (r != -EINVAL)
 		return r;

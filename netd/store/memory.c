@@ -153,7 +153,7 @@ static int apply_claim(struct memory *m, struct change *change)
 		if (!owner || op->free_after <= now_realtime_s())
 			return 0;
 	} else if (owner && strcmp(owner, op->owner) != 0 &&
-		   (*owner || free_after > now_realtime_s())) {
+		   (*owner || (!op->cooled && free_after > now_realtime_s()))) {
 		snprintf(m->b.error, sizeof(m->b.error), "%s %s is claimed", op->kind, op->name);
 		return -EEXIST;
 	}

@@ -198,7 +198,7 @@ static int apply_release(struct sqlite *s, const struct store_op *op)
 
 static int apply_claim(struct sqlite *s, const struct store_op *op)
 {
-	int r = write_claim(s, op, SQL_CLAIM, now_realtime_s());
+	int r = write_claim(s, op, SQL_CLAIM, op->cooled ? INT64_MAX : now_realtime_s());
 
 	if (r < 0)
 		return sqlite_fail(s, r);

@@ -39,9 +39,10 @@ int sqlite_mark(struct sqlite *s)
 {
 	sqlite3_stmt *stmt;
 	int64_t now = now_realtime_s();
+	bool early = now >= s->now.mark_s && now - s->now.mark_s < MARK_SECONDS;
 	int r;
 
-	if (s->now.since_mark < s->step && (!s->now.since_mark || now - s->now.mark_s < MARK_SECONDS))
+	if (s->now.since_mark < s->step && (!s->now.since_mark || early))
 		return 0;
 	stmt = db_stmt(&s->writer, SQL_MARK);
 	sqlite3_bind_int64(stmt, 1, (int64_t)s->now.last);

@@ -34,6 +34,7 @@ struct store_op {
 	struct bytes *prev;         /* the state before, or NULL: what selectors of a watch need */
 	const char *owner;          /* CLAIM: uid of the owner */
 	int64_t free_after;         /* RELEASE: seconds since the epoch until nobody may have it */
+	bool cooled;                /* CLAIM: the caller knows by a better clock that it is free */
 };
 
 struct store_batch {
