@@ -15,6 +15,7 @@ import atexit
 import json
 import os
 import re
+import threading
 import urllib.parse
 
 TREE = os.path.realpath(os.path.dirname(os.path.abspath(__file__)) + "/../..")
@@ -54,6 +55,7 @@ class Judge:
         self.seen = seen
         self.request = seen is None     # of what is sent: members that an open object does not list are fine
         self.made = {}
+        self.making = threading.RLock()     # a test may have several clients at once
         self.kinds = {}
         for name, schema in document["components"]["schemas"].items():
             for gvk in schema.get("x-kubernetes-group-version-kind", []):
@@ -68,6 +70,10 @@ class Judge:
         return maker(schema, place)
 
     def named(self, name):
+        with self.making:
+            return self.made_once(name)
+
+    def made_once(self, name):
         if name not in self.made:
             self.made[name] = None      # one that refers to itself is made when it is asked for
             schema = self.document["components"]["schemas"][name]
