@@ -85,7 +85,8 @@ static int context_new(struct podnet **ret, const struct podnet_options *opts,
 	ctx = calloc(1, sizeof(*ctx));
 	if (!ctx)
 		return pn_err(err, -ENOMEM, "open", NULL, NULL);
-	ctx->rt.fd = ctx->nft.fd = ctx->netns_fd = ctx->records_fd = -1;
+	ctx->rt.fd = ctx->nft.fd = ctx->ct[0].fd = ctx->ct[1].fd = -1;
+	ctx->netns_fd = ctx->records_fd = -1;
 	snprintf(ctx->owner, sizeof(ctx->owner), "%s", o.owner);
 	ctx->protocol = o.protocol;
 	ctx->debug = o.debug;
@@ -144,6 +145,8 @@ void podnet_close(struct podnet *ctx)
 		ctx->pools->at = NULL;      /* a pool may be freed later */
 	nl_close(&ctx->rt);
 	nl_close(&ctx->nft);
+	nl_close(&ctx->ct[0]);
+	nl_close(&ctx->ct[1]);
 	closep(&ctx->netns_fd);
 	closep(&ctx->records_fd);
 	nl_batch_fini(&ctx->batch);

@@ -18,6 +18,7 @@ struct pn_member {
 struct podnet {
 	struct nl rt;               /* NETLINK_ROUTE, in the context's namespace */
 	struct nl nft;              /* NETLINK_NETFILTER; opened at first use, fd -1 before */
+	struct nl ct[2];            /* the same, for conntrack: see conntrack/conntrack.c */
 	int netns_fd;               /* the context's namespace */
 	uint64_t netns_dev, netns_ino;      /* of it; all namespaces are on one device */
 	char owner[16];
