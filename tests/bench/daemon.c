@@ -96,7 +96,7 @@ static void await_ready(const struct daemon *d, const char *log)
 
 	while (!is_ready(d->socket)) {
 		if (waitpid(d->pid, &status, WNOHANG) == 0 && ms_since(start) < READY_MS) {
-			nap_ms(5);
+			nap_ms(1);
 			continue;
 		}
 		print_tail(log);
@@ -121,13 +121,13 @@ const char *daemon_alone(const struct bench *b, char *buf, size_t size)
 	return buf;
 }
 
-void daemon_start(const struct bench *b, const char *name, const char *netns_dir,
-		  const char *const *flags, struct daemon *ret)
+void daemon_again(const struct bench *b, const char *name, const char *const *flags,
+		  struct daemon *d)
 {
 	char run[64], state[560], log[80];
 	const char *argv[FLAGS_MAX] = {
 		b->netd, "--config", "/dev/null", "--node-name", "node1", "--state-dir", state,
-		"--run-dir", run, "--socket", ret->socket, "--netns-dir", ret->netns_dir,
+		"--run-dir", run, "--socket", d->socket, "--netns-dir", d->netns_dir,
 	};
 	size_t n = 13;
 
@@ -135,6 +135,21 @@ void daemon_start(const struct bench *b, const char *name, const char *netns_dir
 		argv[n++] = *flags++;
 	snprintf(run, sizeof(run), "/run/%s", name);
 	snprintf(log, sizeof(log), "%s/log", run);
+	snprintf(state, sizeof(state), "%s/%s", b->dir, name);
+	d->pid = fork();
+	if (d->pid < 0)
+		die("fork: %s", strerror(errno));
+	if (d->pid == 0)
+		child(d->netns, log, argv);
+	await_ready(d, log);
+}
+
+void daemon_start(const struct bench *b, const char *name, const char *netns_dir,
+		  const char *const *flags, struct daemon *ret)
+{
+	char run[64], state[560];
+
+	snprintf(run, sizeof(run), "/run/%s", name);
 	snprintf(state, sizeof(state), "%s/%s", b->dir, name);
 	snprintf(ret->socket, sizeof(ret->socket), "%s/netd.sock", run);
 	snprintf(ret->db, sizeof(ret->db), "%s/netd.db", state);
@@ -147,15 +162,10 @@ void daemon_start(const struct bench *b, const char *name, const char *netns_dir
 	mkdir(ret->netns_dir, 0755);
 	ret->netns = new_netns();
 	uplink(ret->netns);
-	ret->pid = fork();
-	if (ret->pid < 0)
-		die("fork: %s", strerror(errno));
-	if (ret->pid == 0)
-		child(ret->netns, log, argv);
-	await_ready(ret, log);
+	daemon_again(b, name, flags, ret);
 }
 
-void daemon_stop(struct daemon *d)
+void daemon_halt(struct daemon *d)
 {
 	uint64_t start = now_ns();
 
@@ -165,5 +175,10 @@ void daemon_stop(struct daemon *d)
 			kill(d->pid, SIGKILL);
 		nap_ms(5);
 	}
+}
+
+void daemon_stop(struct daemon *d)
+{
+	daemon_halt(d);
 	close(d->netns);
 }

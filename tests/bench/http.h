@@ -98,5 +98,9 @@ const char *daemon_alone(const struct bench *b, char *buf, size_t size);
 void daemon_start(const struct bench *b, const char *name, const char *netns_dir,
 		  const char *const *flags, struct daemon *ret);
 void daemon_stop(struct daemon *d);
+/** daemon_halt() - its namespace stays; daemon_again() - start it there, with what it had stored */
+void daemon_halt(struct daemon *d);
+void daemon_again(const struct bench *b, const char *name, const char *const *flags,
+		  struct daemon *d);
 
 #endif
