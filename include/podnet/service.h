@@ -13,6 +13,9 @@
  * it comes from outside and leaves for another node.  Present only where the library was built
  * with nftables; else every call returns -EOPNOTSUPP.
  *
+ * A commit is for new connections.  Those that are there follow what the kernel remembers of them:
+ * podnet_services_settle() makes it forget what leads to endpoints that went.
+ *
  * Sources: nft(8); Linux net/netfilter/nf_tables_api.c, nft_numgen.c, nft_hash.c; the semantics
  * are those of Service and EndpointSlice in the Kubernetes API.
  */
@@ -40,6 +43,7 @@ struct podnet_endpoint {
 	uint8_t local;              /* 1: a pod of this node */
 	uint8_t outside_only;       /* 1, and local: only for who comes from outside and, by
 				       PODNET_FRONTEND_OUTSIDE_LOCAL, reaches no others */
+	uint8_t leaving;            /* 1: takes nothing new, keeps what it has until it is gone */
 };
 
 enum podnet_frontend_flags {
@@ -109,6 +113,20 @@ PODNET_API void podnet_services_doubt(struct podnet_services *services);
  * -EOPNOTSUPP, -ENOMEM.
  */
 PODNET_API int podnet_services_commit(struct podnet_services *services, struct podnet_error *err);
+/** podnet_services_unsettled() - 1 while podnet_services_settle() has something to look at, else 0 */
+PODNET_API int podnet_services_unsettled(const struct podnet_services *services);
+/**
+ * podnet_services_settle() - forget connections that lead to who serves them no more
+ *
+ * Of frontends that changed since, and after the first commit of all: entries of connection
+ * tracking that were meant for a frontend, and are answered by none of its endpoints.  UDP goes,
+ * and what has no answer yet; TCP that has one is left to its ends.  One or two walks of the
+ * kernel's table for any number of changes, nothing of it kept.  A packet that was under way during
+ * the commit may come back to the old endpoint, so what was looked at stays unsettled for one more
+ * call: make that a moment (100 ms) later.
+ * Return: how many entries went; as podnet_conntrack_delete().
+ */
+PODNET_API int podnet_services_settle(struct podnet_services *services, struct podnet_error *err);
 
 #ifdef __cplusplus
 }

@@ -74,3 +74,15 @@ int podnet_services_commit(struct podnet_services *services, struct podnet_error
 	(void)services;
 	return no_nft(err, "services_commit");
 }
+
+int podnet_services_unsettled(const struct podnet_services *services)
+{
+	(void)services;
+	return 0;
+}
+
+int podnet_services_settle(struct podnet_services *services, struct podnet_error *err)
+{
+	(void)services;
+	return no_nft(err, "services_settle");
+}

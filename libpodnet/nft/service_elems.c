@@ -14,6 +14,8 @@ void svc_front_free(struct svc_front *f)
 		return;
 	free(f->all.v);
 	free(f->local.v);
+	free(f->leaving.v);
+	free(f->known.v);
 	nft_ranges_fini(&f->sources);
 	free(f);
 }
@@ -34,6 +36,21 @@ bool svc_shared(uint8_t map)
 bool svc_is_verdict(uint8_t map)
 {
 	return map < SVC_RESTRICTED;
+}
+
+struct svc_key svc_elem_key(const struct svc_elem *e)
+{
+	struct svc_key key = { .family = e->family };
+	size_t addr = e->family == SVC_V4 ? 4 : 16;
+	const uint8_t *at = e->key;
+
+	if (e->map < SVC_NODE_PORTS) {
+		memcpy(key.addr, at, addr);
+		at += addr;
+	}
+	key.proto = *at == 6 ? SVC_TCP : *at == 17 ? SVC_UDP : SVC_SCTP;
+	memcpy(&key.port_be, at + 4, 2);
+	return key;
 }
 
 int svc_elem_cmp(const void *a, const void *b)

@@ -33,22 +33,15 @@ static void change_fini(struct change *c)
 static struct nft_elem convert(const struct svc_elem *e, char name[NFT_NAME_SIZE])
 {
 	struct nft_elem out = { .verdict = 0 };
-	struct svc_key key = { .family = e->family };
 	const struct svc_verdict *to = &e->u.to.verdict;
-	size_t addr = e->family == SVC_V4 ? 4 : 16;
-	const uint8_t *at = e->key;
+	struct svc_key key;
 
 	memcpy(out.key, e->key, sizeof(out.key));
 	if (!svc_is_verdict(e->map)) {
 		memcpy(out.data, e->u.data, sizeof(out.data));
 		return out;
 	}
-	if (e->map < SVC_NODE_PORTS) {
-		memcpy(key.addr, at, addr);
-		at += addr;
-	}
-	key.proto = *at == 6 ? SVC_TCP : *at == 17 ? SVC_UDP : SVC_SCTP;
-	memcpy(&key.port_be, at + 4, 2);
+	key = svc_elem_key(e);
 	svc_chain_name(e->family, to, &key, name);
 	out.chain = *name ? name : NULL;
 	out.verdict = !*name ? NF_DROP :

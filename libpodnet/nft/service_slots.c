@@ -42,12 +42,33 @@ static unsigned int common(unsigned int a, unsigned int b)
 
 static bool counts(const struct podnet_endpoint *e, bool local_only)
 {
-	return local_only ? e->local : !e->outside_only;
+	return !e->leaving && (local_only ? e->local : !e->outside_only);
 }
 
 static unsigned int weight(const struct podnet_endpoint *e)
 {
 	return e->weight ? e->weight : 1;
+}
+
+static struct svc_dest dest_of(const struct podnet_endpoint *e)
+{
+	struct svc_dest dest = { .port_be = htons(e->port) };
+
+	memcpy(dest.addr, e->ip.addr, sizeof(dest.addr));
+	return dest;
+}
+
+int svc_leaving_of(const struct podnet_frontend *f, struct svc_dests *ret)
+{
+	for (size_t i = 0; i < f->nendpoints; i++) {
+		struct svc_dest dest = dest_of(&f->endpoints[i]);
+
+		if (f->endpoints[i].leaving && append(ret, &dest, 1) < 0)
+			return -ENOMEM;
+	}
+	if (ret->n)
+		qsort(ret->v, ret->n, sizeof(*ret->v), svc_dest_cmp);
+	return 0;
 }
 
 int svc_dests_of(const struct podnet_frontend *f, bool local_only, struct svc_dests *ret)
@@ -60,11 +81,10 @@ int svc_dests_of(const struct podnet_frontend *f, bool local_only, struct svc_de
 			unit = common(weight(&f->endpoints[i]), unit);
 	for (size_t i = 0; i < f->nendpoints; i++) {
 		const struct podnet_endpoint *e = &f->endpoints[i];
-		struct svc_dest dest = { .port_be = htons(e->port) };
+		struct svc_dest dest = dest_of(e);
 
 		if (!counts(e, local_only))
 			continue;
-		memcpy(dest.addr, e->ip.addr, sizeof(dest.addr));
 		if (append(ret, &dest, weighs ? weight(e) / unit : 1) < 0)
 			return -ENOMEM;
 	}

@@ -316,6 +316,20 @@ static int diff(const struct svc_elems *want, const struct svc_elems *have, stru
 	return gone->rc ? gone->rc : fresh->rc;
 }
 
+/* Frontends that went while nobody looked: known by nothing but their elements. */
+static void note_gone(struct podnet_services *s, const struct svc_elems *gone)
+{
+	for (size_t i = 0; i < gone->n; i++) {
+		struct svc_key key;
+
+		if (gone->v[i].map != SVC_SERVICES && gone->v[i].map != SVC_NODE_PORTS)
+			continue;
+		key = svc_elem_key(&gone->v[i]);
+		if (!svc_find(s, &key))
+			svc_unsettle(s, &key);
+	}
+}
+
 /* Everything into the transaction, in the order in which one thing needs the other. */
 static int build(struct repair *r, const struct svc_elems *want)
 {
@@ -339,6 +353,7 @@ static int build(struct repair *r, const struct svc_elems *want)
 		svc_put_elems(r->s, r->t, &fresh, NFT_MSG_NEWSETELEM);
 		put_rules(r);
 		drop_stale(r);
+		note_gone(r->s, &gone);
 		r->changes += (int)(gone.n + fresh.n);
 	}
 	free(gone.v);
@@ -403,6 +418,8 @@ int svc_sync(struct podnet_services *s, bool anew, struct podnet_error *err)
 		r = attempt(s, anew, &pending, &why);
 	}
 	if (r >= 0) {
+		s->unsettled[0].all |= r > 0 || !s->synced;
+		s->synced = true;
 		svc_sent(s);
 		return r;
 	}

@@ -62,6 +62,7 @@ void podnet_services_free(struct podnet_services *s)
 		entry_free(e);
 	free(s->entries.v);
 	svc_forget_refs(s);
+	svc_settled(s);
 	for (int f = 0; f < SVC_FAMILIES; f++)
 		for (int k = 0; k < SVC_RANGES; k++)
 			nft_ranges_fini(&s->ranges[f][k]);
@@ -259,6 +260,8 @@ static int make_front(const struct podnet_frontend *f, const struct svc_key *key
 		free(want.v);
 		want = (struct svc_dests){ 0 };
 	}
+	if (r == 0)
+		r = svc_leaving_of(f, &n->leaving);
 	for (size_t i = 0; i < f->nsources && r == 0; i++)
 		r = nft_ranges_add(&n->sources, &f->sources[i]);
 	if (r < 0)
@@ -276,7 +279,8 @@ static bool same_dests(const struct svc_dests *a, const struct svc_dests *b)
 static bool same_front(const struct svc_front *a, const struct svc_front *b)
 {
 	return a->flags == b->flags && a->sticky_s == b->sticky_s && same_dests(&a->all, &b->all) &&
-	       same_dests(&a->local, &b->local) && a->sources.n == b->sources.n &&
+	       same_dests(&a->local, &b->local) && same_dests(&a->leaving, &b->leaving) &&
+	       a->sources.n == b->sources.n &&
 	       (!a->sources.n ||
 		memcmp(a->sources.v, b->sources.v, a->sources.n * sizeof(*a->sources.v)) == 0);
 }
@@ -292,14 +296,14 @@ static int mark(struct podnet_services *s, struct svc_entry *e)
 	return 0;
 }
 
-static struct svc_entry *find(const struct podnet_services *s, const struct svc_key *key)
+struct svc_entry *svc_find(const struct podnet_services *s, const struct svc_key *key)
 {
 	return pn_table_get(&s->entries, pn_hash(key, sizeof(*key)), same_key, key);
 }
 
 static struct svc_entry *find_or_add(struct podnet_services *s, const struct svc_key *key)
 {
-	struct svc_entry *e = find(s, key);
+	struct svc_entry *e = svc_find(s, key);
 
 	if (e)
 		return e;
@@ -357,7 +361,7 @@ int podnet_services_absent(struct podnet_services *s, const struct podnet_fronte
 
 	if (r < 0)
 		return r;
-	e = find(s, &key);
+	e = svc_find(s, &key);
 	if (!e || !e->want)
 		return 0;
 	r = replace(s, e, NULL);
@@ -419,6 +423,8 @@ void svc_sent(struct podnet_services *s)
 	for (size_t i = 0; i < s->dirty.n; i++) {
 		struct svc_entry *e = s->dirty.v[i];
 
+		if (svc_unsettles(e->sent, e->want))
+			svc_unsettle(s, &e->key);
 		if (e->sent != e->want)
 			svc_front_free(e->sent);
 		e->sent = e->want;

@@ -21,6 +21,7 @@
  *            service_seen.c   the kernel read, with what is wanted beside it
  *            service_sync.c   compared, and put right
  *            service_sticky.c clients whose endpoint went
+ *            service_settle.c connections whose endpoint went
  */
 #ifndef PN_NFT_SERVICES_H
 #define PN_NFT_SERVICES_H
@@ -108,6 +109,8 @@ struct svc_front {
 	uint32_t flags, sticky_s;
 	struct svc_dests all;       /* in the order of their slots; of Maglev: as declared, sorted */
 	struct svc_dests local;
+	struct svc_dests leaving;       /* sorted: not balanced to, and what they have is right */
+	struct svc_dests known;         /* service_settle.c: all of these, sorted; or none */
 	struct nft_ranges sources;
 };
 
@@ -115,6 +118,8 @@ struct svc_front {
 
 /** svc_dests_of() - the endpoints of a frontend, as often as their weights say, sorted */
 int svc_dests_of(const struct podnet_frontend *f, bool local_only, struct svc_dests *ret);
+/** svc_leaving_of() - those that take nothing new, sorted */
+int svc_leaving_of(const struct podnet_frontend *f, struct svc_dests *ret);
 /**
  * svc_slots() - the slots of @want, which is sorted
  * @old: the slots so far; who stays keeps them, so that few elements change
@@ -135,6 +140,8 @@ void svc_add(struct svc_elems *out, const struct svc_elem *e);
 bool svc_shared(uint8_t map);
 /** svc_is_verdict() - elements of this map are chains to go to */
 bool svc_is_verdict(uint8_t map);
+/** svc_elem_key() - the frontend that an element of a map of verdicts is about */
+struct svc_key svc_elem_key(const struct svc_elem *e);
 int svc_elem_cmp(const void *a, const void *b);     /* by map, family and key */
 bool svc_elem_same(const struct svc_elem *a, const struct svc_elem *b);
 
@@ -191,6 +198,12 @@ struct svc_ref {
 	uint32_t n;
 };
 
+/** Frontends whose connections are to be looked at. */
+struct svc_unsettled {
+	struct pn_table keys;       /* struct svc_key, owned */
+	bool all;
+};
+
 struct podnet_services {
 	struct podnet *ctx;
 	char table[NFT_NAME_SIZE];
@@ -203,8 +216,13 @@ struct podnet_services {
 	struct svc_elems node_ips;
 	uint32_t room[SVC_FAMILIES][SVC_MAPS];  /* elements a map can hold; 0: it is not there */
 	uint32_t held[SVC_FAMILIES][SVC_MAPS];
+	struct svc_unsettled unsettled[2];      /* [1]: was looked at once */
 	bool doubt;                 /* the kernel is to be read */
+	bool synced;                /* it was, once */
 };
+
+/** svc_find() - the entry of a frontend, or NULL */
+struct svc_entry *svc_find(const struct podnet_services *s, const struct svc_key *key);
 
 /** svc_knows_chain() - the chain of a number of slots is there; svc_know_chain() - from now on */
 bool svc_knows_chain(const struct podnet_services *s, uint8_t family, const struct svc_verdict *v);
@@ -212,7 +230,7 @@ int svc_know_chain(struct podnet_services *s, uint8_t family, const struct svc_v
 /** svc_ref() - @by more frontends need a shared element.  1: it comes or goes; 0; or -ENOMEM. */
 int svc_ref(struct podnet_services *s, const struct svc_elem *e, int by);
 void svc_forget_refs(struct podnet_services *s);
-/** svc_sent() - all that is wanted is now sent */
+/** svc_sent() - all that is wanted is now sent, and its connections are to be looked at */
 void svc_sent(struct podnet_services *s);
 
 /* ---- service_send.c ---- */
@@ -235,6 +253,13 @@ int svc_send(struct podnet_services *s, struct podnet_error *err);
 /** svc_forget_clients() - of endpoints that @f has no more; what they had is chosen anew */
 int svc_forget_clients(struct podnet_services *s, const struct svc_front *f,
 		       struct podnet_error *err);
+
+/* ---- service_settle.c ---- */
+
+/** svc_unsettles() - may the second leave connections astray that the first had? */
+bool svc_unsettles(const struct svc_front *old, const struct svc_front *new);
+void svc_unsettle(struct podnet_services *s, const struct svc_key *key);
+void svc_settled(struct podnet_services *s);    /* nothing is to be looked at */
 
 /* ---- service_seen.c ---- */
 

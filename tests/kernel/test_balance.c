@@ -25,7 +25,8 @@ struct services {
 
 static struct podnet_endpoint endpoint(const char *ip, uint16_t port, uint16_t weight, bool local)
 {
-	return (struct podnet_endpoint){ prefix(ip), port, weight, local, 0 };
+	return (struct podnet_endpoint){ .ip = prefix(ip), .port = port, .weight = weight,
+					 .local = local };
 }
 
 /** A frontend of the golden table; "4" and "6" are ports of the node. */
