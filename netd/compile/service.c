@@ -185,27 +185,43 @@ static void choose(struct building_service *b, bool local)
 		take(b, is_leaving, local, false);
 }
 
+static bool chosen(const struct building_service *b, const struct candidate *c)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if (memcmp(&b->v[i].ip, &c->to.ip, sizeof(c->to.ip)) == 0 &&
+		    b->v[i].port == c->to.port)
+			return true;
+	return false;
+}
+
 /* All of the cluster, and of this node those that leave when none of it is ready. */
 static void choose_outside(struct building_service *b)
 {
 	bool ready = false;
-	size_t n;
 
 	choose(b, false);
 	for (size_t i = 0; i < b->found.n; i++)
 		ready |= b->found.v[i].local && b->found.v[i].is->ready;
-	n = b->n;
 	for (size_t i = 0; i < b->found.n; i++) {
 		const struct candidate *c = &b->found.v[i];
-		bool taken = false;
 
-		for (size_t k = 0; k < n; k++)
-			taken |= memcmp(&b->v[k].ip, &c->to.ip, sizeof(c->to.ip)) == 0 &&
-				 b->v[k].port == c->to.port;
-		if (taken || !c->local || !(ready ? is_ready(c) : is_leaving(c)))
+		if (!c->local || !(ready ? is_ready(c) : is_leaving(c)) || chosen(b, c))
 			continue;
 		b->v[b->n] = c->to;
 		b->v[b->n++].outside_only = 1;
+	}
+}
+
+/* Who terminates and still serves keeps what it has, while new connections go elsewhere. */
+static void add_leaving(struct building_service *b)
+{
+	for (size_t i = 0; i < b->found.n; i++) {
+		const struct candidate *c = &b->found.v[i];
+
+		if (!is_leaving(c) || chosen(b, c))
+			continue;
+		b->v[b->n] = c->to;
+		b->v[b->n++].leaving = 1;
 	}
 }
 
@@ -241,6 +257,7 @@ static void tell_cluster_ips(struct building_service *b, const struct service_po
 	uint32_t flags = PODNET_FRONTEND_CLUSTER_IP | (local ? PODNET_FRONTEND_DROP : 0);
 
 	choose(b, local);
+	add_leaving(b);
 	for (size_t i = 0; i < b->svc->ncluster_ips; i++) {
 		struct podnet_frontend f = frontend(&b->svc->cluster_ips[i], port, flags);
 
@@ -292,6 +309,7 @@ static void tell_outside(struct building_service *b, const struct service_port *
 		choose_outside(b);
 	else
 		choose(b, false);
+	add_leaving(b);
 	for (size_t i = 0; i < b->svc->nexternal_ips; i++) {
 		struct podnet_frontend f = frontend(&b->svc->external_ips[i], port, flags);
 

@@ -92,6 +92,7 @@ struct kernel {
 	bool facts_known;
 	uint64_t facts_at, reap_at, reap_by;        /* monotonic us; 0: not due */
 	uint64_t facts_rest;        /* not before: reading them must not eat the thread */
+	uint64_t settle_at, settle_rest;            /* the same of connections that may be stale */
 };
 
 /* task.c */
@@ -104,6 +105,8 @@ int kernel_take_services(struct kernel *k, struct kernel_task *task);
 /** kernel_node_services() - the same for what the node's task brings */
 int kernel_node_services(struct kernel *k, struct kernel_task *task);
 void kernel_services_free(struct kernel_services *s);
+/** kernel_settle() - connections to who serves them no more, when it is time for them */
+void kernel_settle(struct kernel *k, uint64_t now);
 /* events.c */
 void kernel_read_events(struct kernel *k);
 void kernel_read_names(struct kernel *k);       /* inotify */

@@ -8,10 +8,20 @@
  * The handle is told the networks by the node's task and the frontends by tasks of their own.
  * Before both have come once, what is declared is not whole, and committing it would take away
  * what an earlier netd left.
+ *
+ * Connections to endpoints that went are looked for after the commit, when no client waits: one
+ * pass for all that changed meanwhile, and a second one a moment later for packets that were under
+ * way.  A pass costs a walk or more of the kernel's table (some 50 ms each when 236,000 entries are
+ * in it), so it never takes more than a fifth of the thread's time.
  */
 #include "inner.h"
 
 #include <errno.h>
+#include <netd/base/log.h>
+#include <netd/metrics/metrics.h>
+
+#define SECOND_LOOK_US  100000
+#define RETRY_US        1000000
 
 static int grow(struct kernel_services *s, struct podnet_frontend **v, size_t n, size_t *cap)
 {
@@ -77,9 +87,41 @@ static int open_handle(struct kernel *k, struct podnet_error *err)
 
 static int commit(struct kernel *k, struct kernel_task *task)
 {
+	int r;
+
 	if (!k->services_told || !k->nets_told)
 		return 0;
-	return podnet_services_commit(k->services, &task->err);
+	r = podnet_services_commit(k->services, &task->err);
+	if (r >= 0 && podnet_services_unsettled(k->services))
+		k->settle_at = k->settle_rest ? k->settle_rest : 1;
+	return r;
+}
+
+void kernel_settle(struct kernel *k, uint64_t now)
+{
+	struct podnet_error err = { 0 };
+	char text[256], quoted[300];
+	uint64_t end;
+	int r;
+
+	if (!k->settle_at || k->settle_at > now)
+		return;
+	r = podnet_services_settle(k->services, &err);
+	end = now_monotonic_us();
+	k->settle_rest = end + 4 * (end - now);
+	k->settle_at = 0;
+	if (r < 0) {
+		podnet_error_text(&err, text, sizeof(text));
+		log_event(LOG_LEVEL_WARNING, "conntrack_failed", "err=%s",
+			  log_quote(text, quoted, sizeof(quoted)));
+		k->settle_at = end + RETRY_US;
+		return;
+	}
+	metric_add(METRIC_CONNTRACK_DELETED, r);
+	metric_time(METRIC_TIME_CONNTRACK, end - now);
+	if (podnet_services_unsettled(k->services))
+		k->settle_at = end + SECOND_LOOK_US > k->settle_rest ? end + SECOND_LOOK_US :
+								       k->settle_rest;
 }
 
 int kernel_take_services(struct kernel *k, struct kernel_task *task)

@@ -108,6 +108,7 @@ static void run_timers(struct kernel *k)
 
 	if (k->facts_at && k->facts_at <= now)
 		send_facts(k);
+	kernel_settle(k, now_monotonic_us());
 	if (k->reap_at && k->reap_at <= now) {
 		k->reap_at = k->reap_by = 0;
 		podnet_doomed_reap(k->ctx, NULL);
@@ -120,6 +121,8 @@ static int wait_ms(const struct kernel *k)
 
 	if (k->reap_at && (!at || k->reap_at < at))
 		at = k->reap_at;
+	if (k->settle_at && (!at || k->settle_at < at))
+		at = k->settle_at;
 	if (!at)
 		return -1;
 	return at <= now ? 0 : (int)((at - now + 999) / 1000);

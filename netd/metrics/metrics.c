@@ -51,6 +51,8 @@ static const struct { const char *name, *type, *help; } texts[METRIC_COUNT] = {
 	[METRIC_OVERRUNS] = { "podnet_kernel_event_overruns_total", "counter",
 			      "Times kernel events were lost and everything was read again." },
 	[METRIC_POOL_READY] = { "podnet_pool_ready", "gauge", "Namespaces made ahead." },
+	[METRIC_CONNTRACK_DELETED] = { "podnet_conntrack_deleted_total", "counter",
+				       "Connections forgotten because their endpoint went." },
 };
 
 static const struct { const char *name, *help; } time_texts[METRIC_TIME_COUNT] = {
@@ -61,6 +63,8 @@ static const struct { const char *name, *help; } time_texts[METRIC_TIME_COUNT] =
 	[METRIC_TIME_RECONCILE] = { "podnet_reconcile_duration_seconds",
 				    "Task sent to result received." },
 	[METRIC_TIME_KERNEL] = { "podnet_kernel_duration_seconds", "Plan and commit." },
+	[METRIC_TIME_CONNTRACK] = { "podnet_conntrack_duration_seconds",
+				    "One pass over the connections of services that changed." },
 };
 
 void metric_add(enum metric m, int64_t n)

@@ -26,6 +26,7 @@ enum metric {
 	METRIC_DRIFT_REPAIRED,      /* scopes in which the kernel had drifted */
 	METRIC_OVERRUNS,            /* kernel events lost, everything read again */
 	METRIC_POOL_READY,          /* gauge */
+	METRIC_CONNTRACK_DELETED,   /* connections whose endpoint went */
 	METRIC_COUNT
 };
 enum metric_time {              /* histograms, seconds */
@@ -33,6 +34,7 @@ enum metric_time {              /* histograms, seconds */
 	METRIC_TIME_COMMIT,
 	METRIC_TIME_RECONCILE,      /* task sent to result received */
 	METRIC_TIME_KERNEL,         /* plan and commit */
+	METRIC_TIME_CONNTRACK,      /* one pass over the connections */
 	METRIC_TIME_COUNT
 };
 

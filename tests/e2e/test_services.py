@@ -5,70 +5,19 @@ Names in brackets are lines of the case list that each test shows.  Clients are 
 "world", a neighbour outside.
 """
 import collections
-import ctypes
 import os
 import socket
 import subprocess
 import sys
-import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from node import PODS, Node, eventually, main, pod, run     # noqa: E402
+from services import SERVICES, SLICES, ask, in_netns, make_world, serve     # noqa: E402
 
-SERVICES = "/api/v1/namespaces/default/services"
-SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
-ECHO = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "lib", "echo.py")
-LIBC = ctypes.CDLL(None, use_errno=True)
-
-for command in ("ip netns add world", "ip link add uplink type veth peer name eth0 netns world",
-                "ip addr add 10.0.0.10/24 dev uplink", "ip addr add fd00:1::10/64 dev uplink nodad",
-                "ip link set uplink up", "ip -n world link set eth0 up", "ip -n world link set lo up",
-                "ip -n world addr add 10.0.0.99/24 dev eth0",
-                "ip -n world addr add fd00:1::99/64 dev eth0 nodad",
-                "ip -n world route add 203.0.113.0/24 via 10.0.0.10",
-                "ip -n world route add 10.96.0.0/16 via 10.0.0.10",
-                "ip -6 route add default via fd00:1::99"):
-    run(command)
+make_world()
 NODE = Node().start()
 API = NODE.client
 SERVERS = {}
-
-
-def in_netns(name, work):
-    """work() in a thread of its own that has entered the namespace; None: the node's."""
-    result = []
-
-    def body():
-        if name:
-            with open("/run/netns/" + name) as file:
-                if LIBC.setns(file.fileno(), 0x40000000):
-                    raise OSError(ctypes.get_errno(), "setns " + name)
-        try:
-            result.append(work())
-        except OSError as err:
-            result.append(err)
-    thread = threading.Thread(target=body)
-    thread.start()
-    thread.join()
-    if not result:
-        raise AssertionError("no result in " + str(name))
-    return result[0]
-
-
-def ask(address, port, udp=False, timeout=2, source_port=0):
-    """"NAME PEER", or the OSError."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM) as sock:
-        sock.settimeout(timeout)
-        if source_port:
-            sock.bind(("", source_port))
-        sock.connect((address, port))
-        if udp:
-            try:
-                sock.send(b"?")
-            except PermissionError:
-                pass            # refused on its way out of the node; the ICMP error waits to be read
-        return sock.recv(100).decode()
 
 
 def seen(client, address, port, udp=False, timeout=2):
@@ -95,10 +44,7 @@ def add_pod(name, labels, ports=(8080,)):
     wish["metadata"]["labels"] = labels
     API.post(PODS, wish)
     status = NODE.await_running(name)["status"]
-    server = subprocess.Popen(["ip", "netns", "exec", name + ".default", sys.executable, ECHO, name] +
-                              [str(p) for p in ports], stdout=subprocess.PIPE, text=True)
-    assert server.stdout.readline() == "ready\n"
-    SERVERS[name] = server
+    SERVERS[name] = serve(name + ".default", "echo.py", name, *ports)
     return [ip["ip"] for ip in status["podIPs"]]
 
 

@@ -30,6 +30,8 @@ static const struct row {
 } rows[] = {
 	{ .says = "ready ones", .endpoints = "abe", .frontends = "10.96.0.9:80 c [1* 2]" },
 	{ .says = "none ready: those that leave", .endpoints = "cde", .frontends = "10.96.0.9:80 c [3* 4]" },
+	{ .says = "ready ones, and who leaves keeps what it has", .endpoints = "acde",
+	  .frontends = "10.96.0.9:80 c [1* 3*~ 4~]" },
 	{ .says = "none at all", .endpoints = "e", .frontends = "10.96.0.9:80 c []" },
 	{ .says = "the same twice counts once", .endpoints = "aab", .frontends = "10.96.0.9:80 c [1* 2]" },
 	{ .says = "internal Local", .inside = TRAFFIC_LOCAL, .endpoints = "ab",
@@ -44,7 +46,7 @@ static const struct row {
 	  .endpoints = "ab", .frontends = "10.96.0.9:80 c [1* 2] node:30080 o [1* 2]" },
 	{ .says = "external Local, here only one that leaves", .type = SERVICE_NODE_PORT,
 	  .outside = TRAFFIC_LOCAL, .endpoints = "bc",
-	  .frontends = "10.96.0.9:80 c [2] node:30080 o [2 3*!]" },
+	  .frontends = "10.96.0.9:80 c [2 3*~] node:30080 o [2 3*!]" },
 	{ .says = "internal Local leaves the outside alone", .type = SERVICE_NODE_PORT,
 	  .inside = TRAFFIC_LOCAL, .endpoints = "b",
 	  .frontends = "10.96.0.9:80 cd [] node:30080 [2]" },
@@ -96,7 +98,7 @@ static int each(void *arg, const struct podnet_frontend *f)
 
 		assert_int_equal(e->port, 8080);
 		add(t, "%s%u%s%s", i ? " " : "", e->ip.addr[3], e->local ? "*" : "",
-		    e->outside_only ? "!" : "");
+		    e->outside_only ? "!" : e->leaving ? "~" : "");
 		if (e->weight != 1)
 			add(t, "x%u", e->weight);
 	}

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""services.py - a world outside of the node, clients in any namespace, servers in pods
+
+Room: what tests of Services share; who makes which Service is theirs.
+"""
+import ctypes
+import os
+import socket
+import subprocess
+import sys
+import threading
+
+from node import run
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+LIBC = ctypes.CDLL(None, use_errno=True)
+SERVICES = "/api/v1/namespaces/default/services"
+SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+
+
+def make_world():
+    """A neighbour outside, 10.0.0.99; the node is 10.0.0.10 and has its default route there."""
+    for command in ("ip netns add world", "ip link add uplink type veth peer name eth0 netns world",
+                    "ip addr add 10.0.0.10/24 dev uplink",
+                    "ip addr add fd00:1::10/64 dev uplink nodad", "ip link set uplink up",
+                    "ip -n world link set eth0 up", "ip -n world link set lo up",
+                    "ip -n world addr add 10.0.0.99/24 dev eth0",
+                    "ip -n world addr add fd00:1::99/64 dev eth0 nodad",
+                    "ip -n world route add 203.0.113.0/24 via 10.0.0.10",
+                    "ip -n world route add 10.96.0.0/16 via 10.0.0.10",
+                    "ip -6 route add default via fd00:1::99"):
+        run(command)
+
+
+def in_netns(name, work):
+    """work() in a thread of its own that has entered the namespace; None: the node's."""
+    result = []
+
+    def body():
+        if name:
+            with open("/run/netns/" + name) as file:
+                if LIBC.setns(file.fileno(), 0x40000000):
+                    raise OSError(ctypes.get_errno(), "setns " + name)
+        try:
+            result.append(work())
+        except OSError as err:
+            result.append(err)
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join()
+    if not result:
+        raise AssertionError("no result in " + str(name))
+    return result[0]
+
+
+def ask(address, port, udp=False, timeout=2, source_port=0):
+    """"NAME PEER", or the OSError."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM) as sock:
+        sock.settimeout(timeout)
+        if source_port:
+            sock.bind(("", source_port))
+        sock.connect((address, port))
+        if udp:
+            try:
+                sock.send(b"?")
+            except PermissionError:
+                pass            # refused on its way out of the node; the ICMP error waits to be read
+        return sock.recv(100).decode()
+
+
+def serve(netns, script, *args):
+    """One of the servers beside this file, in a namespace; returns when it listens."""
+    server = subprocess.Popen(["ip", "netns", "exec", netns, sys.executable,
+                               os.path.join(HERE, script)] + [str(a) for a in args],
+                              stdout=subprocess.PIPE, text=True)
+    assert server.stdout.readline() == "ready\n"
+    return server
