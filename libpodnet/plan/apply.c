@@ -29,6 +29,8 @@ struct run {
 	int waiting, done;              /* operations in the batch, and sent */
 	bool pooled;                    /* namespace and pair come from the pool */
 	uint16_t pooled_ns;             /* that namespace */
+	uint32_t inside;                /* its link */
+	struct pn_objs own;             /* and what was made in it for one pod */
 };
 
 uint32_t pn_next_index(struct podnet *ctx)
@@ -64,8 +66,11 @@ static int flush(struct run *run)
 	struct nl *nl;
 	int r;
 
-	if (!run->ctx->batch.n && !run->ctx->batch.sticky)
+	if (!run->ctx->batch.n && !run->ctx->batch.sticky) {
+		run->done += run->waiting;      /* all of it was made ahead */
+		run->waiting = 0;
 		return 0;
+	}
 	r = pn_space_nl(run->ctx, space, &nl, run->err);
 	if (r < 0)
 		return r;
@@ -299,7 +304,7 @@ static int put_other(struct run *run, const struct pn_op *op, struct pn_put *p)
 	int r;
 
 	if (run->pooled && op->verb == PN_ADD && obj.ns == run->pooled_ns &&
-	    pn_pool_has(run->plan->pool, &obj))
+	    pn_pool_has(run->plan->pool, &run->own, &obj))
 		return 0;
 	r = find_link(run, op, p);
 	if (r < 0)
@@ -320,18 +325,23 @@ static int put_other(struct run *run, const struct pn_op *op, struct pn_put *p)
 	return 0;
 }
 
-/* what was made ahead and this plan does not want */
-static int drop_excess(struct run *run, const struct pn_op *op, uint32_t index)
+/*
+ * What was made ahead and this plan does not want.  Addresses go last: with the last one of a link
+ * the kernel takes away its IPv4 routes (net/ipv4/fib_frontend.c, fib_inetaddr_event()).
+ */
+static int drop_excess(struct run *run, bool addresses)
 {
 	struct pn_put p = {
-		.b = &run->ctx->batch, .tag = op, .protocol = run->ctx->protocol, .index = index,
+		.b = &run->ctx->batch, .protocol = run->ctx->protocol, .index = run->inside,
 	};
 	const struct pn_obj *obj;
 	size_t i = 0;
 	int r = 0;
 
-	while (r == 0 && (obj = pn_pool_excess(run->plan->pool, &run->plan->want, run->pooled_ns,
-					       &i))) {
+	while (r == 0 && (obj = pn_pool_excess(run->plan->pool, &run->own, &run->plan->want,
+					       run->pooled_ns, &i))) {
+		if ((obj->kind == PN_ADDR) != addresses)
+			continue;
 		r = turn_to(run, run->pooled_ns);
 		if (r == 0)
 			pn_kinds[obj->kind]->put(&p, PN_DEL, obj);
@@ -346,11 +356,13 @@ static int take_pooled(struct run *run, const struct pn_op *op, const struct pn_
 	struct pn_obj end[2] = { *host, *inside };
 	struct pn_pool_entry e;
 	struct pn_dev *dev;
-	int r = pn_pool_pop(run->plan->pool, run->plan->set->refs.v[op->obj.ns].name,
-			    op->obj.u.netns.scope, &e, run->err);
+	int r = pn_pool_pop(run->plan->pool, &run->plan->want, op->obj.ns,
+			    run->plan->set->refs.v[op->obj.ns].name, op->obj.u.netns.scope, &e,
+			    run->err);
 
 	if (r < 0)
 		return r;
+	run->own = e.own;
 	space->fd = e.fd;
 	space->nl = e.nl;
 	space->there = space->ours = true;
@@ -365,7 +377,8 @@ static int take_pooled(struct run *run, const struct pn_op *op, const struct pn_
 	}
 	run->pooled = true;
 	run->pooled_ns = op->obj.ns;
-	return drop_excess(run, op, e.inside);
+	run->inside = e.inside;
+	return drop_excess(run, false);
 }
 
 /* the one pair that is made between the namespace @op makes and the context's own */
@@ -521,10 +534,14 @@ static int carry_out(struct run *run)
 	drop_batch(&run->ctx->batch);
 	for (size_t i = 0; i < run->plan->ops.n && r == 0; i++)
 		r = step(run, &run->plan->ops.v[i]);
+	if (r == 0 && run->pooled)
+		r = drop_excess(run, true);
 	if (r == 0)
 		r = settle(run);
 	run->waiting = 0;
 	drop_batch(&run->ctx->batch);
+	free(run->own.v);
+	memset(&run->own, 0, sizeof(run->own));
 	return r;
 }
 

@@ -91,6 +91,7 @@ struct pn_pool_entry {
 	char name[PODNET_IFNAME_SIZE];  /* host end; the kernel's name of it for good */
 	uint32_t host, inside;
 	uint8_t host_mac[6], inside_mac[6];
+	struct pn_objs own;             /* made for one pod, as namespace 0 */
 };
 
 struct podnet_plan {
@@ -176,15 +177,23 @@ uint32_t pn_next_index(struct podnet *ctx);
 /** pn_pool_fits() - the pool's links are as these two ends want them */
 bool pn_pool_fits(const struct podnet_pool *pool, const struct pn_obj *host,
 		  const struct pn_obj *inside);
-/** pn_pool_has() - @obj, wanted inside, was made ahead just as it is */
-bool pn_pool_has(const struct podnet_pool *pool, const struct pn_obj *obj);
+/** pn_pool_has() - @obj, wanted inside, was made ahead just as it is; @own: of the one taken */
+bool pn_pool_has(const struct podnet_pool *pool, const struct pn_objs *own,
+		 const struct pn_obj *obj);
 /** pn_pool_excess() - the next thing made ahead that is not so in @want; @i: where to go on */
-const struct pn_obj *pn_pool_excess(const struct podnet_pool *pool, const struct pn_objs *want,
-				    uint16_t ns, size_t *i);
+const struct pn_obj *pn_pool_excess(const struct podnet_pool *pool, const struct pn_objs *own,
+				    const struct pn_objs *want, uint16_t ns, size_t *i);
 /** pn_pool_holds() - the link waits in a pool of this context */
 bool pn_pool_holds(const struct podnet *ctx, uint32_t index);
-/** pn_pool_pop() - pin one at @name and hand it out.  -EAGAIN: empty. */
-int pn_pool_pop(struct podnet_pool *pool, const char *name, const char *scope,
-		struct pn_pool_entry *ret, struct podnet_error *err);
+/**
+ * pn_pool_pop() - pin one at @name and hand it out, if possible one that was made for @want
+ * @ns:   the namespace that @want calls so
+ * @want: NULL: whichever; @ret: the caller's, with what it holds
+ *
+ * Return: 0, -EAGAIN (empty), or why it cannot be pinned.
+ */
+int pn_pool_pop(struct podnet_pool *pool, const struct pn_objs *want, uint16_t ns,
+		const char *name, const char *scope, struct pn_pool_entry *ret,
+		struct podnet_error *err);
 
 #endif

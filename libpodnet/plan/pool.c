@@ -6,8 +6,10 @@
  *
  * An entry is an anonymous namespace, held by our descriptor alone, with a netlink socket open in
  * it; lo and both ends are up, address generation is off and the carrier has settled; routes and
- * neighbours inside that all pods have are there.  Both ifindexes and MACs are known, so handing
- * out needs neither a thread nor a question.  A pool whose process dies goes by itself: the last
+ * neighbours inside that all pods have are there, and what one pod is expected to have, its
+ * addresses above all: of what a pod needs they cost the most.  Both ifindexes and MACs are known,
+ * so handing out needs neither a thread nor a question.  Nothing leads to an address that waits:
+ * the route of the host's end comes with the plan, so a guess that was wrong is in nobody's way.  A pool whose process dies goes by itself: the last
  * descriptor takes the namespace with it, and that the pair.
  *
  * A pair that a plan takes keeps the pool's mark: writing another one has the kernel look at the
@@ -33,10 +35,22 @@ struct podnet_pool {
 	uint32_t n;
 };
 
-/* what the caller wants ahead, checked and copied: it is not kept, nor is its namespace's name */
-static int copy_ahead(struct podnet_pool *pool, const struct podnet_set *set,
-		      struct podnet_error *err)
+static bool may_be_ahead(const struct podnet_pool *pool, const struct podnet_set *set,
+			 const struct pn_obj *obj, bool of_one)
 {
+	bool kind = obj->kind == PN_ROUTE || obj->kind == PN_NEIGH ||
+		    (of_one && obj->kind == PN_ADDR);
+
+	return kind && !strcmp(obj->link, pool->inside) && obj->ns == set->objs.v[0].ns &&
+	       *set->refs.v[obj->ns].name;
+}
+
+/* what the caller wants ahead, checked and copied: it is not kept, nor is its namespace's name */
+static int copy_ahead(const struct podnet_pool *pool, const struct podnet_set *set, bool of_one,
+		      struct pn_objs *to, struct podnet_error *err)
+{
+	const char *step = of_one ? "pool_add" : "pool_new", *field = of_one ? "own" : "ahead";
+
 	if (set->error.code) {
 		if (err)
 			*err = set->error;
@@ -44,18 +58,16 @@ static int copy_ahead(struct podnet_pool *pool, const struct podnet_set *set,
 	}
 	for (size_t i = 0; i < set->objs.n; i++) {
 		struct pn_obj obj = set->objs.v[i];
-		bool fits = obj.kind == PN_ROUTE || obj.kind == PN_NEIGH;
 
-		if (!fits || strcmp(obj.link, pool->inside) || obj.ns != set->objs.v[0].ns ||
-		    !*set->refs.v[obj.ns].name)
-			return pn_err(err, -EINVAL, "pool_new", "ahead", NULL);
+		if (!may_be_ahead(pool, set, &obj, of_one))
+			return pn_err(err, -EINVAL, step, field, NULL);
 		obj.ns = 0;
-		if (pn_objs_insert(&pool->ahead, &obj) < 0)
-			return pn_err(err, -ENOMEM, "pool_new", NULL, NULL);
+		if (pn_objs_insert(to, &obj) < 0)
+			return pn_err(err, -ENOMEM, step, NULL, NULL);
 	}
 	/* as many as the inner batch holds beside lo, the link and its settling */
-	if (pool->ahead.n > NL_BATCH_MAX - 8)
-		return pn_err(err, -EINVAL, "pool_new", "ahead", NULL);
+	if (pool->ahead.n + (of_one ? to->n : 0) > NL_BATCH_MAX - 8)
+		return pn_err(err, -EINVAL, step, field, NULL);
 	return 0;
 }
 
@@ -116,7 +128,7 @@ int podnet_pool_new(struct podnet *ctx, const struct podnet_pool_spec *spec,
 	snprintf(pool->master, sizeof(pool->master), "%s", spec->master ? spec->master : "");
 	snprintf(pool->alias, sizeof(pool->alias), "podnet:%s:" PN_POOL_SCOPE, ctx->owner);
 	pool->spec.ahead = NULL;
-	r = spec->ahead ? copy_ahead(pool, spec->ahead, err) : 0;
+	r = spec->ahead ? copy_ahead(pool, spec->ahead, false, &pool->ahead, err) : 0;
 	if (r < 0) {
 		podnet_pool_free(pool);
 		return r;
@@ -131,6 +143,8 @@ static void entry_fini(struct pn_pool_entry *e)
 	closep(&e->tree);
 	closep(&e->fd);
 	e->tree = e->fd = -1;
+	free(e->own.v);
+	memset(&e->own, 0, sizeof(e->own));
 }
 
 void podnet_pool_free(struct podnet_pool *pool)
@@ -197,17 +211,17 @@ static int keep_index(const struct nlmsghdr *nlh, void *arg)
 }
 
 static void put_ahead(const struct podnet_pool *pool, const struct pn_pool_entry *e,
-		      const struct pn_put *p)
+		      const struct pn_objs *objs, const struct pn_put *p)
 {
 	struct pn_put only = *p;
 
 	only.protocol = pool->ctx->protocol;
 	/* first what leads to the gateways, then what leads through them */
-	for (size_t i = 0; i < 2 * pool->ahead.n; i++) {
-		struct pn_obj obj = pool->ahead.v[i % pool->ahead.n];
+	for (size_t i = 0; i < 2 * objs->n; i++) {
+		struct pn_obj obj = objs->v[i % objs->n];
 		bool through = obj.kind == PN_ROUTE && obj.u.route.via.family;
 
-		if (through != (i >= pool->ahead.n))
+		if (through != (i >= objs->n))
 			continue;
 		if (obj.kind == PN_NEIGH && obj.u.neigh.of_peer)
 			memcpy(obj.u.neigh.mac, e->host_mac, sizeof(obj.u.neigh.mac));
@@ -236,7 +250,8 @@ static int make_pair(struct podnet_pool *pool, struct pn_pool_entry *e, uint32_t
 	p.changed = PN_LINK_AFTER_BIRTH;
 	pn_netns_put_lo_up(b, NULL);
 	pn_link_kind.put(&p, PN_SET, &inside);
-	put_ahead(pool, e, &p);
+	put_ahead(pool, e, &e->own, &p);        /* addresses: a route may name one */
+	put_ahead(pool, e, &pool->ahead, &p);
 	pn_put_link_settle(&p);
 	r = nl_batch_send(&e->nl, b, NULL, err);
 	if (r < 0)
@@ -246,14 +261,18 @@ static int make_pair(struct podnet_pool *pool, struct pn_pool_entry *e, uint32_t
 	return nl_batch_send(&pool->ctx->rt, b, NULL, err);
 }
 
-static int make_entry(struct podnet_pool *pool, struct pn_pool_entry *e, struct podnet_error *err)
+static int make_entry(struct podnet_pool *pool, const struct podnet_set *own,
+		      struct pn_pool_entry *e, struct podnet_error *err)
 {
 	uint8_t buf[256] __attribute__((aligned(8)));
 	uint32_t master = 0;
-	int r = 0;
+	int r;
 
 	memset(e, 0, sizeof(*e));
 	e->fd = e->tree = e->nl.fd = -1;
+	r = own ? copy_ahead(pool, own, true, &e->own, err) : 0;
+	if (r < 0)
+		return r;
 	if (pool->master[0])
 		r = nl_get(&pool->ctx->rt, pn_link_request(buf, 0, pool->master), keep_index,
 			   &master, NULL);
@@ -274,22 +293,60 @@ static int make_entry(struct podnet_pool *pool, struct pn_pool_entry *e, struct 
 	return r;
 }
 
+/* one more, behind the others: the first has waited longest */
+static int add_entry(struct podnet_pool *pool, const struct podnet_set *own,
+		     struct podnet_error *err)
+{
+	struct pn_pool_entry e;
+	int r = make_entry(pool, own, &e, err);
+
+	if (r < 0)
+		entry_fini(&e);
+	else
+		pool->v[pool->n++] = e;
+	return r;
+}
+
 int podnet_pool_fill(struct podnet_pool *pool, uint32_t max, struct podnet_error *err)
 {
 	uint32_t made = 0;
 
-	while (made < max && pool->n < pool->spec.size) {
-		struct pn_pool_entry e;
-		int r = make_entry(pool, &e, err);
+	for (; made < max && pool->n < pool->spec.size; made++) {
+		int r = add_entry(pool, NULL, err);
 
-		if (r < 0) {
-			entry_fini(&e);
+		if (r < 0)
 			return r;
-		}
-		pool->v[pool->n++] = e;
-		made++;
 	}
 	return (int)made;
+}
+
+int podnet_pool_add(struct podnet_pool *pool, const struct podnet_set *own,
+		    struct podnet_error *err)
+{
+	if (pool->n == pool->spec.size)
+		return pn_err_why(err, -ENOSPC, "pool_add", NULL, "the pool is full");
+	return add_entry(pool, own, err);
+}
+
+static bool has_addr(const struct pn_objs *own, const struct podnet_prefix *ip)
+{
+	for (size_t i = 0; i < own->n; i++)
+		if (own->v[i].kind == PN_ADDR && !pn_prefix_cmp(&own->v[i].u.addr.prefix, ip))
+			return true;
+	return false;
+}
+
+bool podnet_pool_has(const struct podnet_pool *pool, const struct podnet_prefix *ips, size_t n)
+{
+	for (uint32_t i = 0; i < pool->n; i++) {
+		size_t k = 0;
+
+		while (k < n && has_addr(&pool->v[i].own, &ips[k]))
+			k++;
+		if (k == n)
+			return true;
+	}
+	return false;
 }
 
 bool pn_pool_fits(const struct podnet_pool *pool, const struct pn_obj *host,
@@ -312,43 +369,97 @@ static bool same(const struct pn_obj *a, const struct pn_obj *b)
 
 	if (a->kind == PN_ROUTE)
 		return !memcmp(&a->u.route, &b->u.route, sizeof(a->u.route));
+	if (a->kind == PN_ADDR)
+		return !memcmp(&a->u.addr, &b->u.addr, sizeof(a->u.addr));
 	return x->of_peer == y->of_peer && (x->of_peer || !memcmp(x->mac, y->mac, sizeof(x->mac)));
 }
 
-bool pn_pool_has(const struct podnet_pool *pool, const struct pn_obj *obj)
+static bool among(const struct pn_objs *objs, const struct pn_obj *obj, uint16_t ns)
 {
 	struct pn_obj key = *obj;
 	const struct pn_obj *found;
 
-	key.ns = 0;
-	found = pn_objs_find(&pool->ahead, &key);
+	key.ns = ns;
+	found = pn_objs_find(objs, &key);
 	return found && !strcmp(found->link, obj->link) && same(found, obj);
 }
 
-const struct pn_obj *pn_pool_excess(const struct podnet_pool *pool, const struct pn_objs *want,
-				    uint16_t ns, size_t *i)
+bool pn_pool_has(const struct podnet_pool *pool, const struct pn_objs *own,
+		 const struct pn_obj *obj)
 {
-	while (*i < pool->ahead.n) {
-		const struct pn_obj *obj = &pool->ahead.v[(*i)++], *found;
-		struct pn_obj key = *obj;
+	return among(&pool->ahead, obj, 0) || among(own, obj, 0);
+}
 
-		key.ns = ns;
-		found = pn_objs_find(want, &key);
-		if (!found || !pn_pool_has(pool, found))
+const struct pn_obj *pn_pool_excess(const struct podnet_pool *pool, const struct pn_objs *own,
+				    const struct pn_objs *want, uint16_t ns, size_t *i)
+{
+	while (*i < pool->ahead.n + own->n) {
+		size_t k = (*i)++;
+		const struct pn_obj *obj = k < pool->ahead.n ? &pool->ahead.v[k]
+							     : &own->v[k - pool->ahead.n];
+
+		if (!among(want, obj, ns))
 			return obj;
 	}
 	return NULL;
 }
 
-int pn_pool_pop(struct podnet_pool *pool, const char *name, const char *scope,
-		struct pn_pool_entry *ret, struct podnet_error *err)
+static bool all_wanted(const struct pn_objs *own, const struct pn_objs *want, uint16_t ns)
 {
-	struct pn_pool_entry *e;
+	for (size_t i = 0; i < own->n; i++)
+		if (!among(want, &own->v[i], ns))
+			return false;
+	return own->n > 0;
+}
+
+/* Its addresses can go when others of their families come: see drop_excess() in apply.c. */
+static bool of_use(const struct pn_objs *own, const struct pn_objs *want, uint16_t ns)
+{
+	for (size_t i = 0; i < own->n && want; i++) {
+		uint8_t family = own->v[i].u.addr.prefix.family;
+		bool found = own->v[i].kind != PN_ADDR;
+
+		for (size_t k = 0; k < want->n && !found; k++)
+			found = want->v[k].kind == PN_ADDR && want->v[k].ns == ns &&
+				!strcmp(want->v[k].link, own->v[i].link) &&
+				want->v[k].u.addr.prefix.family == family;
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The one that was made for what is wanted; else the newest that was made for nobody; else the
+ * oldest: who it was made for may have come and gone.
+ */
+static uint32_t choose(const struct podnet_pool *pool, const struct pn_objs *want, uint16_t ns)
+{
+	uint32_t nobodys = pool->n, oldest = pool->n;
+
+	for (uint32_t i = 0; i < pool->n; i++) {
+		const struct pn_objs *own = &pool->v[i].own;
+
+		if (want && all_wanted(own, want, ns))
+			return i;
+		if (!own->n)
+			nobodys = i;
+		else if (oldest == pool->n && of_use(own, want, ns))
+			oldest = i;
+	}
+	return nobodys < pool->n ? nobodys : oldest;
+}
+
+int pn_pool_pop(struct podnet_pool *pool, const struct pn_objs *want, uint16_t ns,
+		const char *name, const char *scope, struct pn_pool_entry *ret,
+		struct podnet_error *err)
+{
+	uint32_t at = choose(pool, want, ns);
+	struct pn_pool_entry *e = &pool->v[at];
 	int r = 0;
 
-	if (!pool->n)
+	if (at == pool->n)
 		return pn_err_why(err, -EAGAIN, "pool_take", NULL, "the pool is empty");
-	e = &pool->v[pool->n - 1];
 	if (name)
 		r = pn_netns_pin_fd(pool->ctx, e->fd, e->tree, name, scope, err);
 	if (r < 0)
@@ -357,6 +468,7 @@ int pn_pool_pop(struct podnet_pool *pool, const char *name, const char *scope,
 	e->tree = -1;
 	*ret = *e;
 	pool->n--;
+	memmove(e, e + 1, (size_t)(&pool->v[pool->n] - e) * sizeof(*e));
 	return 0;
 }
 
@@ -372,9 +484,10 @@ int podnet_pool_take(struct podnet_pool *pool, const char *name, const char *sco
 		return pn_err(err, -EINVAL, "pool_take", "name", NULL);
 	if (pn_netns_scope_check(scope) < 0)
 		return pn_err(err, -EINVAL, "pool_take", "scope", NULL);
-	r = pn_pool_pop(pool, name, scope, &e, err);
+	r = pn_pool_pop(pool, NULL, 0, name, scope, &e, err);
 	if (r < 0)
 		return r;
+	free(take_ptr(e.own.v));
 	snprintf(alias, sizeof(alias), "podnet:%s:%s", pool->ctx->owner, scope ? scope : "");
 	p.index = e.host;
 	pn_put_link_mark(&p, alias, 0);

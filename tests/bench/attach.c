@@ -182,6 +182,8 @@ static void one(struct run *r, enum way way)
 		rest_round(r, way, &p);
 		return;
 	}
+	if (way == POOLED)
+		library_give(r->pooled, &p);
 	start = now_ns();
 	if (!attach(r, way, &p)) {
 		fprintf(stderr, "attach: a peer failed and is left out\n");

@@ -12,10 +12,13 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#define POOL_WAY 9              /* of place_of(): its addresses are no other way's */
+
 struct library {
 	struct podnet *ctx;
 	struct podnet_pool *pool;
 	uint32_t size;
+	unsigned given, ahead;      /* of the pool's addresses: handed out, made */
 };
 
 static void must(int r, const struct podnet_error *err, const char *what)
@@ -56,12 +59,17 @@ static void put_gateway(struct podnet_set *set, const char *netns, bool v6)
 			 .onlink = true }, NULL);
 }
 
+static void put_addr(struct podnet_set *set, const char *netns, struct podnet_prefix ip)
+{
+	podnet_set_addr(set, &(struct podnet_addr){ .netns = netns, .link = "eth0", .prefix = ip,
+			.no_prefix_route = ip.family == AF_INET6 }, NULL);
+}
+
 static void put_family(struct podnet_set *set, const struct place *p, struct podnet_prefix ip)
 {
 	bool v6 = ip.family == AF_INET6;
 
-	podnet_set_addr(set, &(struct podnet_addr){ .netns = p->name, .link = "eth0",
-			.prefix = ip, .no_prefix_route = v6 }, NULL);
+	put_addr(set, p->name, ip);
 	podnet_set_route(set, &(struct podnet_route){ .dst = ip, .link = p->link }, NULL);
 	podnet_set_neigh(set, &(struct podnet_neigh){ .link = p->link, .addr = ip }, NULL);
 	put_gateway(set, p->name, v6);
@@ -126,13 +134,34 @@ int library_changes(struct library *l, const struct place *p)
 	return n;
 }
 
-void library_fill(struct library *l)
+/* One more, with the addresses that the one who comes next but so many will be given. */
+static void add_ahead(struct library *l)
 {
 	struct podnet_error err = { 0 };
+	struct podnet_set *own = NULL;
+	struct place p;
 
-	if (l->pool && podnet_pool_ready(l->pool) < l->size)
-		must(podnet_pool_fill(l->pool, l->size - podnet_pool_ready(l->pool), &err), &err,
-		     "pool");
+	place_of(POOL_WAY, ++l->ahead, &p);
+	must(podnet_set_new(&own, "own", &err), &err, "set");
+	put_addr(own, p.name, prefix(AF_INET, &p.ip4));
+	put_addr(own, p.name, prefix(AF_INET6, &p.ip6));
+	must(podnet_pool_add(l->pool, own, &err), &err, "pool");
+	podnet_set_free(own);
+}
+
+void library_fill(struct library *l)
+{
+	while (l->pool && podnet_pool_ready(l->pool) < l->size)
+		add_ahead(l);
+}
+
+void library_give(struct library *l, struct place *p)
+{
+	struct place given;
+
+	place_of(POOL_WAY, ++l->given, &given);
+	p->ip4 = given.ip4;
+	p->ip6 = given.ip6;
 }
 
 struct library *library_open(unsigned pool)

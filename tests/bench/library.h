@@ -15,6 +15,8 @@ struct library *library_open(unsigned pool);
 void library_close(struct library *l);
 /** library_fill() - make ready what was taken, outside of what is measured */
 void library_fill(struct library *l);
+/** library_give() - what an allocator gives next, which the pool makes ahead */
+void library_give(struct library *l, struct place *p);
 /** library_attach() - declare, plan as new, commit */
 void library_attach(struct library *l, const struct place *p);
 void library_detach(struct library *l, const struct place *p);

@@ -244,6 +244,105 @@ static void ahead_is_checked(void **state)
 	}
 }
 
+/* for a pod that will have the addresses in @text, separated by blanks; in @netns, on @link */
+static int add_for(struct podnet_pool *pool, const char *text, const char *netns, const char *link,
+		   struct podnet_error *err)
+{
+	_cleanup_(podnet_set_freep) struct podnet_set *own = NULL;
+	char copy[128], *word, *rest = copy;
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	test_ok(podnet_set_new(&own, "own", err), err);
+	while ((word = strsep(&rest, " "))) {
+		const struct podnet_addr addr = { .netns = netns, .link = link,
+						  .prefix = prefix(word) };
+
+		test_ok(podnet_set_addr(own, &addr, err), err);
+	}
+	return podnet_pool_add(pool, own, err);
+}
+
+/* The one that was made for it, from between others; nothing leads to those that wait. */
+static void made_for_one(void **state)
+{
+	const struct podnet_prefix of[] = { prefix("10.0.0.1"), prefix("10.0.0.2"),
+					    prefix("10.0.0.3") };
+	_cleanup_(podnet_set_freep) struct podnet_set *set = declare(1400, NULL);
+	_cleanup_(podnet_closep) struct podnet *ctx = NULL;
+	_cleanup_(podnet_pool_freep) struct podnet_pool *pool = NULL;
+	struct podnet_error err = { 0 };
+
+	(void)state;
+	assert_int_equal(sh("ip link set lo up; ip addr add 10.255.0.1/32 dev lo"), 0);
+	ctx = test_open(NULL);
+	pool = new_pool_ahead(ctx, false);
+	test_ok(podnet_pool_fill(pool, 1, &err), &err);
+	test_ok(add_for(pool, "10.0.0.1", "any", "eth0", &err), &err);
+	test_ok(add_for(pool, "10.0.0.2", "any", "eth0", &err), &err);
+	test_ok(add_for(pool, "10.0.0.3", "any", "eth0", &err), &err);
+	assert_int_equal(add_for(pool, "10.0.0.4", "any", "eth0", &err), -ENOSPC);
+	assert_int_equal(sh("! ip route get 10.0.0.2 2>/dev/null"), 0);
+	assert_int_equal(test_ok(apply(ctx, set, PODNET_PLAN_FRESH, pool, &err), &err), 9);
+	assert_true(podnet_pool_has(pool, &of[0], 1));
+	assert_false(podnet_pool_has(pool, &of[1], 1));
+	assert_true(podnet_pool_has(pool, &of[2], 1));
+	assert_false(podnet_pool_has(pool, of, 2));
+	assert_int_equal(test_ok(apply(ctx, set, 0, NULL, &err), &err), 0);
+	assert_int_equal(sh("ip netns exec blue ping -c1 -W1 10.255.0.1 >/dev/null"), 0);
+}
+
+struct guess {
+	const char *for_one, *for_another;
+	bool used;
+};
+
+/*
+ * A wrong guess costs time only: the oldest goes, with what it must have and nothing else; but not
+ * where its addresses would take the routes of their family along.
+ */
+static void made_for_others(void **state)
+{
+	const struct guess *row = *state;
+	_cleanup_(podnet_set_freep) struct podnet_set *set = declare(1400, NULL);
+	_cleanup_(podnet_closep) struct podnet *ctx = NULL;
+	_cleanup_(podnet_pool_freep) struct podnet_pool *pool = NULL;
+	struct podnet_prefix first;
+	struct podnet_error err = { 0 };
+
+	assert_int_equal(sh("ip link set lo up; ip addr add 10.255.0.1/32 dev lo"), 0);
+	ctx = test_open(NULL);
+	pool = new_pool_ahead(ctx, true);
+	test_ok(add_for(pool, row->for_one, "any", "eth0", &err), &err);
+	test_ok(add_for(pool, row->for_another, "any", "eth0", &err), &err);
+	test_ok(apply(ctx, set, PODNET_PLAN_FRESH, pool, &err), &err);
+	assert_int_equal(podnet_pool_ready(pool), row->used ? 1 : 2);
+	first = prefix(row->for_one);
+	assert_int_equal(podnet_pool_has(pool, &first, 1), !row->used);
+	assert_int_equal(test_ok(apply(ctx, set, 0, NULL, &err), &err), 0);
+	assert_int_equal(sh("test $(ip -n blue -o addr show eth0 | wc -l) = 1"), 0);
+	assert_int_equal(sh("ip -n blue route | grep -q 'default via 169.254.1.1'"), 0);
+	assert_int_equal(sh("ip netns exec blue ping -c1 -W1 10.255.0.1 >/dev/null"), 0);
+}
+
+static void what_is_for_one_is_checked(void **state)
+{
+	static const struct { const char *netns, *link; } bad[] = {
+		{ "any", "eth1" }, { NULL, "eth0" },
+	};
+	_cleanup_(podnet_closep) struct podnet *ctx = test_open(NULL);
+	_cleanup_(podnet_pool_freep) struct podnet_pool *pool = new_pool(ctx, 1400, NULL);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct podnet_error err = { 0 };
+
+		assert_int_equal(add_for(pool, "10.0.0.2", bad[i].netns, bad[i].link, &err), -EINVAL);
+		assert_string_equal(err.field, "own");
+		assert_int_equal(podnet_pool_ready(pool), 0);
+	}
+	assert_int_equal(sh(LINKS_GO("0")), 0);
+}
+
 static void only_what_fits_is_taken(void **state)
 {
 	_cleanup_(podnet_set_freep) struct podnet_set *set = declare(1300, NULL);
@@ -409,6 +508,8 @@ static void dies_with_its_process(void **state)
 
 int main(void)
 {
+	static const struct guess used = { "10.0.0.1", "10.0.0.3 fd00::3", true };
+	static const struct guess not = { "fd00::1", "fd00::2", false };
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(fills_up_to_its_size, netns_setup),
 		cmocka_unit_test_setup(specs_are_checked, netns_setup),
@@ -418,6 +519,10 @@ int main(void)
 		ROW("what all have is made ahead", what_all_have_is_made_ahead, 0),
 		ROW("what one has not is taken away", what_all_have_is_made_ahead, 1),
 		cmocka_unit_test_setup(ahead_is_checked, netns_setup),
+		cmocka_unit_test_setup(made_for_one, netns_setup),
+		ROW("a wrong guess", made_for_others, &used),
+		ROW("a guess of no use", made_for_others, &not),
+		cmocka_unit_test_setup(what_is_for_one_is_checked, netns_setup),
 		cmocka_unit_test_setup(only_what_fits_is_taken, netns_setup),
 		cmocka_unit_test_setup(an_empty_pool_is_no_hindrance, netns_setup),
 		cmocka_unit_test_setup(a_taken_name_is_no_loss, netns_setup),
