@@ -20,6 +20,7 @@
 	X(kernel_task_taken, "kernel-task-taken") \
 	X(kernel_before_commit, "kernel-before-commit") \
 	X(kernel_after_commit, "kernel-after-commit") \
+	X(pool_made, "pool-made") \
 	X(kernel_before_absent, "kernel-before-absent") \
 	X(kernel_after_absent, "kernel-after-absent") \
 	X(status_before_write, "status-before-write") \

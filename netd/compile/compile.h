@@ -32,6 +32,9 @@ struct compile_input {
  * It can be made before the pod is known: the gateways' neighbours, and the default routes.
  */
 int compile_ahead(struct podnet_set **ret, struct podnet_error *err);
+/** compile_ahead_of_one() - and what it has besides when these are its addresses */
+int compile_ahead_of_one(const struct podnet_prefix *ips, size_t n, struct podnet_set **ret,
+			 struct podnet_error *err);
 /* Each: a new set in *@ret, scope the object's uid; 0, -ENOMEM, or -EINVAL, -ENOENT with @err. */
 int compile_pod(const struct compile_input *in, const struct pod *pod, struct podnet_set **ret,
 		struct podnet_error *err);

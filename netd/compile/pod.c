@@ -60,13 +60,19 @@ static void put_pair(struct building *b, const struct compile_input *in, const s
 	compile_note(b, podnet_set_veth(b->set, &veth, b->err));
 }
 
+static struct podnet_addr routed_addr(const char *netns, const char *link,
+				      const struct podnet_prefix *ip)
+{
+	return (struct podnet_addr){
+		.netns = netns, .link = link, .prefix = compile_host(ip),
+		.no_prefix_route = ip->family == AF_INET6,
+	};
+}
+
 /* Permanent neighbours at both ends; a MAC that is zero is that of the other end. */
 static void put_routed(struct building *b, const struct attach *a, const struct podnet_prefix *ip)
 {
-	struct podnet_addr addr = {
-		.netns = a->netns, .link = a->att->interface, .prefix = compile_host(ip),
-		.no_prefix_route = ip->family == AF_INET6,
-	};
+	struct podnet_addr addr = routed_addr(a->netns, a->att->interface, ip);
 	struct podnet_neigh gateway = {
 		.netns = a->netns, .link = a->att->interface, .addr = compile_gateway(ip->family),
 	};
@@ -285,6 +291,24 @@ int compile_ahead(struct podnet_set **ret, struct podnet_error *err)
 		r = podnet_set_neigh(set, &gateway, err);
 		if (r == 0)
 			r = podnet_set_route(set, &route, err);
+	}
+	if (r < 0)
+		return r;
+	*ret = take_ptr(set);
+	return 0;
+}
+
+int compile_ahead_of_one(const struct podnet_prefix *ips, size_t n, struct podnet_set **ret,
+			 struct podnet_error *err)
+{
+	_cleanup_(podnet_set_freep) struct podnet_set *set = NULL;
+	int r = podnet_set_new(&set, "ahead", err);
+	size_t i;
+
+	for (i = 0; i < n && r == 0; i++) {
+		struct podnet_addr addr = routed_addr("ahead", "eth0", &ips[i]);
+
+		r = podnet_set_addr(set, &addr, err);
 	}
 	if (r < 0)
 		return r;

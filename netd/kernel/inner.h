@@ -76,6 +76,7 @@ struct kernel {
 	/* messages that are themselves only: a hint, and the end */
 	struct qnode hint, stop;
 	bool hint_sent;             /* atomic */
+	uint32_t pool_ready;        /* atomic; the thread writes it */
 
 	/* the kernel thread's */
 	struct podnet *ctx;
@@ -84,7 +85,10 @@ struct kernel {
 	struct podnet_services *services;
 	bool services_told, nets_told;      /* both: what is declared is whole */
 	int epoll, inotify;
-	bool inotify_on, stopping, hinted, pool_broken;
+	bool inotify_on, stopping, hinted;
+	struct kernel_task *next;   /* the latest KERNEL_NEXT, NULL: none yet */
+	bool pool_broken;           /* making one failed: not again until a task got through */
+	uint64_t fill_at;           /* monotonic us: what was taken is made anew from then on */
 	struct kernel_task *head[2], **tail[2];     /* [0] urgent, [1] the rest */
 	unsigned urgent_run;        /* urgent tasks since anything else was looked at */
 	struct kindex index;
@@ -95,6 +99,14 @@ struct kernel {
 	uint64_t settle_at, settle_rest;            /* the same of connections that may be stale */
 };
 
+/* pool.c */
+/** kernel_fill_pool() - one more, if it is wanted and due.  true: there may be more to do */
+bool kernel_fill_pool(struct kernel *k);
+/** kernel_fill_at() - when there is something to do for the pool, monotonic us; 0: there is not */
+uint64_t kernel_fill_at(const struct kernel *k);
+/** kernel_rest_pool() - a task has run: its client comes first */
+void kernel_rest_pool(struct kernel *k);
+int kernel_open_pool(struct kernel *k, struct podnet_error *err);
 /* task.c */
 void kernel_run(struct kernel *k, struct kernel_task *task);
 int kernel_context(const char *netns_dir, const char *run_dir, struct podnet **ret,

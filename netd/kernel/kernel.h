@@ -20,6 +20,7 @@ enum kernel_task_type {
 	KERNEL_ABSENT,              /* take away everything of `set` */
 	KERNEL_SWEEP,               /* at start: what is ours and of no scope in `scopes` goes */
 	KERNEL_SERVICES,            /* frontends that are new, changed or gone; the first: all */
+	KERNEL_NEXT,                /* `next`, for the pool; no result comes */
 };
 
 /** Frontends on their way; all arrays are the arena's. */
@@ -31,6 +32,12 @@ struct kernel_services {
 /** kernel_services_set() - a copy of @f with its arrays.  0 or -ENOMEM. */
 int kernel_services_set(struct kernel_services *s, const struct podnet_frontend *f);
 int kernel_services_absent(struct kernel_services *s, const struct podnet_frontend *f);
+
+/** The addresses of a pod to come, one a family. */
+struct kernel_next {
+	struct podnet_prefix ips[2];
+	size_t n;
+};
 
 struct kernel_task {
 	struct qnode node;
@@ -61,6 +68,8 @@ struct kernel_task {
 	bool tell_inode;            /* ENSURE: that of netns[0] */
 	char **scopes;              /* SWEEP: sorted, owned */
 	size_t nscopes;
+	struct kernel_next *next;   /* NEXT: of the pods to come, in their order; owned */
+	size_t nnext;
 	/* result */
 	int rc;                     /* 0 or negative errno */
 	uint64_t inode;             /* 0: not asked for */
@@ -88,9 +97,16 @@ struct kernel_facts {
 
 struct kernel_config {
 	struct loop *loop;          /* callbacks are called on its thread */
-	uint32_t pool;              /* namespaces kept ready; 0: one is made when a hint comes */
+	/*
+	 * Namespaces kept ready, from the first KERNEL_NEXT on and with the addresses it tells; 0: one
+	 * is made when a hint comes.
+	 */
+	uint32_t pool;
 	uint32_t pool_mtu;
 	const struct podnet_set *pool_ahead;    /* see struct podnet_pool_spec; needed at start */
+	/* what a pod of these addresses has beside it; pure, called on the kernel thread */
+	int (*pool_own)(const struct podnet_prefix *ips, size_t n, struct podnet_set **ret,
+			struct podnet_error *err);
 	void (*done)(void *arg, struct kernel_task *task);      /* result; callee frees */
 	/* @scope drifted, or NULL: everything may have (events lost, or what concerns all) */
 	void (*dirty)(void *arg, const char *scope);

@@ -45,6 +45,7 @@ void kernel_task_free(struct kernel_task *task)
 	for (i = 0; i < task->nscopes; i++)
 		free(task->scopes[i]);
 	free(task->scopes);
+	free(task->next);
 	free(task->netns[0]);
 	free(task->netns[1]);
 	free(task->pin);
@@ -337,6 +338,8 @@ void kernel_run(struct kernel *k, struct kernel_task *task)
 		break;
 	case KERNEL_SERVICES:
 		task->rc = kernel_take_services(k, task);
+		break;
+	case KERNEL_NEXT:           /* thread.c keeps it */
 		break;
 	}
 	if (scope)

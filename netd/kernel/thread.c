@@ -7,8 +7,8 @@
  * The thread waits for tasks, kernel events and names that vanish.  What a client waits for goes
  * first, but no third urgent task in a row delays the rest: events are read, and one task of the
  * others runs, so that a first pass ends also while clients keep the thread at work.  Namespaces
- * for the pool are made one at a time and only when nothing else waits, so that a task never waits
- * for more than one of them.
+ * for the pool (pool.c) are made one at a time and only when nothing else waits, so that a task
+ * never waits for more than one of them.
  * #syscalls: epoll_wait epoll_pwait prctl:PR_SET_NAME
  */
 #include "inner.h"
@@ -52,6 +52,17 @@ static struct kernel_task *take(struct kernel *k, unsigned i)
 	return task;
 }
 
+/* Guesses are never work of their own: they wait for the pool's turn. */
+static void accept(struct kernel *k, struct kernel_task *task)
+{
+	if (task->type != KERNEL_NEXT) {
+		append(k, task);
+		return;
+	}
+	kernel_task_free(k->next);
+	k->next = task;
+}
+
 static void receive(struct kernel *k)
 {
 	struct qnode *node = queue_take(k->in), *next;
@@ -64,7 +75,7 @@ static void receive(struct kernel *k)
 			__atomic_store_n(&k->hint_sent, false, __ATOMIC_SEQ_CST);
 			k->hinted = true;
 		} else {
-			append(k, (struct kernel_task *)(void *)node);
+			accept(k, (struct kernel_task *)(void *)node);
 		}
 	}
 }
@@ -117,32 +128,17 @@ static void run_timers(struct kernel *k)
 
 static int wait_ms(const struct kernel *k)
 {
-	uint64_t now = now_monotonic_us(), at = k->facts_at;
+	uint64_t now = now_monotonic_us(), at = k->facts_at, fill = kernel_fill_at(k);
 
 	if (k->reap_at && (!at || k->reap_at < at))
 		at = k->reap_at;
 	if (k->settle_at && (!at || k->settle_at < at))
 		at = k->settle_at;
+	if (fill && (!at || fill < at))
+		at = fill;
 	if (!at)
 		return -1;
 	return at <= now ? 0 : (int)((at - now + 999) / 1000);
-}
-
-/* One more for the pool.  True: one was made, and there may be more to do. */
-static bool fill_pool(struct kernel *k)
-{
-	uint32_t ready = k->pool ? podnet_pool_ready(k->pool) : 0;
-	int r;
-
-	if (!k->pool || k->pool_broken || (ready >= k->conf.pool && !(k->hinted && !ready))) {
-		k->hinted = false;
-		return false;
-	}
-	k->hinted = false;
-	r = podnet_pool_fill(k->pool, 1, NULL);
-	metric_set(METRIC_POOL_READY, podnet_pool_ready(k->pool));
-	k->pool_broken = r < 0;         /* until a task got through again */
-	return r > 0;
 }
 
 static void run_task(struct kernel *k, unsigned i)
@@ -153,7 +149,7 @@ static void run_task(struct kernel *k, unsigned i)
 	if (!task)
 		return;
 	kernel_run(k, task);
-	k->pool_broken = false;
+	kernel_rest_pool(k);
 	kernel_watch_names(k);
 }
 
@@ -193,7 +189,7 @@ static void *run(void *arg)
 			continue;
 		}
 		k->urgent_run = 0;
-		if (!fill_pool(k))
+		if (!kernel_fill_pool(k))
 			wait_for_work(k);
 	}
 	return NULL;
@@ -259,6 +255,7 @@ static void kernel_free(struct kernel *k)
 	loop_unwatch(k->done_watch);
 	loop_unwatch(k->notes_watch);
 	free_tasks(k);
+	kernel_task_free(k->next);
 	index_fini(&k->index);
 	podnet_pool_free(k->pool);
 	podnet_services_free(k->services);
@@ -273,25 +270,6 @@ static void kernel_free(struct kernel *k)
 	free(k);
 }
 DEFINE_CLEANUP(struct kernel, kernel_free)
-
-static int open_pool(struct kernel *k, struct podnet_error *err)
-{
-	struct podnet_pool_spec spec = {
-		.size = k->conf.pool ? k->conf.pool : 1, .mtu = k->conf.pool_mtu,
-		.ahead = k->conf.pool_ahead,
-	};
-	struct kernel_facts facts;
-	int r;
-
-	/* links made ahead fit only when they have the MTU that pods will ask for */
-	if (!spec.mtu && kernel_facts_read(k->ctx, &facts, NULL) == 0)
-		spec.mtu = facts.mtu;
-	r = podnet_pool_new(k->ctx, &spec, &k->pool, err);
-	if (r < 0)
-		return r;
-	kernel_seed_links(k);
-	return 0;
-}
 
 static int watch(struct kernel *k, int fd)
 {
@@ -377,10 +355,11 @@ int kernel_start(struct kernel *k, const struct kernel_config *conf, struct podn
 	int r;
 
 	k->conf = *conf;
-	r = open_pool(k, err);
+	r = kernel_open_pool(k, err);
 	k->conf.pool_ahead = NULL;      /* the caller's: copied by now */
 	if (r < 0)
 		return r;
+	kernel_seed_links(k);
 	r = open_waits(k);
 	if (r < 0)
 		return fail(err, r, "kernel_start");
@@ -407,6 +386,8 @@ void kernel_submit(struct kernel *k, struct kernel_task *task)
 
 void kernel_hint(struct kernel *k)
 {
+	if (__atomic_load_n(&k->pool_ready, __ATOMIC_RELAXED))
+		return;
 	if (!__atomic_exchange_n(&k->hint_sent, true, __ATOMIC_SEQ_CST))
 		queue_push(k->in, &k->hint);
 }

@@ -414,6 +414,25 @@ int ipam_take(struct ipam *ipam, const struct network *network, int family,
 	return 0;
 }
 
+/* Round each block, from where it stands until all of its free addresses were seen. */
+size_t ipam_peek(const struct ipam *ipam, const char *network, int family, size_t n,
+		 struct podnet_prefix *ret)
+{
+	const struct net *net = map_get(&ipam->nets, network);
+	size_t found = 0;
+
+	for (size_t i = 0; net && i < net->own.n; i++) {
+		const struct ipam_block *b = &net->blocks[i];
+		uint32_t cursor = b->cursor;
+
+		if (b->prefix.family != family)
+			continue;
+		for (uint32_t left = b->nfree; left && found < n; left--)
+			ret[found++] = ipam_block_address(b, (uint32_t)ipam_block_peek(b, &cursor));
+	}
+	return found;
+}
+
 void ipam_give(struct ipam *ipam, const char *network, const struct podnet_prefix *ip,
 	       int64_t free_after)
 {

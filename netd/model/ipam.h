@@ -47,6 +47,13 @@ int ipam_load(struct ipam *ipam, const char *kind, const char *key, const char *
 int ipam_take(struct ipam *ipam, const struct network *network, int family,
 	      const struct podnet_prefix *want, const char *owner, int64_t now,
 	      struct podnet_prefix *ret, struct podnet_prefix *block);
+/**
+ * ipam_peek() - what the next calls of ipam_take() would give, as things stand
+ *
+ * Nothing is taken or kept.  Return: how many addresses, at most @n, of the blocks that there are.
+ */
+size_t ipam_peek(const struct ipam *ipam, const char *network, int family, size_t n,
+		 struct podnet_prefix *ret);
 /** ipam_give() - free after @free_after; 0 takes a failed ipam_take() back */
 void ipam_give(struct ipam *ipam, const char *network, const struct podnet_prefix *ip,
 	       int64_t free_after);

@@ -120,18 +120,23 @@ static int64_t scan(const struct ipam_block *b, uint32_t from)
 	return -1;
 }
 
-int64_t ipam_block_next(struct ipam_block *b)
+int64_t ipam_block_peek(const struct ipam_block *b, uint32_t *cursor)
 {
 	int64_t slot;
 
 	if (!b->nfree)
 		return -1;
-	slot = scan(b, b->cursor);
+	slot = scan(b, *cursor);
 	if (slot < 0)
 		slot = scan(b, 0);
 	if (slot >= 0)
-		b->cursor = (uint32_t)(slot + 1) % b->slots;
+		*cursor = (uint32_t)(slot + 1) % b->slots;
 	return slot;
+}
+
+int64_t ipam_block_next(struct ipam_block *b)
+{
+	return ipam_block_peek(b, &b->cursor);
 }
 
 int ipam_cooling_reserve(struct ipam_cooling *c)

@@ -27,6 +27,8 @@ bool ipam_block_test(const struct ipam_block *b, uint32_t slot);
 void ipam_block_mark(struct ipam_block *b, uint32_t slot, bool taken);
 /** ipam_block_next() - the next free slot behind the last one given, or -1 */
 int64_t ipam_block_next(struct ipam_block *b);
+/** ipam_block_peek() - as ipam_block_next() would behind @cursor, which is moved on; -1: none */
+int64_t ipam_block_peek(const struct ipam_block *b, uint32_t *cursor);
 struct podnet_prefix ipam_block_address(const struct ipam_block *b, uint32_t slot);
 
 /** Addresses that cool down, the soonest free first: a binary heap. */

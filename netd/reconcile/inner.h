@@ -57,6 +57,9 @@ struct reconcile {
 	size_t first_left;          /* scopes of the first pass that have not ended */
 	size_t blocks;              /* of this node when the node's set was last compiled */
 	struct services *services;
+	/* what the kernel thread was told of addresses to come; NULL: nothing yet */
+	struct kernel_next *next;
+	size_t nnext;
 	bool node_known, node_ok;
 	char node_why[256];
 };
@@ -89,6 +92,10 @@ void reconcile_begin(struct reconcile *rec);
 /** reconcile_pump() - send what waits, as far as there are places */
 void reconcile_pump(struct reconcile *rec);
 void reconcile_arm_retry(struct reconcile *rec);
+
+/* ahead.c */
+/** ahead_tell() - the kernel thread's pool, which addresses the next pods will have, if it is news */
+void ahead_tell(struct reconcile *rec);
 
 /* want.c */
 /** want_task() - compile; *@ret NULL: there is nothing to ask of the kernel */

@@ -279,6 +279,7 @@ static void on_changed(void *arg, const struct object *was, const struct object 
 	if (any->kind->id != KIND_NETWORK || !is_news(old, now))
 		return;
 	mark_node(rec);
+	ahead_tell(rec);
 	if (old && now)
 		depend_mark_network(rec, now->meta->name);
 }
@@ -386,6 +387,7 @@ void reconcile_begin(struct reconcile *rec)
 	if (r < 0)
 		log_event(LOG_LEVEL_ERROR, "first_pass_failed", "err=\"%s\"", strerror(-r));
 	services_begin(rec);
+	ahead_tell(rec);
 	start_scopes(rec);
 	reconcile_pump(rec);
 }
@@ -395,6 +397,7 @@ static int start_kernel(struct reconcile *rec, struct podnet_error *err)
 	struct podnet_set *ahead = NULL;
 	struct kernel_config conf = {
 		.loop = rec->conf.loop, .pool = rec->conf.pool, .pool_mtu = rec->conf.mtu,
+		.pool_own = compile_ahead_of_one,
 		.done = result_done, .dirty = on_dirty, .facts = node_facts, .arg = rec,
 	};
 	int r;
@@ -473,6 +476,7 @@ void reconcile_stop(struct reconcile *rec)
 		scope_fini(scope);
 	map_fini(&rec->scopes);
 	services_free(rec->services);
+	free(rec->next);
 	free(rec);
 }
 

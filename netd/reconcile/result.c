@@ -297,6 +297,8 @@ void result_done(void *arg, struct kernel_task *task)
 	case KERNEL_SERVICES:
 		services_done(rec, task);
 		break;
+	case KERNEL_NEXT:
+		break;
 	case KERNEL_ENSURE:
 	case KERNEL_ABSENT:
 		scope = scope_find(rec, task->scope);
@@ -314,4 +316,5 @@ void result_done(void *arg, struct kernel_task *task)
 		reconcile_mark(rec, scope, 0);
 	kernel_task_free(task);
 	reconcile_pump(rec);
+	ahead_tell(rec);
 }

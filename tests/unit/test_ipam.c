@@ -364,6 +364,40 @@ static void failing_allocations(void **state)
 	assert_true(k > 10);
 }
 
+/* What is foretold comes true, round the end of a block and across two, past what is taken. */
+static void foretold(void **state)
+{
+	struct network net = net_of("10.0.0.0/24", 28, "fd00::/64", 64);
+	_cleanup_(ipam_freep) struct ipam *ipam = fresh();
+	struct podnet_prefix next[64], ip, block;
+	size_t n, i;
+
+	(void)state;
+	assert_int_equal(ipam_peek(ipam, "n", AF_INET, 8, next), 0);
+	for (i = 0; i < 20; i++)
+		assert_int_equal(ipam_take(ipam, &net, AF_INET, NULL, "pod", 0, &ip, &block), 0);
+	ip = prefix("10.0.0.27");
+	assert_int_equal(ipam_take(ipam, &net, AF_INET, &ip, "pod", 0, &ip, &block), 0);
+	for (i = 5; i < 9; i++) {
+		ip = prefix("10.0.0.0");
+		ip.addr[3] = (uint8_t)i;
+		ipam_give(ipam, "n", &ip, 0);
+	}
+	assert_int_equal(ipam_peek(ipam, "n", AF_INET, 3, next), 3);
+	n = ipam_peek(ipam, "n", AF_INET, ARRAY_SIZE(next), next);
+	assert_int_equal(n, 4 + 5);     /* of the second block 13 less 7 and the one asked for */
+	for (i = 0; i < n; i++) {
+		assert_int_equal(ipam_take(ipam, &net, AF_INET, NULL, "pod", 0, &ip, &block), 0);
+		assert_memory_equal(&ip, &next[i], sizeof(ip));
+	}
+	assert_int_equal(ipam_peek(ipam, "n", AF_INET, 8, next), 0);
+	assert_int_equal(ipam_peek(ipam, "n", AF_INET6, 8, next), 0);
+	assert_int_equal(ipam_take(ipam, &net, AF_INET6, NULL, "pod", 0, &ip, &block), 0);
+	assert_int_equal(ipam_peek(ipam, "n", AF_INET6, 64, next), 64);
+	assert_memory_equal(&next[0], &(struct podnet_prefix[]){ prefix("fd00::3") }, sizeof(ip));
+	assert_int_equal(ipam_peek(ipam, "another", AF_INET, 8, next), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -372,6 +406,7 @@ int main(void)
 		cmocka_unit_test(loading),
 		cmocka_unit_test(beside_a_model),
 		cmocka_unit_test(turns),
+		cmocka_unit_test(foretold),
 		cmocka_unit_test(thousands),
 		cmocka_unit_test(failing_allocations),
 	};
