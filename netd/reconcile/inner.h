@@ -47,7 +47,7 @@ struct reconcile {
 	struct { struct scope *head, *last; unsigned under_way; } queues[2];
 	bool pumping;
 	struct scope *failing;
-	struct loop_timer *retry, *resync, *rewrite;
+	struct loop_timer *retry, *resync, *rewrite, *pump;
 	bool unwritten;             /* a write of ours failed: rewrite.c */
 	struct kernel_facts facts;
 	struct podnet_prefix ips[2];

@@ -112,6 +112,21 @@ void reconcile_mark(struct reconcile *rec, struct scope *scope, unsigned marks)
 	reconcile_pump(rec);
 }
 
+/* With the next turn of the loop, after the answers of this one have gone out. */
+static void mark_later(struct reconcile *rec, struct scope *scope, unsigned marks)
+{
+	set_marks(scope, marks);
+	if (scope->running)
+		return;
+	enqueue(rec, scope);
+	loop_timer_set(rec->pump, 0);
+}
+
+static void on_pump(void *arg)
+{
+	reconcile_pump(arg);
+}
+
 void reconcile_mark_all(struct reconcile *rec, unsigned marks)
 {
 	struct scope *scope;
@@ -234,7 +249,7 @@ static void on_deleted(struct reconcile *rec, struct object *old)
 	}
 	scope->held |= !scope->now;
 	scope_set_now(scope, NULL);
-	reconcile_mark(rec, scope, MARK_URGENT);
+	mark_later(rec, scope, MARK_URGENT);
 }
 
 static void on_written(struct reconcile *rec, struct object *old, struct object *now)
@@ -441,6 +456,8 @@ int reconcile_start(const struct reconcile_config *conf, struct reconcile **ret,
 		r = loop_timer_new(conf->loop, on_resync, rec, &rec->resync);
 	if (r == 0)
 		r = loop_timer_new(conf->loop, rewrite_all, rec, &rec->rewrite);
+	if (r == 0)
+		r = loop_timer_new(conf->loop, on_pump, rec, &rec->pump);
 	if (r < 0)
 		return fail(err, r);
 	r = start_kernel(rec, err);
@@ -468,6 +485,7 @@ void reconcile_stop(struct reconcile *rec)
 	loop_timer_free(rec->retry);
 	loop_timer_free(rec->resync);
 	loop_timer_free(rec->rewrite);
+	loop_timer_free(rec->pump);
 	for (i = 0; i < 2; i++)
 		while ((scope = dequeue(rec, i)))
 			if (scope->dead)
