@@ -203,7 +203,7 @@ static int store_list(const struct target *t, const struct field *f, const json_
 static int decode_value(const struct target *t, const struct field *f, const json_t *v)
 {
 	if (f->type == FIELD_OBJECT)
-		return f->sub ? decode_object(t, f->sub, v) : 0;
+		return f->sub && !(f->flags & FIELD_APART) ? decode_object(t, f->sub, v) : 0;
 	if (!(f->flags & FIELD_STORED))
 		return 0;
 	if (f->type == FIELD_LIST)

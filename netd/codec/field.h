@@ -35,6 +35,7 @@ enum field_flag {
 	FIELD_COUNTED = 32,         /* a list's length goes to @count */
 	FIELD_SERVER = 64,          /* the server's own: decoded, and checked apart (status) */
 	FIELD_OPEN = 128,           /* an object whose unknown members are kept in every kind */
+	FIELD_APART = 256,          /* an object whose table is of another struct: not decoded with this */
 };
 
 struct field {

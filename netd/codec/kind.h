@@ -76,11 +76,20 @@ void kind_check(const struct kind *kind, const struct doc *doc, const struct doc
 /** kind_check_status() - the same of a body of the status subresource: only "status" is looked at */
 void kind_check_status(const struct kind *kind, const struct doc *doc, struct causes *causes);
 
+/** pod_is_probed() - some container has a readiness probe that netd runs; of container @i */
+bool pod_is_probed(const struct doc *doc);
+bool pod_container_is_probed(const struct doc *doc, size_t i);
+/** pod_set_container_ready() - in status.containerStatuses; 1 changed, 0 as it was or not there, -ENOMEM */
+int pod_set_container_ready(struct doc *doc, const char *container, bool ready);
+/** pod_set_containers_ready() - the condition, from containerStatuses and NetworkReady; 0 or -ENOMEM */
+int pod_set_containers_ready(struct doc *doc, const char *now);
 /**
- * pod_gate_ready() - the condition Ready of a pod with spec.readinessGates, from its others
- * Return: 1, 0 (it has no gates, nothing was done), -ENOMEM.
+ * pod_set_ready() - the condition Ready, from ContainersReady and what spec.readinessGates names
+ * @by_user: a client has set it; it stays, unless gates or probes decide
+ *
+ * Return: 1, 0 (nothing was done), -ENOMEM.
  */
-int pod_gate_ready(struct doc *doc, const char *now);
+int pod_set_ready(struct doc *doc, bool by_user, const char *now);
 
 /* Status objects (API-CONTRACT 9), as bytes ready to send; NULL: no memory. */
 struct status {

@@ -6,7 +6,8 @@
  * that the user gave makes a deletion wait.  May include: model, netd/base, jansson.
  */
 #include <errno.h>
-#include <netd/codec/json.h>
+#include <netd/codec/ports.h>
+#include <netd/codec/probe.h>
 #include <netd/codec/rows.h>
 #include <stdio.h>
 
@@ -53,8 +54,12 @@ static const struct field container_fields[] = {
 	{ .name = "env", .type = FIELD_LIST, .elem = FIELD_OBJECT, .sub = env_fields },
 	{ .name = "resources", .type = FIELD_OBJECT },
 	{ .name = "securityContext", .type = FIELD_OBJECT },
-	{ .name = "readinessProbe", .type = FIELD_OBJECT },
-	{ .name = "livenessProbe", .type = FIELD_OBJECT },
+	{ .name = "readinessProbe", .type = FIELD_OBJECT, .sub = probe_fields,
+	  .flags = FIELD_APART },
+	{ .name = "livenessProbe", .type = FIELD_OBJECT, .sub = probe_fields,
+	  .flags = FIELD_APART },
+	{ .name = "startupProbe", .type = FIELD_OBJECT, .sub = probe_fields,
+	  .flags = FIELD_APART },
 	{ 0 }
 };
 
@@ -160,18 +165,6 @@ const struct field pod_fields[] = {
 	{ 0 }
 };
 
-/* 0, also where the value cannot be set since its parent is of another type; -ENOMEM */
-static int fill(json_t *obj, const char *key, json_t *value)
-{
-	if (!value)
-		return -ENOMEM;
-	if (!json_is_object(obj) || json_object_get(obj, key)) {
-		json_decref(value);
-		return 0;
-	}
-	return json_object_set_new(obj, key, value) < 0 ? -ENOMEM : 0;
-}
-
 /* A digest or a tag that is not "latest" never changes: no need to look for a newer one. */
 static const char *pull_policy(const char *image)
 {
@@ -188,13 +181,13 @@ static int default_port(json_t *port, bool host_network)
 {
 	const json_t *number = json_object_get(port, "containerPort");
 	const json_t *host = json_object_get(port, "hostPort");
-	int r = fill(port, "protocol", json_string("TCP"));
+	int r = fill_member(port, "protocol", json_string("TCP"));
 
 	if (r < 0 || !host_network || !json_is_integer(number) || json_integer_value(host) != 0)
 		return r;
 	if (json_is_integer(host))
 		return 0;               /* an explicit 0 is the user's, and refused */
-	return fill(port, "hostPort", json_integer(json_integer_value(number)));
+	return fill_member(port, "hostPort", json_integer(json_integer_value(number)));
 }
 
 static int default_containers(struct doc *doc, const char *path)
@@ -209,13 +202,13 @@ static int default_containers(struct doc *doc, const char *path)
 		json_t *ports = json_object_get(container, "ports");
 
 		if (image)
-			r = fill(container, "imagePullPolicy", json_string(pull_policy(image)));
+			r = fill_member(container, "imagePullPolicy", json_string(pull_policy(image)));
 		json_array_foreach(ports, k, port)
 			r = r < 0 ? r : default_port(port, host_network);
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return default_probes(list);
 }
 
 int pod_defaults(struct doc *doc)
@@ -329,6 +322,7 @@ static void check_ports(const struct doc *doc, struct causes *causes)
 void pod_check(const struct doc *doc, const struct doc *old, struct causes *causes)
 {
 	check_ports(doc, causes);
+	check_probes(doc, causes);
 	pod_check_annotations(doc, old, causes);
 	if (old)
 		pod_check_update(doc, old, causes);
@@ -338,7 +332,7 @@ void *pod_decode(const struct doc *doc, struct arena *arena)
 {
 	struct pod *pod = kind_new(doc, pod_fields, sizeof(*pod), arena);
 
-	if (!pod || pod_decode_annotations(pod, arena) < 0)
+	if (!pod || pod_decode_annotations(pod, arena) < 0 || decode_probes(pod, doc, arena) < 0)
 		return NULL;
 	return pod;
 }

@@ -5,7 +5,7 @@
  * Room (codec): API-CONTRACT 15.4.  Both specs are compared after what may change was made equal
  * in a copy of the new one.  May include: model, netd/base, jansson.
  */
-#include <netd/codec/json.h>
+#include <netd/codec/probe.h>
 #include <netd/codec/rows.h>
 #include <stdio.h>
 
@@ -81,15 +81,23 @@ static void check_deadline(const struct doc *doc, const struct doc *old, struct 
 		  "must not update from a positive integer to nil value");
 }
 
+/* A netd before this one stored probes as they were sent. */
+static int take_defaults(json_t *before)
+{
+	return before && default_probes(json_object_get(before, "containers")) == 0 &&
+	       default_probes(json_object_get(before, "initContainers")) == 0 ? 0 : -1;
+}
+
 static void check_spec(const struct doc *doc, const struct doc *old, struct causes *causes)
 {
-	const json_t *before = doc_at(old, "spec"), *now = doc_at(doc, "spec");
-	json_t *spec;
+	const json_t *was = doc_at(old, "spec"), *now = doc_at(doc, "spec");
+	json_t *spec, *before;
 
-	if (!now || !before || !json_is_object(now) || json_equal(now, before))
+	if (!now || !was || !json_is_object(now) || json_equal(now, was))
 		return;
 	spec = json_clone(now);
-	if (!spec || take_images(spec, before, "containers") < 0 ||
+	before = json_clone(was);
+	if (!spec || take_defaults(before) < 0 || take_images(spec, before, "containers") < 0 ||
 	    take_images(spec, before, "initContainers") < 0 ||
 	    take_tolerations(spec, before) < 0 || take_node_name(spec, before) < 0 ||
 	    take_member(spec, before, "activeDeadlineSeconds") < 0)
@@ -97,6 +105,7 @@ static void check_spec(const struct doc *doc, const struct doc *old, struct caus
 	else if (!json_equal(spec, before))
 		causes_add(causes, CAUSE_FORBIDDEN, "spec", NULL, "%s", MAY_CHANGE);
 	json_decref(spec);
+	json_decref(before);
 }
 
 /* What a pod was made with stands in its annotations too. */

@@ -22,7 +22,6 @@
 	{ "Pod", "spec." list ".imagePullPolicy", QUIET }, \
 	{ "Pod", "spec." list ".lifecycle", false }, \
 	{ "Pod", "spec." list ".livenessProbe", false }, \
-	{ "Pod", "spec." list ".readinessProbe", false }, \
 	{ "Pod", "spec." list ".resizePolicy", QUIET }, \
 	{ "Pod", "spec." list ".resources", false }, \
 	{ "Pod", "spec." list ".restartPolicy", false }, \
@@ -49,6 +48,10 @@ static const struct {
 	{ "", "metadata.managedFields", QUIET },
 	CONTAINER("containers"),
 	CONTAINER("initContainers"),
+	{ "Pod", "spec.containers.readinessProbe.exec", false },
+	{ "Pod", "spec.containers.readinessProbe.grpc", false },
+	{ "Pod", "spec.containers.readinessProbe.httpGet.scheme=HTTPS", false },
+	{ "Pod", "spec.initContainers.readinessProbe", false },
 	{ "Pod", "spec.activeDeadlineSeconds", false },
 	{ "Pod", "spec.affinity", false },
 	{ "Pod", "spec.automountServiceAccountToken", QUIET },
@@ -127,11 +130,22 @@ static void cut(struct place *p, size_t len)
 	p->text[len] = '\0';
 }
 
+/* A row may be about one value alone: PATH=VALUE. */
+static bool is_row(const char *row, const char *path, const json_t *v)
+{
+	const char *value = json_string_value(v);
+	size_t len = strlen(path);
+
+	if (strncmp(row, path, len) != 0)
+		return false;
+	return !row[len] || (row[len] == '=' && value && strcmp(row + len + 1, value) == 0);
+}
+
 /* 1: nothing is done with it, and that is told; 0: it has no row; -1: it is not worth telling */
-static int find_row(const struct walk *w)
+static int find_row(const struct walk *w, const json_t *v)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		if (strcmp(rows[i].path, w->plain.text) == 0 &&
+		if (is_row(rows[i].path, w->plain.text, v) &&
 		    (!*rows[i].kind || strcmp(rows[i].kind, w->kind->name) == 0))
 			return rows[i].quiet ? -1 : 1;
 	return 0;
@@ -181,7 +195,7 @@ static void note_elements(struct walk *w, const struct field *f, const json_t *l
 
 static void note_member(struct walk *w, const struct field *f, const json_t *v, const json_t *old)
 {
-	int row = find_row(w);
+	int row = find_row(w, v);
 
 	if (row > 0 && !says_nothing(v))
 		causes_add(w->ignored, CAUSE_UNKNOWN, w->full.text, NULL, "%s", "");

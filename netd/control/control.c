@@ -19,9 +19,12 @@ static void changed(void *arg, const struct object *old, const struct object *no
 	namespaces_changed(control, old, now);
 	owners_changed(control, old, now);
 	slices_changed(control, old, now);
-	if (now && now->kind->id == KIND_POD)
+	if ((now ? now : old)->kind->id != KIND_POD)
+		return;
+	probes_changed(control, old, now);
+	if (now)
 		pods_changed(control, now);
-	else if (old && old->kind->id == KIND_POD)
+	else
 		grace_forget(control, old);
 }
 
@@ -131,6 +134,8 @@ int control_start(struct loop *loop, struct state *state, struct control **ret)
 	if (r == 0)
 		r = loop_timer_new(loop, slices_write, control, &control->slice_timer);
 	if (r == 0)
+		r = probes_new(control);
+	if (r == 0)
 		r = loop_timer_new(loop, events_flush, control, &control->event_timer);
 	if (r == 0)
 		r = loop_timer_new(loop, redo, control, &control->redo_timer);
@@ -145,6 +150,7 @@ int control_start(struct loop *loop, struct state *state, struct control **ret)
 	namespaces_start(control);
 	owners_start(control);
 	slices_start(control);
+	probes_start(control);
 	loop_timer_set(control->grace_timer, 0);
 	*ret = take_ptr(control);
 	return 0;
@@ -161,6 +167,7 @@ void control_stop(struct control *control)
 	loop_timer_free(control->slice_timer);
 	loop_timer_free(control->event_timer);
 	loop_timer_free(control->redo_timer);
+	probes_free(control->probes);
 	grace_free(control);
 	owners_free(control);
 	slices_free(control);

@@ -24,6 +24,7 @@ struct control {
 	struct map owned;                   /* uid -> struct owned */
 	struct loop_timer *slice_timer;     /* slices.c */
 	struct map sliced;                  /* Services to be looked at: NAMESPACE/NAME, its own value */
+	struct probes *probes;              /* probes.c */
 	struct loop_timer *event_timer;     /* events.c */
 	struct map pending;                 /* name of the Event -> struct pending_event */
 	struct loop_timer *redo_timer;      /* control.c */
@@ -60,6 +61,11 @@ void slices_start(struct control *control);
 void slices_changed(struct control *control, const struct object *old, const struct object *now);
 void slices_write(void *control);
 void slices_free(struct control *control);
+
+int probes_new(struct control *control);
+void probes_start(struct control *control);
+void probes_changed(struct control *control, const struct object *old, const struct object *now);
+void probes_free(struct probes *probes);
 
 int pods_after_reboot(struct control *control);
 void pods_changed(struct control *control, const struct object *now);

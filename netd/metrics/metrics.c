@@ -41,6 +41,7 @@ static const struct { const char *name, *type, *help; } texts[METRIC_COUNT] = {
 				     "Transactions of the store that failed." },
 	[METRIC_STORE_FAILING] = { "podnet_store_failing", "gauge",
 				   "1 while the database takes no writes." },
+	[METRIC_PROBES] = { "podnet_probes_total", "counter", "Tries of readiness probes." },
 	[METRIC_RECONCILES] = { "podnet_reconciles_total", "counter", "Scopes planned." },
 	[METRIC_RECONCILE_FAILURES] = { "podnet_reconcile_failures_total", "counter",
 					"Scopes whose plan failed." },

@@ -20,6 +20,7 @@ enum metric {
 	METRIC_COMMITS,             /* transactions of the store */
 	METRIC_COMMIT_FAILURES,
 	METRIC_STORE_FAILING,       /* gauge: 1 while writes fail */
+	METRIC_PROBES,              /* tries of readiness probes */
 	METRIC_RECONCILES,          /* scopes planned */
 	METRIC_RECONCILE_FAILURES,
 	METRIC_KERNEL_OPERATIONS,   /* operations applied */

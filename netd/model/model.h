@@ -23,6 +23,11 @@ struct kv {
 	const char *key, *value;
 };
 
+struct port_ref {               /* a number, or a name to be looked up in a pod */
+	uint32_t number;            /* 0: by name, or all */
+	const char *name;
+};
+
 /** One of metadata.ownerReferences. */
 struct owner {
 	const char *api_version, *kind, *name, *uid;
@@ -80,10 +85,28 @@ struct container_port {
 	uint32_t number;            /* containerPort */
 	int protocol;               /* enum port_protocol */
 };
+struct probe_header {
+	const char *name, *value;   /* value NULL: empty */
+};
+enum probe_type { PROBE_TCP, PROBE_HTTP };
+struct probe {                  /* a readiness probe that netd runs */
+	enum probe_type type;
+	const char *host;           /* NULL: the pod's own address */
+	struct port_ref port;       /* a name is one of the container's ports */
+	const char *path;           /* NULL: "/" */
+	struct probe_header *headers;
+	size_t nheaders;
+	uint32_t delay_s, period_s, timeout_s;
+	uint32_t successes, failures;   /* in a row, until it changes */
+	/* what status.containerStatuses says of the container */
+	bool known, ready;          /* known: it says something */
+	int64_t started;            /* 0: not said */
+};
 struct container {
 	const char *name;
 	struct container_port *ports;
 	size_t nports;
+	const struct probe *readiness;  /* NULL: none, or one that netd does not run */
 };
 struct pod_ip {
 	struct podnet_prefix ip;
@@ -171,10 +194,6 @@ struct route {
 /* What the kinds below share. */
 enum port_protocol { PORT_TCP, PORT_UDP, PORT_SCTP };
 enum ip_family { FAMILY_IPV4, FAMILY_IPV6 };
-struct port_ref {               /* a number, or a name to be looked up in a pod */
-	uint32_t number;            /* 0: by name, or all */
-	const char *name;
-};
 
 /* v1 Service */
 enum service_type {

@@ -54,8 +54,9 @@ static int put_container(struct doc *doc, size_t i, const char *now)
 	int r;
 
 	snprintf(to, sizeof(to), "status.containerStatuses[%zu]", i);
-	snprintf(json, sizeof(json), "{\"imageID\":\"\",\"ready\":true,\"started\":true,"
-		 "\"restartCount\":0,\"state\":{\"running\":{\"startedAt\":\"%s\"}}}", now);
+	snprintf(json, sizeof(json), "{\"imageID\":\"\",\"ready\":%s,\"started\":true,"
+		 "\"restartCount\":0,\"state\":{\"running\":{\"startedAt\":\"%s\"}}}",
+		 pod_container_is_probed(doc, i) ? "false" : "true", now);
 	r = doc_set_json(doc, to, json);
 	snprintf(from, sizeof(from), "spec.containers[%zu].name", i);
 	snprintf(to, sizeof(to), "status.containerStatuses[%zu].name", i);
@@ -70,7 +71,10 @@ static int put_container(struct doc *doc, size_t i, const char *now)
 	return r;
 }
 
-/* There is no kubelet: a container is whatever process joins the namespace, and runs with it. */
+/*
+ * There is no kubelet: a container is whatever process joins the namespace, and runs with it.  One with
+ * a probe is not ready until that says so (control/probes.c).
+ */
 static int put_containers(struct doc *doc, const char *now)
 {
 	size_t i, n = doc_len(doc, "spec.containers");
@@ -95,12 +99,12 @@ static int put_pod_conditions(struct doc *doc, const struct pod *pod,
 		r = condition(doc, "Initialized", &yes, NULL, now);
 	if (r == 0)
 		r = condition(doc, "NetworkReady", outcome, "Programmed", now);
+	if (r == 0 && outcome->ok)
+		r = put_containers(doc, now);
 	if (r == 0)
-		r = condition(doc, "ContainersReady", outcome, NULL, now);
+		r = pod_set_containers_ready(doc, now);
 	if (r == 0)
-		r = pod_gate_ready(doc, now);
-	if (r == 0 && !pod->ready_by_user)
-		r = condition(doc, "Ready", outcome, NULL, now);
+		r = pod_set_ready(doc, pod->ready_by_user, now);
 	return r < 0 ? r : 0;
 }
 
@@ -118,7 +122,7 @@ static int put_pod(const struct reconcile *rec, struct doc *doc, const struct po
 		return -ENOMEM;
 	if (!doc_str(doc, "status.startTime") && doc_set_str(doc, "status.startTime", now) < 0)
 		return -ENOMEM;
-	return put_containers(doc, now);
+	return 0;
 }
 
 static int put_blocks(const struct reconcile *rec, struct doc *doc, const char *network)

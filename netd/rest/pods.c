@@ -311,7 +311,8 @@ static const char *ready_status(const struct doc *doc)
 
 /*
  * The addresses are the server's, for claims hang on them.  Whoever sets Ready has it: from then on
- * the server leaves that condition alone, but with readiness gates it follows from the others.
+ * the server leaves that condition alone, but with readiness gates it follows from the others, and
+ * with probes from these.
  */
 static int keep_status(struct doc *doc, const struct object *old)
 {
@@ -322,6 +323,7 @@ static int keep_status(struct doc *doc, const struct object *old)
 	_cleanup_(doc_freep) struct doc *was = object_doc(old);
 	bool taken = was && *ready_status(doc) &&
 		     strcmp(ready_status(doc), ready_status(was)) != 0;
+	bool probed = was && pod_is_probed(was);
 	int r = was ? 0 : -ENOMEM;
 	char now[24];
 
@@ -332,7 +334,12 @@ static int keep_status(struct doc *doc, const struct object *old)
 	if (r < 0)
 		return r;
 	time_format(now_realtime_s(), now);
-	r = pod_gate_ready(doc, now);
+	if (probed)
+		r = doc_set_copy(doc, "status.containerStatuses", was, "status.containerStatuses");
+	if (r == 0 && probed)
+		r = pod_set_containers_ready(doc, now);
+	if (r == 0)
+		r = pod_set_ready(doc, true, now);
 	return r == 0 && taken ? doc_set_bool(doc, "status.readyByUser", true) : r;
 }
 

@@ -130,8 +130,10 @@ static void check_clean(const struct kind *kind, struct doc *doc)
 	fuzz_reread(doc);
 	show_all(kind, doc);
 	serve(kind, doc);
-	if (kind->id == KIND_POD)
-		must(pod_gate_ready(doc, "2026-01-02T03:04:05Z") >= 0);
+	if (kind->id != KIND_POD)
+		return;
+	must(pod_set_containers_ready(doc, "2026-01-02T03:04:05Z") >= 0);
+	must(pod_set_ready(doc, true, "2026-01-02T03:04:05Z") >= 0);
 }
 
 static void check(const struct kind *kind, struct doc *doc)

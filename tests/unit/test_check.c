@@ -13,6 +13,9 @@
 #define ANNOTATE(key, value) "{'metadata':{'annotations':{'" key "':'" value "'}}}"
 #define NAME(value) "{'metadata':{'name':'" value "'}}"
 #define LONG63 "a23456789012345678901234567890123456789012345678901234567890123"
+#define READINESS(probe) "{'spec':{'containers':[{'name':'a','image':'b','readinessProbe':" probe "}]}}"
+#define LIVENESS(probe) "{'spec':{'containers':[{'name':'a','image':'b','livenessProbe':" probe "}]}}"
+#define AT_READINESS "spec.containers[0].readinessProbe"
 #define AT_KEY(key) "metadata.annotations[" key "]"
 
 static const struct check_case cases[] = {
@@ -101,6 +104,44 @@ static const struct check_case cases[] = {
 	{ KIND_POD, "{'spec':{'hostNetwork':true,'containers':[{'name':'a','image':'b','ports':["
 	  "{'containerPort':1,'hostPort':2},{'containerPort':3}]}]}}",
 	  "Invalid spec.containers[0].ports[0].hostPort Invalid value: 2: must match", NULL },
+	/* probes */
+	{ KIND_POD, READINESS("{'tcpSocket':{'port':80}}"), "", NULL },
+	{ KIND_POD, READINESS("{'httpGet':{'port':'web','path':'','httpHeaders':[{'name':'A-b'}]},"
+	  "'initialDelaySeconds':0,'periodSeconds':0,'successThreshold':3}"), "", NULL },
+	{ KIND_POD, READINESS("{}"),
+	  "Required " AT_READINESS " Required value: must specify a handler type", NULL },
+	{ KIND_POD, READINESS("[]"), "Type " AT_READINESS " Invalid value: []: must be an obj", NULL },
+	{ KIND_POD, READINESS("{'exec':{},'httpGet':{'port':0},'tcpSocket':{},'grpc':{}}"),
+	  "Required " AT_READINESS ".exec.command Required value|"
+	  "Invalid " AT_READINESS ".httpGet.port Invalid value: 0: must be between 1 and 65535|"
+	  "Required " AT_READINESS ".tcpSocket.port Required value|"
+	  "Required " AT_READINESS ".grpc.port Required value|"
+	  "Forbidden " AT_READINESS ".httpGet Forbidden: may not specify more than 1 handler type|"
+	  "Forbidden " AT_READINESS ".tcpSocket Forbidden: may not|"
+	  "Forbidden " AT_READINESS ".grpc Forbidden: may not", NULL },
+	{ KIND_POD, READINESS("{'httpGet':{'port':'8080','scheme':'FTP','httpHeaders':[{'name':'a b'},{}]}}"),
+	  "Invalid " AT_READINESS ".httpGet.port Invalid value: \"8080\"|"
+	  "NotSupported " AT_READINESS ".httpGet.scheme Unsupported value: \"FTP\": supported values: "
+	  "\"HTTP\", \"HTTPS\"|"
+	  "Required " AT_READINESS ".httpGet.httpHeaders[1].name Required value|"
+	  "Invalid " AT_READINESS ".httpGet.httpHeaders Invalid value: \"a b\": a valid HTTP header", NULL },
+	{ KIND_POD, READINESS("{'tcpSocket':{'port':true},'initialDelaySeconds':-1,'timeoutSeconds':'1',"
+	  "'periodSeconds':1.5,'terminationGracePeriodSeconds':5}"),
+	  "Type " AT_READINESS ".tcpSocket.port Invalid value: true: must be an integer or a|"
+	  "Invalid " AT_READINESS ".initialDelaySeconds Invalid value: -1: must be between 0|"
+	  "Type " AT_READINESS ".timeoutSeconds Invalid value: \"1\": must be an int|"
+	  "Type " AT_READINESS ".periodSeconds Invalid value: 1.5: must be an int|"
+	  "Forbidden " AT_READINESS ".terminationGracePeriodSeconds Forbidden: must not be set for "
+	  "readinessProbes", NULL },
+	{ KIND_POD, LIVENESS("{'exec':{'command':['a']},'successThreshold':2,"
+	  "'terminationGracePeriodSeconds':0}"),
+	  "Invalid spec.containers[0].livenessProbe.terminationGracePeriodSeconds Invalid value: 0|"
+	  "Invalid spec.containers[0].livenessProbe.successThreshold Invalid value: 2: must be 1", NULL },
+	{ KIND_POD, "{'spec':{'initContainers':[{'name':'a','image':'b','startupProbe':{'grpc':{'port':1}}},"
+	  "{'name':'c','image':'b','restartPolicy':'Always','startupProbe':{}}]}}",
+	  "Forbidden spec.initContainers[0].startupProbe Forbidden: may not be set for init "
+	  "containers without restartPolicy=Always|"
+	  "Required spec.initContainers[1].startupProbe Required value: must specify", NULL },
 	{ KIND_POD, "{'spec':{'restartPolicy':'Maybe','dnsPolicy':'X','hostname':'a.b',"
 	  "'hostNetwork':'yes','terminationGracePeriodSeconds':-1,'nodeName':'A'}}",
 	  "Invalid spec.nodeName Invalid value: \"A\"|Type spec.hostNetwork Invalid value: "

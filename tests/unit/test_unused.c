@@ -23,6 +23,13 @@ static const struct {
 	  "{'spec':{'affinity':{'x':1},'volumes':[{'name':'v'}],'containers':[{'name':'a','args':["
 	  "'x'],'livenessProbe':{'httpGet':{'any':1}}}]}}", NULL, "",
 	  "spec.affinity spec.volumes spec.containers[0].args spec.containers[0].livenessProbe" },
+	{ "probes that are not run", KIND_POD,
+	  "{'spec':{'containers':[{'readinessProbe':{'httpGet':{'port':1,'scheme':'HTTP'},'x':1}},"
+	  "{'readinessProbe':{'exec':{'command':['a']}}},{'readinessProbe':{'grpc':{'port':1}}},"
+	  "{'readinessProbe':{'httpGet':{'scheme':'HTTPS'}}},{'startupProbe':{'tcpSocket':{'port':1}}}]}}",
+	  NULL, "spec.containers[0].readinessProbe.x",
+	  "spec.containers[1].readinessProbe.exec spec.containers[2].readinessProbe.grpc "
+	  "spec.containers[3].readinessProbe.httpGet.scheme spec.containers[4].startupProbe" },
 	{ "not worth telling", KIND_POD,
 	  "{'spec':{'dnsPolicy':'ClusterFirst','serviceAccount':'x','securityContext':{},'hostPID':"
 	  "false,'volumes':[],'containers':[{'terminationMessagePath':'/x','resources':{}}]}}",
