@@ -2,8 +2,8 @@
 /*
  * events.c - kernel events to dirty scopes
  *
- * Room: on the kernel thread; changes nothing in the kernel.  May include: inner.h, netd/base,
- * metrics, include/podnet.
+ * Room: on the kernel thread; changes nothing in the kernel, but for a renamed link, which goes.
+ * May include: inner.h, netd/base, metrics, include/podnet.
  *
  * What we caused ourselves says nothing.  Of the rest, only what takes away or changes something
  * of ours matters: what others add beside it is theirs.  The kernel tells a link's state again and
@@ -34,23 +34,36 @@ static const char *scope_of(const char *alias)
 }
 
 /* The prefix is reserved: a link so named and without a mark is one of ours in the making. */
-static bool in_the_making(const struct podnet_event *ev)
+static bool is_reserved(const char *name)
 {
-	return strncmp(ev->link, "pn", 2) == 0 && strlen(ev->link) == PODNET_IFNAME_SIZE - 1;
+	return strncmp(name, "pn", 2) == 0 && strlen(name) == PODNET_IFNAME_SIZE - 1;
 }
 
 static struct klink seen(const struct podnet_event *ev)
 {
-	return (struct klink){
+	struct klink link = {
 		.index = ev->index, .mtu = ev->mtu, .master = ev->master,
 		.peer_nsid = ev->peer_nsid, .up = ev->flags & IFF_UP,
 	};
+
+	memcpy(link.name, ev->link, sizeof(link.name));
+	return link;
 }
 
 static bool same(const struct klink *a, const struct klink *b)
 {
 	return a->index == b->index && a->mtu == b->mtu && a->master == b->master &&
-	       a->up == b->up;
+	       a->up == b->up && strcmp(a->name, b->name) == 0;
+}
+
+/*
+ * Under another name it is nobody's, and a plan, which looks by names, would not see it: it goes, and
+ * the plan makes another.  The host's end of a pod is found through the pod, whatever its name.
+ */
+static void drop_renamed(struct kernel *k, const struct klink *before, const struct klink *now)
+{
+	if (strcmp(before->name, now->name) != 0 && !is_reserved(before->name))
+		podnet_link_absent(k->ctx, NULL, now->name, NULL);
 }
 
 static void facts_due(struct kernel *k)
@@ -78,11 +91,13 @@ static void on_home_link(struct kernel *k, const struct podnet_event *ev)
 	struct khome *home = index_home(&k->index, ev->index);
 	struct klink now = seen(ev);
 
+	if (!ev->ours && home && scope && !ev->deleted)
+		drop_renamed(k, &home->link, &now);
 	if (!ev->ours && home && (ev->deleted || !scope || !same(&home->link, &now)))
 		mark_link(k, home->scope, &home->link);
 	if (!ev->ours && !home && scope && (ev->deleted || !now.up))
 		mark_link(k, scope, &now);
-	if (!ev->ours && !home && !scope && !in_the_making(ev))
+	if (!ev->ours && !home && !scope && !is_reserved(ev->link))
 		facts_due(k);
 	if (ev->deleted) {
 		index_home_del(&k->index, ev->index);
@@ -321,6 +336,7 @@ static int seed_link(const struct podnet_link_info *info, void *arg)
 		.up = info->link.flags & PODNET_LINK_UP,
 	};
 
+	snprintf(link.name, sizeof(link.name), "%s", info->link.name);
 	if (scope && index_home_put(&k->index, scope, &link) < 0)
 		return -ENOMEM;
 	return 0;

@@ -13,6 +13,7 @@ struct klink {
 	uint32_t index, mtu, master;
 	int32_t peer_nsid;          /* id of the other end's namespace, -1: none */
 	bool up;
+	char name[PODNET_IFNAME_SIZE];
 };
 /** The same in the node's namespace, with its scope; key in the map is the index as text. */
 struct khome {

@@ -42,6 +42,11 @@ def con_reachable():
     return pings("con", "172.16.0.1") and pings(None, "172.16.0.2")
 
 
+def rename(link, name, netns=None):
+    """One command, two requests: before 6.2 the kernel renames only what is down, and netd is quick."""
+    run("ip link set %s down name %s" % (link, name), netns=netns)
+
+
 # what is done to the kernel, who must be repaired, and how one sees that it was
 ROWS = [
     ("host end of a pod deleted", lambda: run("ip link del " + host_link("a.default")), "a", pod_reachable),
@@ -71,6 +76,12 @@ ROWS = [
     ("bridge's address deleted", lambda: run("ip addr del 172.16.0.1/24 dev br0"), "br0", con_reachable),
     ("bridge's mtu changed", lambda: run("ip link set br0 mtu 1300"), "br0",
      lambda: ip_json("link show br0")[0]["mtu"] == 1400),
+    ("bridge renamed", lambda: rename("br0", "brx"), "br0",
+     lambda: con_reachable() and "brx" not in run("ip link")),
+    ("veth renamed", lambda: rename("veth1", "other"), "con",
+     lambda: con_reachable() and "other" not in run("ip link")),
+    ("link inside a pod renamed", lambda: rename("eth0", "foo", netns="a.default"),
+     "a", lambda: pod_reachable() and "foo" not in run("ip link", netns="a.default")),
     ("veth deleted", lambda: run("ip link del veth1"), "con", con_reachable),
     ("veth taken from its bridge", lambda: run("ip link set veth1 nomaster"), "con", con_reachable),
     ("declared route deleted", lambda: run("ip route del default", netns="con"), "con",
