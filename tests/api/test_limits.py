@@ -26,8 +26,9 @@ def memory():
 
 def is_plain():
     """A sanitizer keeps what is freed for a while, so that its memory says nothing."""
-    with open("/proc/%d/maps" % node.process.pid) as text:
-        return "libasan" not in text.read()
+    with open("/proc/%d/maps" % node.process.pid) as maps:
+        text = maps.read()
+    return "libasan" not in text and "libtsan" not in text
 
 
 def knock(path=None):

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <netd/store/store.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -53,6 +54,22 @@ struct file {
 static struct image images[2];      /* database and log; shared by all connections */
 static char image_names[2][128];
 
+/* The writer tidies up while the test goes on; who holds this to the end has cut the power. */
+static pthread_mutex_t power = PTHREAD_MUTEX_INITIALIZER;
+
+static pthread_mutex_t *take_power(void)
+{
+	pthread_mutex_lock(&power);
+	return &power;
+}
+
+static void give_power(pthread_mutex_t **held)
+{
+	pthread_mutex_unlock(*held);
+}
+
+#define POWERED _cleanup_(give_power) __attribute__((unused)) pthread_mutex_t *held = take_power()
+
 static struct file *of(sqlite3_file *f)
 {
 	return (struct file *)f;
@@ -72,6 +89,7 @@ static bool fails(enum call call)
 
 static void heal(void)
 {
+	POWERED;
 	layer.failing = false;
 	layer.left = 0;
 }
@@ -88,6 +106,7 @@ static void image_keep(struct image *im, sqlite3_int64 from, sqlite3_int64 to, c
 
 static int shim_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
 {
+	POWERED;
 	struct image *im = of(f)->image;
 
 	if (fails(WRITE))
@@ -102,6 +121,7 @@ static int shim_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
 
 static int shim_sync(sqlite3_file *f, int flags)
 {
+	POWERED;
 	struct image *im = of(f)->image;
 	bool failed = fails(SYNC);
 	char buf[8192];
@@ -121,6 +141,7 @@ static int shim_sync(sqlite3_file *f, int flags)
 
 static int shim_truncate(sqlite3_file *f, sqlite3_int64 size)
 {
+	POWERED;
 	struct image *im = of(f)->image;
 
 	if (fails(TRUNCATE))
@@ -132,6 +153,7 @@ static int shim_truncate(sqlite3_file *f, sqlite3_int64 size)
 
 static int shim_shm_map(sqlite3_file *f, int page, int size, int extend, void volatile **ret)
 {
+	POWERED;
 	if (extend && fails(SHM))
 		return layer.rc;
 	return of(f)->real->pMethods->xShmMap(of(f)->real, page, size, extend, ret);
@@ -180,6 +202,7 @@ static int shim_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int fl
 
 static int shim_delete(sqlite3_vfs *vfs, const char *name, int sync)
 {
+	POWERED;
 	(void)vfs;
 	for (int i = 0; i < 2; i++)
 		if (strcmp(name, image_names[i]) == 0)
@@ -189,6 +212,7 @@ static int shim_delete(sqlite3_vfs *vfs, const char *name, int sync)
 
 static int shim_last_error(sqlite3_vfs *vfs, int n, char *text)
 {
+	POWERED;
 	(void)vfs;
 	return layer.hit && layer.errnum ? layer.errnum
 	       : layer.real->xGetLastError(layer.real, n, text);
@@ -356,7 +380,7 @@ static void lose_power(struct world *w)
 }
 
 /* In a child, since it ends without a word: killed, or with the power. */
-static void run_child(struct world *w, bool power)
+static void run_child(struct world *w, bool power_lost)
 {
 	pid_t pid;
 	int status;
@@ -368,8 +392,9 @@ static void run_child(struct world *w, bool power)
 		snprintf(image_names[1], sizeof(image_names[1]), "%s-wal", w->path);
 		if (open_store(w) == 0)
 			work(w);
+		take_power();       /* nothing is written any more */
 		w->out->hit = layer.hit;
-		if (power)
+		if (power_lost)
 			lose_power(w);
 		_exit(0);
 	}
@@ -377,7 +402,7 @@ static void run_child(struct world *w, bool power)
 	assert_int_equal(status, 0);
 }
 
-static void run(const char *says, long k, bool power, int want, bool *hit)
+static void run(const char *says, long k, bool cut, int want, bool *hit)
 {
 	static const char *const files[] = { "", "-wal", "-shm" };
 	struct world w = { 0 };
@@ -392,7 +417,7 @@ static void run(const char *says, long k, bool power, int want, bool *hit)
 	assert_int_equal(loop_new(&w.loop), 0);
 	layer.left = k;
 	layer.hit = layer.failing = false;
-	run_child(&w, power);
+	run_child(&w, cut);
 	heal();
 	if (w.out->said[0])
 		fail_msg("%s, call %ld: %s", says, k, w.out->said);
@@ -400,7 +425,7 @@ static void run(const char *says, long k, bool power, int want, bool *hit)
 		fail_msg("%s, call %ld: %s", says, k, strerror(-w.out->rc));
 	if (open_store(&w) < 0)
 		fail_msg("%s, call %ld: does not open again: %s", says, k, w.error);
-	wrong = compare(&w, power, true);
+	wrong = compare(&w, cut, true);
 	if (wrong)
 		fail_msg("%s, call %ld, afterwards: %s", says, k, wrong);
 	*hit = w.out->hit;

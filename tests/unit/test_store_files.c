@@ -217,7 +217,7 @@ static void lost_file(void **state)
 static void mount_small(struct world *w)
 {
 	if ((unshare(CLONE_NEWNS) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0) ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", "/", "", MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("small", w->dir, "tmpfs", 0, "size=256k") < 0)
 		skip();
 }
@@ -240,7 +240,7 @@ static void full_disk(void **state)
 	}
 	free(large);
 	assert_int_equal(rc, -ENOSPC);
-	assert_int_equal(mount(NULL, w->dir, NULL, MS_REMOUNT, "size=8m"), 0);
+	assert_int_equal(mount("none", w->dir, "", MS_REMOUNT, "size=8m"), 0);
 	b = batch(w);
 	put(w, b, "b", "fits", NULL);
 	assert_int_equal(run(w, b), 0);
@@ -258,7 +258,7 @@ static void read_only_disk(void **state)
 	mount_small(w);
 	open_store(w);
 	store_close(take_ptr(w->store));
-	assert_int_equal(mount(NULL, w->dir, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
+	assert_int_equal(mount("none", w->dir, "", MS_REMOUNT | MS_RDONLY, NULL), 0);
 	assert_int_equal(store_open(&conf, &w->store, w->error), -EROFS);
 	assert_true(w->error[0]);
 	umount2(w->dir, MNT_DETACH);
