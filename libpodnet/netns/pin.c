@@ -270,7 +270,6 @@ static int mount_new(struct podnet *ctx, const struct pin *pin, const char *path
  */
 static int pin_over(struct podnet *ctx, const struct pin *pin, const char *path)
 {
-	_cleanup_close_ int file = -1;
 	struct pn_netns_state state;
 	struct stat st;
 	int r = pn_netns_look(ctx, pin->name, &state);
@@ -285,8 +284,7 @@ static int pin_over(struct podnet *ctx, const struct pin *pin, const char *path)
 		return -errno;
 	if (symlinkat(pin->record, ctx->records_fd, pin->name) < 0)
 		return -errno;
-	file = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0);
-	if (file < 0)
+	if (!state.there && mknod(path, S_IFREG, 0) < 0)
 		return -errno;
 	r = mount_new(ctx, pin, path);
 	return r < 0 ? r : 1;
