@@ -252,6 +252,12 @@ void nft_match_new(struct nft_rule *r)
 	match_bit(r, NF_CT_STATE_BIT(IP_CT_NEW));
 }
 
+void nft_match_invalid(struct nft_rule *r)
+{
+	load_ct(r, NFT_CT_STATE, -1, NFT_REG_1);
+	match_bit(r, NF_CT_STATE_INVALID_BIT);
+}
+
 void nft_match_dnat(struct nft_rule *r)
 {
 	load_ct(r, NFT_CT_STATUS, -1, NFT_REG_1);

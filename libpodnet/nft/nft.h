@@ -255,6 +255,8 @@ void nft_match_not_prefix(struct nft_rule *r, uint8_t nfproto, enum nft_end end,
 			  const struct podnet_prefix *p);
 /** nft_match_new() - the first packet of a connection */
 void nft_match_new(struct nft_rule *r);
+/** nft_match_invalid() - of no connection, by what connection tracking knows */
+void nft_match_invalid(struct nft_rule *r);
 /** nft_match_dnat() - of a connection whose destination was changed */
 void nft_match_dnat(struct nft_rule *r);
 /** nft_match_local_source() - the source is (not) an address of this node */

@@ -234,6 +234,15 @@ static void put_sources(const struct svc_front *f, struct svc_elems *out)
 	}
 }
 
+static void put_published(const struct svc_front *f, struct svc_elems *out)
+{
+	struct svc_elem e = element(&f->key, at_port(&f->key) ? SVC_PUBLISHED_PORTS : SVC_PUBLISHED);
+	struct writer w = { e.key };
+
+	put_frontend(&w, &f->key);
+	svc_add(out, &e);
+}
+
 static int by_addr(const void *a, const void *b)
 {
 	return memcmp(a, b, sizeof(((struct svc_dest *)0)->addr));
@@ -276,8 +285,10 @@ void svc_front_elems(const struct svc_front *f, struct svc_elems *out)
 		go_to(f, SVC_STICKY, SVC_ASK_STICKY, out);
 		go_to(f, SVC_REMEMBER, SVC_SET_STICKY, out);
 	}
-	if (f->flags & PODNET_FRONTEND_CLUSTER_IP && !at_port(&f->key)) {
-		put(&w, f->key.addr, addr_size(&f->key));
-		svc_add(out, &e);
+	if (!(f->flags & PODNET_FRONTEND_CLUSTER_IP) || at_port(&f->key)) {
+		put_published(f, out);
+		return;
 	}
+	put(&w, f->key.addr, addr_size(&f->key));
+	svc_add(out, &e);
 }

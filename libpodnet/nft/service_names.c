@@ -39,6 +39,8 @@ static const struct map_row {
 	[SVC_REMEMBER_PORTS] = { "remember-ports", NODE_PORT, true, false },
 	[SVC_RESTRICTED] = { "restricted", FRONTEND, false, false },
 	[SVC_ALLOWED] = { "allowed", { ADDR, ADDR, NFT_F_PROTO, NFT_F_PORT }, false, true },
+	[SVC_PUBLISHED] = { "published", FRONTEND, false, false },
+	[SVC_PUBLISHED_PORTS] = { "published-ports", NODE_PORT, false, false },
 	[SVC_CLUSTER_IPS] = { "cluster-ips", { ADDR }, false, false },
 	[SVC_HAIRPINS] = { "hairpins", { ADDR, ADDR }, false, false },
 	[SVC_NODE_IPS] = { "node-ips", { ADDR }, false, false },

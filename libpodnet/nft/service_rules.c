@@ -8,8 +8,8 @@
  *   hook          chain, what it does for the first packet of a connection
  *   prerouting    -110 service-sources      who may not come is dropped
  *   output        -100 service-prerouting   a frontend's endpoint becomes the destination
- *   input,           0 service-refuse       what has no endpoint is refused or dropped
- *   forward, output
+ *   input,           0 service-refuse       what has no endpoint is refused or dropped; so are
+ *   forward, output                         packets, later ones too, that belong to no connection
  *   postrouting,    99 service-remember     where a client of a sticky frontend went
  *   input
  *   postrouting    100 service-masquerade   an endpoint to itself; from outside to another node
@@ -149,6 +149,36 @@ static void no_service_rules(struct svc_chain *c)
 		nft_verdict(r, NFT_GOTO, "refuse");
 		r = family_rule(c, f);
 		in_range(r, f, NFT_DESTINATION, SVC_NETS, false);
+		nft_verdict(r, NF_DROP, NULL);
+	}
+}
+
+/*
+ * TCP that connection tracking calls invalid, out of every window say, passes untranslated: to a
+ * client it comes from nobody it knows, to the node for nobody who listens, and either answers with
+ * a reset that ends the connection.  So it is dropped, and the ends send again.
+ */
+static void stray_rules(struct svc_chain *c)
+{
+	char name[NFT_NAME_SIZE];
+
+	for (uint8_t f = 0; f < SVC_FAMILIES; f++) {
+		struct nft_rule *r = family_rule(c, f);
+
+		in_range(r, f, NFT_SOURCE, SVC_PODS, false);
+		nft_verdict(r, NF_DROP, NULL);
+		r = family_rule(c, f);
+		in_range(r, f, NFT_DESTINATION, SVC_NETS, false);
+		nft_verdict(r, NF_DROP, NULL);
+		r = family_rule(c, f);
+		key_frontend(r, f);
+		nft_match_set(r, name_of(f, SVC_PUBLISHED, name), false);
+		nft_verdict(r, NF_DROP, NULL);
+		r = family_rule(c, f);
+		nft_key_addr(r, nfprotos[f], NFT_DESTINATION);
+		nft_match_set(r, name_of(f, SVC_NODE_IPS, name), false);
+		key_node_port(r);
+		nft_match_set(r, name_of(f, SVC_PUBLISHED_PORTS, name), false);
 		nft_verdict(r, NF_DROP, NULL);
 	}
 }
@@ -305,6 +335,10 @@ static void jump_no_service(struct svc_chain *c)
 
 	nft_match_new(r);
 	nft_verdict(r, NFT_JUMP, "no-service");
+	r = rule(c);
+	nft_match_invalid(r);
+	nft_match_l4proto(r, 6);
+	nft_verdict(r, NFT_JUMP, "stray");
 }
 
 static void jump_sources(struct svc_chain *c)
@@ -345,6 +379,7 @@ static const struct static_row {
 	{ "port-by-source6", NULL, 0, 0, port_by_source6 },
 	{ "services", NULL, 0, 0, services_rules },
 	{ "no-service", NULL, 0, 0, no_service_rules },
+	{ "stray", NULL, 0, 0, stray_rules },
 	{ "sources", NULL, 0, 0, sources_rules },
 	{ "remember4", NULL, 0, 0, remember4_rules },
 	{ "remember6", NULL, 0, 0, remember6_rules },

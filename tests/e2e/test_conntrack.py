@@ -9,6 +9,7 @@ conntrack(8) is the second opinion on what the kernel remembers.
 import os
 import re
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -401,6 +402,82 @@ def goes_on():
     drop_pod("new")
 
 
+TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21     # linux/tcp.h
+
+
+def sequence(sock):
+    """What an idle connection sends next and expects next."""
+    numbers = []
+    sock.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
+    for queue in (2, 1):
+        sock.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR_QUEUE, queue)
+        number = sock.getsockopt(socket.IPPROTO_TCP, TCP_QUEUE_SEQ, 4)
+        numbers.append(int.from_bytes(number, sys.byteorder))
+    sock.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 0)
+    return numbers
+
+
+def segment(source, target, seq, ack):
+    """An empty ACK, with its checksum (RFC 9293, RFC 8200)."""
+    family = socket.AF_INET6 if ":" in source[0] else socket.AF_INET
+    tcp = struct.pack("!HHIIBBHHH", source[1], target[1], seq % 2**32, ack % 2**32, 0x50, 0x10, 512,
+                      0, 0)
+    text = b"".join(socket.inet_pton(family, end[0]) for end in (source, target))
+    text += struct.pack("!II", len(tcp), socket.IPPROTO_TCP) + tcp
+    total = sum(struct.unpack("!%dH" % (len(text) // 2), text))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return family, tcp[:16] + struct.pack("!H", ~total & 0xffff) + tcp[18:]
+
+
+def inject(netns, source, target, seq, ack):
+    family, tcp = segment(source, target, seq, ack)
+
+    def work():
+        with socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
+            raw.bind((source[0], 0))
+            try:
+                raw.sendto(tcp, (target[0], 0))
+            except PermissionError:
+                pass                # dropped on its way out of the node
+    in_netns(netns, work)
+
+
+def stray():
+    """[I10] packets out of every window, both ways, during a large transfer: no reset, all arrives."""
+    ips = add_pod("feed", "feed", "feed.py", 8080)
+    svc = add_service("feed", "feed", type="NodePort", ports=[{"port": 80, "targetPort": 8080}])
+    number = svc["spec"]["ports"][0]["nodePort"]
+    doors = [(where, ip, 80) for where in ("cli.default", None) for ip in svc["spec"]["clusterIPs"]]
+    doors += [("world", "10.0.0.10", number), ("world", "fd00:1::10", number)]
+    run("nft add table inet watch")
+    run("nft add chain inet watch pre { type filter hook prerouting priority 0; }")
+    run("nft add rule inet watch pre ct state invalid counter")
+    for where, ip, port in doors:
+        eventually("programmed", lambda: isinstance(streams(where, ip, port), socket.socket))
+        sock, before = streams(where, ip, port), counted("pre")
+        fed(sock, 100000)
+        client, endpoint = sock.getsockname()[:2], (ips[":" in ip], 8080)
+        out, back = sequence(sock)
+        # a reset that these provoke has just the number that the other end would believe
+        inject(where, client, (ip, port), out + 2**30, back)
+        fed(sock, 0)
+        out, back = sequence(sock)
+        sock.sendall(b"30000000\n")
+        left = 30000000 - len(sock.recv(1000))
+        inject("feed.default", endpoint, client, back + 2**30, out + len("30000000\n"))
+        while left:
+            got = len(sock.recv(1 << 20))
+            assert got, "ended early"
+            left -= got
+        fed(sock, 1000)
+        assert counted("pre") >= before + 1 + (where is not None), "they were in a window"
+        sock.close()
+    run("nft delete table inet watch")
+    API.delete(SERVICES + "/feed")
+    drop_pod("feed")
+
+
 def parallel():
     """[I12] two queries of one socket at once, as a resolver's A and AAAA: 0 lost of 10,000."""
     for name in ("p1", "p2"):
@@ -486,4 +563,4 @@ def full():
 if __name__ == "__main__":
     add_pod("cli", "client")
     main([replaced, local_returns, sent_before, burst, balancer, zero, restarted, connecting, goes_on,
-          parallel, full])
+          stray, parallel, full])
