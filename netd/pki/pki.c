@@ -104,11 +104,17 @@ static int tokens_load(const struct pki_config *conf, struct tokens *ret, unsign
 		       char why[256])
 {
 	_cleanup_datum_ gnutls_datum_t text = { 0 };
+	struct stat st;
 	int r = file_read(conf->tokens, &text, why);
 
 	*bad = 0;
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
+	if (stat(conf->tokens, &st) == 0 && st.st_mode & (S_IWGRP | S_IWOTH)) {
+		snprintf(why, 256, "%.180s: others may write it (mode %03o); chmod 600 it",
+			 conf->tokens, st.st_mode & 0777);
+		return -EINVAL;
+	}
 	*bad = tokens_parse(ret, (const char *)text.data);
 	if (*bad)
 		snprintf(why, 256, "%.180s:%u: \"ROLE NAME SHA256\" wanted", conf->tokens, *bad);

@@ -31,6 +31,7 @@ struct scope {
 	bool tried, first, failing;
 	bool stood;                 /* the newest version has been in the kernel, whole */
 	unsigned failures;
+	char *why;                  /* of the last failure, as it was logged; NULL: none */
 	uint64_t retry_at, sent_at; /* monotonic us */
 	/* what its status says: host addresses of which epoch, and which generation */
 	uint64_t told;

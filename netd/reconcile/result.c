@@ -201,9 +201,23 @@ static void made(struct reconcile *rec, struct scope *scope, const struct kernel
 	end_first(rec, scope);
 }
 
+/* Once, however often it is tried again: the Event counts. */
+static void log_failure(struct scope *scope, const char *reason, const char *text)
+{
+	char quoted[TEXT_MAX * 2];
+
+	if (scope->why && strcmp(scope->why, text) == 0)
+		return;
+	free(scope->why);
+	scope->why = strdup(text);
+	log_event(LOG_LEVEL_WARNING, "reconcile_failed", "kind=%s name=%s reason=%s err=%s",
+		  kind_of(scope), name_of(scope), reason,
+		  log_quote(text, quoted, sizeof(quoted)));
+}
+
 static void failed(struct reconcile *rec, struct scope *scope, const struct podnet_error *err)
 {
-	char text[TEXT_MAX], quoted[TEXT_MAX * 2];
+	char text[TEXT_MAX];
 	const char *reason = reason_of(err);
 	struct outcome outcome = { .reason = reason, .message = text };
 	struct object *obj = about(rec, scope);
@@ -211,9 +225,7 @@ static void failed(struct reconcile *rec, struct scope *scope, const struct podn
 	podnet_error_text(err, text, sizeof(text));
 	scope->tried = true;
 	metric_add(METRIC_RECONCILE_FAILURES, 1);
-	log_event(LOG_LEVEL_WARNING, "reconcile_failed", "kind=%s name=%s reason=%s err=%s",
-		  kind_of(scope), name_of(scope), reason,
-		  log_quote(text, quoted, sizeof(quoted)));
+	log_failure(scope, reason, text);
 	if (scope->node)
 		tell_node(rec, false, text);
 	else if (scope->now)

@@ -111,6 +111,8 @@ void scope_mend(struct reconcile *rec, struct scope *scope)
 	struct scope **p;
 
 	scope->failures = 0;
+	free(scope->why);
+	scope->why = NULL;
 	if (!scope->failing)
 		return;
 	scope->failing = false;

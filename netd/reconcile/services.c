@@ -210,10 +210,13 @@ static struct front *front_add(struct services *s, struct svc *svc, const struct
 
 static void tell_taken(struct making *m, const struct front *front)
 {
+	char text[PODNET_PREFIX_STRLEN];
+	const char *at = podnet_prefix_format_addr(&front->is.ip, text);
+
 	if (!m->svc->waits && m->svc->service)
 		control_event(m->rec->conf.control, m->svc->service, "Warning", "AddressInUse",
-			      "port %u of an address is Service %s's already", front->is.port,
-			      front->owner->key);
+			      "%s port %u is Service %s's already",
+			      front->is.ip.len ? at : "node", front->is.port, front->owner->key);
 	m->rec->services->nwaiting += !m->svc->waits;
 	m->svc->waits = true;
 }

@@ -79,6 +79,7 @@ static void open_key(const struct place *p) { chmod(path_in(p, "ca.key"), 0604);
 static void garbage(const struct place *p) { put(p, "ca.crt", "hello\n", 6, 0644); }
 static void empty_key(const struct place *p) { put(p, "server.key", "", 0, 0600); }
 static void bad_tokens(const struct place *p) { put(p, "tokens", "# x\nadmin root\n", 15, 0600); }
+static void open_tokens(const struct place *p) { put(p, "tokens", "# x\n", 4, 0622); }
 
 static void only_ca_crt(const struct place *p)
 {
@@ -156,6 +157,7 @@ static const struct wrong {
 	{ "a client's certificate", client_as_server, "not signed by ca.crt, or not for a server" },
 	{ "an authority that may not sign", ca_that_is_none, "may not sign" },
 	{ "a row of a token without its hash", bad_tokens, "tokens:2" },
+	{ "tokens that anybody may add to", open_tokens, "tokens: others may write it (mode 622)" },
 };
 
 static void wrong_files(void **state)
