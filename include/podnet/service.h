@@ -8,6 +8,9 @@
  * what changes is elements of shared maps.  Table `inet podnet` (owner "netd") or
  * `inet podnet-OWNER`, beside what nat.h keeps there.
  *
+ * A published port is a frontend as well: an address of the node and a port, with one endpoint, the
+ * pod; `last_port` makes it a range of ports, which is one element of a map whatever its length.
+ *
  * A new connection takes an endpoint with equal chance (numgen random), or by weight, or by a hash
  * of where it comes from (Maglev).  It is masqueraded only when an endpoint reaches itself, or when
  * it comes from outside and leaves for another node.  Present only where the library was built
@@ -65,6 +68,13 @@ struct podnet_frontend {
 	size_t nsources;
 	const struct podnet_endpoint *endpoints;
 	size_t nendpoints;
+	/*
+	 * 0: one port.  Else all from `port` to this one, at an address, to at most one endpoint, and
+	 * a packet keeps its port: the endpoint's own is 0.  No flags, no affinity, no sources.
+	 * Ranges of one address and protocol must not overlap, or the commit is refused with -EEXIST;
+	 * a single port wins over a range that holds it.
+	 */
+	uint16_t last_port;
 };
 
 /** The networks that services are about.  Arrays are borrowed for the call. */
@@ -92,7 +102,7 @@ PODNET_API int podnet_services_nets(struct podnet_services *services,
 /**
  * podnet_services_set() - declare a frontend, or what it is like now
  *
- * The key is family, address, protocol and port.  Nothing reaches the kernel before the commit.
+ * The key is family, address, protocol, port and last port.  Nothing reaches the kernel before the commit.
  * Return: 0; -EINVAL (@err->field names the member, nothing was remembered); -ENOMEM.
  */
 PODNET_API int podnet_services_set(struct podnet_services *services,

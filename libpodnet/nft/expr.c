@@ -311,6 +311,7 @@ void nft_verdict_map(struct nft_rule *r, const char *map)
 	r->words = 0;
 }
 
+/* The address's register, and how many of 32 bits on the port's is; 0: the port stays. */
 static void dnat(struct nft_rule *r, uint8_t nfproto, unsigned int addr, unsigned int port)
 {
 	struct nftnl_expr *e = add(r, "nat");
@@ -322,19 +323,32 @@ static void dnat(struct nft_rule *r, uint8_t nfproto, unsigned int addr, unsigne
 	nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_FAMILY, nfproto);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_ADDR_MIN, reg(addr));
 	nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_ADDR_MAX, reg(addr));
-	nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_PROTO_MIN, reg(port));
-	nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_PROTO_MAX, reg(port));
-	nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_FLAGS,
-			   NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED);
+	if (port) {
+		nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_PROTO_MIN, reg(port));
+		nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_PROTO_MAX, reg(port));
+	}
+	nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_FLAGS, NF_NAT_RANGE_MAP_IPS |
+			   (port ? NF_NAT_RANGE_PROTO_SPECIFIED : 0));
 }
 
-void nft_dnat_map(struct nft_rule *r, uint8_t nfproto, const char *map)
+static void map_first(struct nft_rule *r, const char *map)
 {
 	struct nftnl_expr *e = lookup(r, map, 0);
 
 	if (e)
 		nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_DREG, reg(0));
+}
+
+void nft_dnat_map(struct nft_rule *r, uint8_t nfproto, const char *map)
+{
+	map_first(r, map);
 	dnat(r, nfproto, 0, addr_size(nfproto) / WORD);
+}
+
+void nft_dnat_addr_map(struct nft_rule *r, uint8_t nfproto, const char *map)
+{
+	map_first(r, map);
+	dnat(r, nfproto, 0, 0);
 }
 
 void nft_dnat_by_source(struct nft_rule *r, uint8_t nfproto, const char *addrs, const char *ports)

@@ -303,7 +303,7 @@ void nft_elems_put(struct nft_elems *e, const struct nft_elem *elem)
 	nest = mnl_attr_nest_start(nlh, NFTA_LIST_ELEM);
 	put_value(nlh, NFTA_SET_ELEM_KEY, elem->key, size);
 	if (e->map->interval)
-		put_value(nlh, NFTA_SET_ELEM_KEY_END, elem->data, size);
+		put_value(nlh, NFTA_SET_ELEM_KEY_END, elem->end, size);
 	if (e->type == NFT_MSG_NEWSETELEM && e->map->verdicts)
 		put_verdict(nlh, elem->verdict, elem->chain);
 	else if (e->type == NFT_MSG_NEWSETELEM && nfields(e->map->data))
@@ -408,7 +408,7 @@ static int on_element(const struct reading *rd, const struct nlattr *nest)
 			keep_value(attr, e.key, sizeof(e.key));
 			break;
 		case NFTA_SET_ELEM_KEY_END:
-			keep_value(attr, e.data, sizeof(e.data));
+			keep_value(attr, e.end, sizeof(e.end));
 			break;
 		case NFTA_SET_ELEM_DATA:
 			if (rd->map->verdicts)

@@ -146,7 +146,8 @@ struct nft_map {
 
 struct nft_elem {
 	uint8_t key[NFT_KEY_SIZE];
-	uint8_t data[NFT_KEY_SIZE]; /* of an interval: the last key */
+	uint8_t end[NFT_KEY_SIZE];  /* of an interval: the last key */
+	uint8_t data[NFT_KEY_SIZE];
 	int32_t verdict;            /* NFT_GOTO, NFT_JUMP, NF_DROP */
 	const char *chain;          /* borrowed */
 };
@@ -268,6 +269,8 @@ void nft_match_set(struct nft_rule *r, const char *set, bool not);
 void nft_verdict_map(struct nft_rule *r, const char *map);
 /** nft_dnat_map() - to the address and port that the key maps to, if to any */
 void nft_dnat_map(struct nft_rule *r, uint8_t nfproto, const char *map);
+/** nft_dnat_addr_map() - to the address that the key maps to, if to any, at the same port */
+void nft_dnat_addr_map(struct nft_rule *r, uint8_t nfproto, const char *map);
 /** nft_dnat_by_source() - to the address and the port that the source address maps to */
 void nft_dnat_by_source(struct nft_rule *r, uint8_t nfproto, const char *addrs, const char *ports);
 /** nft_remember_addr(), nft_remember_port() - map the source to where the connection went */

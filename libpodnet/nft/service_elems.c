@@ -44,7 +44,9 @@ struct svc_key svc_elem_key(const struct svc_elem *e)
 	size_t addr = e->family == SVC_V4 ? 4 : 16;
 	const uint8_t *at = e->key;
 
-	if (e->map < SVC_NODE_PORTS) {
+	if (e->map == SVC_PORT_RANGES)
+		memcpy(&key.last_be, e->u.data + 16, 2);
+	if (e->map < SVC_NODE_PORTS || e->map == SVC_PORT_RANGES) {
 		memcpy(key.addr, at, addr);
 		at += addr;
 	}
@@ -192,10 +194,28 @@ static void balance(const struct svc_front *f, uint8_t map, bool local, struct s
 		put_backend(f, to.scope, i, &dests->v[i], out);
 }
 
+/* All ports of it go to one endpoint, or are nobody's. */
+static void put_range(const struct svc_front *f, struct svc_elems *out)
+{
+	struct svc_elem e = element(&f->key, SVC_PORT_RANGES);
+	struct writer w = { e.key };
+
+	if (!f->all.n)
+		return;
+	put_frontend(&w, &f->key);
+	memcpy(e.u.data, f->all.v[0].addr, addr_size(&f->key));
+	memcpy(e.u.data + 16, &f->key.last_be, 2);
+	svc_add(out, &e);
+}
+
 static void put_ways(const struct svc_front *f, struct svc_elems *out)
 {
 	bool drops = f->flags & PODNET_FRONTEND_DROP;
 
+	if (f->key.last_be) {
+		put_range(f, out);
+		return;
+	}
 	if (!f->all.n) {
 		go_to(f, SVC_NO_ENDPOINTS, drops ? SVC_DROP : SVC_REFUSE, out);
 		return;
@@ -236,10 +256,15 @@ static void put_sources(const struct svc_front *f, struct svc_elems *out)
 
 static void put_published(const struct svc_front *f, struct svc_elems *out)
 {
-	struct svc_elem e = element(&f->key, at_port(&f->key) ? SVC_PUBLISHED_PORTS : SVC_PUBLISHED);
-	struct writer w = { e.key };
+	struct svc_elem e = element(&f->key, at_port(&f->key) ? SVC_PUBLISHED_PORTS :
+				    f->key.last_be ? SVC_PUBLISHED_RANGES : SVC_PUBLISHED);
+	struct writer w = { e.key }, end = { e.u.data };
+	struct svc_key last = f->key;
 
 	put_frontend(&w, &f->key);
+	last.port_be = f->key.last_be;
+	if (last.port_be)
+		put_frontend(&end, &last);
 	svc_add(out, &e);
 }
 

@@ -41,9 +41,11 @@ static const struct map_row {
 	[SVC_ALLOWED] = { "allowed", { ADDR, ADDR, NFT_F_PROTO, NFT_F_PORT }, false, true },
 	[SVC_PUBLISHED] = { "published", FRONTEND, false, false },
 	[SVC_PUBLISHED_PORTS] = { "published-ports", NODE_PORT, false, false },
+	[SVC_PUBLISHED_RANGES] = { "published-ranges", FRONTEND, false, true },
 	[SVC_CLUSTER_IPS] = { "cluster-ips", { ADDR }, false, false },
 	[SVC_HAIRPINS] = { "hairpins", { ADDR, ADDR }, false, false },
 	[SVC_NODE_IPS] = { "node-ips", { ADDR }, false, false },
+	[SVC_PORT_RANGES] = { "port-ranges", FRONTEND, false, true },
 };
 
 static int digit(uint8_t family)
@@ -88,6 +90,8 @@ void svc_map(const char *table, uint8_t family, uint8_t map, char name[NFT_NAME_
 	set_fields(ret->key, row->key, family);
 	ret->verdicts = row->verdicts;
 	ret->interval = row->interval;
+	if (map == SVC_PORT_RANGES)
+		set_fields(ret->data, (const enum nft_field[NFT_FIELDS]){ ADDR }, family);
 }
 
 void svc_range(const char *table, uint8_t family, uint8_t range, char name[NFT_NAME_SIZE],

@@ -64,6 +64,14 @@ static void key_frontend(struct nft_rule *r, uint8_t family)
 	nft_key_port(r, NFT_DESTINATION);
 }
 
+/* The same for intervals. */
+static void key_range(struct nft_rule *r, uint8_t family)
+{
+	nft_key_addr(r, nfprotos[family], NFT_DESTINATION);
+	nft_key_l4proto_be(r);
+	nft_key_port(r, NFT_DESTINATION);
+}
+
 static void key_node_port(struct nft_rule *r)
 {
 	nft_key_l4proto(r);
@@ -115,6 +123,15 @@ static void at_node_port(struct svc_chain *c, uint8_t family, uint8_t map)
 	to_map(r, family, map);
 }
 
+static void at_port_range(struct svc_chain *c, uint8_t family)
+{
+	struct nft_rule *r = family_rule(c, family);
+	char name[NFT_NAME_SIZE];
+
+	key_range(r, family);
+	nft_dnat_addr_map(r, nfprotos[family], name_of(family, SVC_PORT_RANGES, name));
+}
+
 static void services_rules(struct svc_chain *c)
 {
 	for (uint8_t f = 0; f < SVC_FAMILIES; f++) {
@@ -122,6 +139,7 @@ static void services_rules(struct svc_chain *c)
 		at_frontend(c, f, SVC_SERVICES);
 		at_node_port(c, f, SVC_STICKY_PORTS);
 		at_node_port(c, f, SVC_NODE_PORTS);
+		at_port_range(c, f);
 	}
 }
 
@@ -179,6 +197,10 @@ static void stray_rules(struct svc_chain *c)
 		nft_match_set(r, name_of(f, SVC_NODE_IPS, name), false);
 		key_node_port(r);
 		nft_match_set(r, name_of(f, SVC_PUBLISHED_PORTS, name), false);
+		nft_verdict(r, NF_DROP, NULL);
+		r = family_rule(c, f);
+		key_range(r, f);
+		nft_match_set(r, name_of(f, SVC_PUBLISHED_RANGES, name), false);
 		nft_verdict(r, NF_DROP, NULL);
 	}
 }

@@ -22,13 +22,26 @@ void svc_seen_fini(struct svc_seen *seen)
 
 /* ---- reading ---- */
 
+/* As put_end() of service_send.c puts it. */
+static void keep_range(struct svc_elem *e, const struct nft_elem *elem)
+{
+	size_t addr = e->family == SVC_V4 ? 4 : 16;
+
+	memcpy(e->u.data, elem->data, addr);
+	memcpy(e->u.data + 16, elem->end + addr + 4, 2);
+}
+
 static int on_elem(void *arg, const struct nft_elem *elem)
 {
 	struct svc_seen *seen = arg;
 	struct svc_elem e = { .map = seen->map, .family = seen->family };
 
 	memcpy(e.key, elem->key, sizeof(e.key));
-	if (!svc_is_verdict(e.map))
+	if (e.map == SVC_ALLOWED || e.map == SVC_PUBLISHED_RANGES)
+		memcpy(e.u.data, elem->end, sizeof(e.u.data));
+	else if (e.map == SVC_PORT_RANGES)
+		keep_range(&e, elem);
+	else if (!svc_is_verdict(e.map))
 		memcpy(e.u.data, elem->data, sizeof(e.u.data));
 	else if (elem->chain)
 		e.u.to.chain = pn_hash(elem->chain, strlen(elem->chain));
@@ -206,7 +219,7 @@ static int keep_front(const struct svc_seen *seen, struct svc_front *f)
 		first.map = (uint8_t)(SVC_BACKENDS + scope * SVC_PROTOS + f->key.proto);
 		memcpy(first.key, f->key.addr, addr);
 		memcpy(first.key + addr, &f->key.port_be, 2);
-		if (dests->n && !(f->flags & PODNET_FRONTEND_MAGLEV))
+		if (dests->n && !f->key.last_be && !(f->flags & PODNET_FRONTEND_MAGLEV))
 			r = keep_slots(seen, dests, &first, addr + 4);
 		if (r < 0)
 			return r;

@@ -30,6 +30,19 @@ static void change_fini(struct change *c)
 
 /* ---- putting things into a transaction ---- */
 
+/* Where an interval ends: for ranges of ports it is the first key but for the port. */
+static void put_end(const struct svc_elem *e, struct nft_elem *out)
+{
+	size_t addr = e->family == SVC_V4 ? 4 : 16;
+
+	if (e->map != SVC_PORT_RANGES) {
+		memcpy(out->end, e->u.data, sizeof(out->end));
+		return;
+	}
+	memcpy(out->end, e->key, sizeof(out->end));
+	memcpy(out->end + addr + 4, e->u.data + 16, 2);
+}
+
 static struct nft_elem convert(const struct svc_elem *e, char name[NFT_NAME_SIZE])
 {
 	struct nft_elem out = { .verdict = 0 };
@@ -39,6 +52,7 @@ static struct nft_elem convert(const struct svc_elem *e, char name[NFT_NAME_SIZE
 	memcpy(out.key, e->key, sizeof(out.key));
 	if (!svc_is_verdict(e->map)) {
 		memcpy(out.data, e->u.data, sizeof(out.data));
+		put_end(e, &out);
 		return out;
 	}
 	key = svc_elem_key(e);

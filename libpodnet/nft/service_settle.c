@@ -143,11 +143,14 @@ static bool due(const struct podnet_services *s, const struct svc_key *key)
 	return is_due(&s->unsettled[0], key) || is_due(&s->unsettled[1], key);
 }
 
-/* 1: the entry was meant for this frontend and is stale; 0: it is right; -ENOENT: none of ours. */
+/*
+ * 1: the entry was meant for this frontend and is stale; 0: it is right; -ENOENT: none of ours.
+ * The endpoint of a range has no port of its own.
+ */
 static int judge(const struct podnet_services *s, const struct svc_key *key,
 		 const struct podnet_conntrack *c)
 {
-	struct svc_dest dest = { .port_be = htons(c->reply.sport) };
+	struct svc_dest dest = { .port_be = key->last_be ? 0 : htons(c->reply.sport) };
 	const struct svc_entry *e = svc_find(s, key);
 	bool listed = due(s, key);
 	int r;
@@ -176,6 +179,20 @@ static bool key_of(const struct podnet_conntrack *c, struct svc_key *ret)
 	return false;
 }
 
+static int judge_ranges(const struct podnet_services *s, const struct svc_key *key,
+			const struct podnet_conntrack *c)
+{
+	for (size_t i = 0; i < s->due_ranges.n; i++) {
+		const struct svc_key *r = &s->due_ranges.v[i];
+		uint16_t port = ntohs(key->port_be);
+
+		if (r->family == key->family && r->proto == key->proto && port >= ntohs(r->port_be) &&
+		    port <= ntohs(r->last_be) && memcmp(r->addr, key->addr, sizeof(r->addr)) == 0)
+			return judge(s, r, c);
+	}
+	return -ENOENT;
+}
+
 static int is_stale(const struct podnet_conntrack *c, void *arg)
 {
 	const struct podnet_services *s = arg;
@@ -188,6 +205,8 @@ static int is_stale(const struct podnet_conntrack *c, void *arg)
 	if (!key_of(c, &key))
 		return 0;
 	r = judge(s, &key, c);
+	if (r == -ENOENT)
+		r = judge_ranges(s, &key, c);
 	if (r == -ENOENT && is_node_ip(s, &key)) {
 		memset(key.addr, 0, sizeof(key.addr));
 		r = judge(s, &key, c);
@@ -253,7 +272,7 @@ static int pass_key(struct podnet_services *s, const struct svc_key *key, int *g
 	static const uint8_t none[16];
 	struct podnet_conntrack_filter f = {
 		.family = af(key->family), .protocol = svc_protocols[key->proto],
-		.dport = ntohs(key->port_be),
+		.dport = key->last_be ? 0 : ntohs(key->port_be),
 	};
 
 	if (key->proto != SVC_UDP)
@@ -302,6 +321,38 @@ static int pass_many(struct podnet_services *s, const struct kinds *k, int *gone
 	return r;
 }
 
+static int add_range(struct podnet_services *s, const struct svc_key *key)
+{
+	if (!key->last_be)
+		return 0;
+	if (pn_grow(&s->due_ranges) < 0)
+		return -ENOMEM;
+	s->due_ranges.v[s->due_ranges.n++] = *key;
+	return 0;
+}
+
+/* Those that a port cannot be looked up in. */
+static int find_ranges(struct podnet_services *s)
+{
+	bool all = false;
+	size_t at = 0;
+	int r = 0;
+
+	s->due_ranges.n = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(s->unsettled); i++) {
+		size_t pos = 0;
+
+		for (const struct svc_key *key;
+		     r == 0 && (key = pn_table_next(&s->unsettled[i].keys, &pos)); )
+			r = add_range(s, key);
+		all |= s->unsettled[i].all;
+	}
+	for (const struct svc_entry *e;
+	     all && r == 0 && (e = pn_table_next(&s->entries, &at)); )
+		r = add_range(s, &e->key);
+	return r;
+}
+
 int podnet_services_unsettled(const struct podnet_services *s)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(s->unsettled); i++)
@@ -313,8 +364,10 @@ int podnet_services_unsettled(const struct podnet_services *s)
 int podnet_services_settle(struct podnet_services *s, struct podnet_error *err)
 {
 	struct kinds k = kinds_of(s);
-	int gone = 0, r = 0;
+	int gone = 0, r = find_ranges(s);
 
+	if (r < 0)
+		return pn_err(err, r, "services_settle", NULL, NULL);
 	if (k.n && k.n <= FEW_KEYS)
 		r = pass_few(s, &gone, err);
 	else if (k.family[SVC_V4] || k.family[SVC_V6])

@@ -322,7 +322,8 @@ static void note_gone(struct podnet_services *s, const struct svc_elems *gone)
 	for (size_t i = 0; i < gone->n; i++) {
 		struct svc_key key;
 
-		if (gone->v[i].map != SVC_SERVICES && gone->v[i].map != SVC_NODE_PORTS)
+		if (gone->v[i].map != SVC_SERVICES && gone->v[i].map != SVC_NODE_PORTS &&
+		    gone->v[i].map != SVC_PORT_RANGES)
 			continue;
 		key = svc_elem_key(&gone->v[i]);
 		if (!svc_find(s, &key))

@@ -68,6 +68,7 @@ void podnet_services_free(struct podnet_services *s)
 			nft_ranges_fini(&s->ranges[f][k]);
 	free(s->node_ips.v);
 	free(s->dirty.v);
+	free(s->due_ranges.v);
 	free(s->chains.v);
 	free(s);
 }
@@ -188,7 +189,12 @@ static int make_key(const struct podnet_frontend *f, struct svc_key *ret, struct
 		return reject(err, "ip", "the unspecified address");
 	if (!f->port)
 		return reject(err, "port", "1 to 65535 wanted");
-	*ret = (struct svc_key){ .family = (uint8_t)family, .port_be = htons(f->port) };
+	if (f->last_port && f->last_port < f->port)
+		return reject(err, "last_port", "not less than the first one wanted");
+	if (f->last_port && memcmp(f->ip.addr, none, sizeof(none)) == 0)
+		return reject(err, "last_port", "a range is at an address");
+	*ret = (struct svc_key){ .family = (uint8_t)family, .port_be = htons(f->port),
+				 .last_be = htons(f->last_port) };
 	memcpy(ret->addr, f->ip.addr, family == SVC_V4 ? 4 : 16);
 	switch (f->protocol) {
 	case IPPROTO_TCP:
@@ -220,14 +226,17 @@ static int check(const struct podnet_frontend *f, struct podnet_error *err)
 
 		if (e->ip.family != f->ip.family)
 			return reject(err, "endpoints", "an address of another family");
-		if (!e->port)
-			return reject(err, "endpoints", "port: 1 to 65535 wanted");
+		if (!e->port != !!f->last_port)
+			return reject(err, "endpoints", f->last_port ? "port: 0 wanted" :
+				      "port: 1 to 65535 wanted");
 		if (e->weight > PODNET_WEIGHT_MAX)
 			return reject(err, "endpoints", "weight: at most 256");
 		slots += e->weight ? e->weight : 1;
 	}
 	if (f->nendpoints > PODNET_ENDPOINTS_MAX || slots > 4 * PODNET_ENDPOINTS_MAX)
 		return reject(err, "endpoints", "too many, or too large weights");
+	if (f->last_port && (f->nendpoints > 1 || f->flags || f->sticky_s || f->nsources))
+		return reject(err, "last_port", "a range has one endpoint, and nothing more");
 	for (size_t i = 0; i < f->nsources; i++)
 		if (f->sources[i].family != f->ip.family || family_of(&f->sources[i]) < 0)
 			return reject(err, "sources", "a prefix of another family");

@@ -10,7 +10,8 @@
  * number of slots in use, shared by all frontends of that many.  The chain puts a number below it
  * behind the address and port, and the map `backends` says which endpoint that is.  So a frontend
  * is an element, an endpoint is an element, and one endpoint more changes two: its own, and where
- * the frontend goes.  Chains of a number of slots are made when first used and stay.
+ * the frontend goes.  Chains of a number of slots are made when first used and stay.  A range of
+ * ports has one endpoint and is one element, an interval, of the map `port-ranges`.
  *
  *   files    services.c       the handle: what is declared, what was sent
  *            service_slots.c  which endpoint has which slot; pure
@@ -46,8 +47,10 @@ enum svc_map {
 	SVC_NODE_PORTS, SVC_INSIDE_PORTS, SVC_OUTSIDE_PORTS, SVC_NO_ENDPOINT_PORTS,
 	SVC_STICKY_PORTS, SVC_REMEMBER_PORTS,
 	SVC_RESTRICTED, SVC_ALLOWED,
-	SVC_PUBLISHED, SVC_PUBLISHED_PORTS,     /* what is no cluster IP */
+	/* what is no cluster IP */
+	SVC_PUBLISHED, SVC_PUBLISHED_PORTS, SVC_PUBLISHED_RANGES,
 	SVC_CLUSTER_IPS, SVC_HAIRPINS, SVC_NODE_IPS,
+	SVC_PORT_RANGES,            /* its data here: the address in 16 bytes, the last port */
 	SVC_BACKENDS,               /* SVC_SCOPES x SVC_PROTOS of them, made when first used */
 	SVC_MAPS = SVC_BACKENDS + SVC_SCOPES * SVC_PROTOS,
 };
@@ -101,6 +104,7 @@ struct svc_dests {
 struct svc_key {
 	uint8_t family, proto;      /* SVC_V4 or SVC_V6; enum svc_proto */
 	uint16_t port_be;
+	uint16_t last_be;           /* of a range of ports; 0: one port */
 	uint8_t addr[16];           /* zero: a port of the node */
 };
 
@@ -141,7 +145,7 @@ void svc_add(struct svc_elems *out, const struct svc_elem *e);
 bool svc_shared(uint8_t map);
 /** svc_is_verdict() - elements of this map are chains to go to */
 bool svc_is_verdict(uint8_t map);
-/** svc_elem_key() - the frontend that an element of a map of verdicts is about */
+/** svc_elem_key() - the frontend that an element of a map of verdicts, or of ranges, is about */
 struct svc_key svc_elem_key(const struct svc_elem *e);
 int svc_elem_cmp(const void *a, const void *b);     /* by map, family and key */
 bool svc_elem_same(const struct svc_elem *a, const struct svc_elem *b);
@@ -171,7 +175,7 @@ void svc_sticky_maps(const char *table, const struct svc_key *key, char names[2]
 struct svc_chain {
 	char name[NFT_NAME_SIZE];
 	struct nft_chain chain;     /* its name is the one above */
-	struct nft_rule rules[9];
+	struct nft_rule rules[10];
 	size_t nrules;
 };
 
@@ -218,6 +222,7 @@ struct podnet_services {
 	uint32_t room[SVC_FAMILIES][SVC_MAPS];  /* elements a map can hold; 0: it is not there */
 	uint32_t held[SVC_FAMILIES][SVC_MAPS];
 	struct svc_unsettled unsettled[2];      /* [1]: was looked at once */
+	struct { struct svc_key *v; size_t n, cap; } due_ranges;        /* of these; while they are */
 	bool doubt;                 /* the kernel is to be read */
 	bool synced;                /* it was, once */
 };

@@ -50,6 +50,11 @@ static const struct row {
 	{ "4", IPPROTO_UDP, 30053, 0, 0, false, "" },
 	{ "fd12:9::10", IPPROTO_TCP, 80, PODNET_FRONTEND_CLUSTER_IP, 300, false, "s" },
 	{ "6", IPPROTO_TCP, 30080, 0, 0, false, "s" },
+	/* published ports: from 8000 on and from 1 on they are ranges */
+	{ "10.0.0.10", IPPROTO_TCP, 8080, 0, 0, false, "a" },
+	{ "10.0.0.10", IPPROTO_UDP, 8000, 0, 0, false, "r" },
+	{ "10.0.0.10", IPPROTO_TCP, 8000, 0, 0, false, "r" },
+	{ "fd12:1::10", IPPROTO_UDP, 1, 0, 0, false, "R" },
 };
 
 static struct podnet_endpoint endpoint_of(char letter)
@@ -61,6 +66,10 @@ static struct podnet_endpoint endpoint_of(char letter)
 		return endpoint("10.244.4.6", 8080, 0, false);
 	case 'c':
 		return endpoint("10.244.0.5", 53, 2, true);
+	case 'r':
+		return endpoint("10.244.0.7", 0, 0, true);
+	case 'R':
+		return endpoint("fd12:3456::7", 0, 0, true);
 	case 'd':
 		return endpoint("10.244.0.6", 53, 4, true);
 	}
@@ -70,7 +79,8 @@ static struct podnet_endpoint endpoint_of(char letter)
 static struct podnet_frontend frontend_of(const struct row *row)
 {
 	struct podnet_frontend f = { .protocol = row->protocol, .port = row->port,
-				     .flags = row->flags, .sticky_s = row->sticky_s };
+				     .flags = row->flags, .sticky_s = row->sticky_s,
+				     .last_port = row->port == 8000 ? 8100 : row->port == 1 ? 65535 : 0 };
 
 	f.ip = *row->ip == '4' && !row->ip[1] ? (struct podnet_prefix){ .family = AF_INET } :
 	       *row->ip == '6' && !row->ip[1] ? (struct podnet_prefix){ .family = AF_INET6 } :
@@ -166,6 +176,11 @@ static const struct drift_case {
 	{ "the policy changed", "nft chain inet podnet refuse-input '{ policy drop; }'" },
 	{ "a set of another type", "nft 'flush chain inet podnet sources; "
 	  "delete set inet podnet restricted4; add set inet podnet restricted4 { type mark; }'" },
+	{ "a range deleted", "nft delete element inet podnet port-ranges4 "
+	  "{ 10.0.0.10 . udp . 8000-8100 }" },
+	{ "a range changed", "nft 'delete element inet podnet port-ranges4 "
+	  "{ 10.0.0.10 . udp . 8000-8100 }; add element inet podnet port-ranges4 "
+	  "{ 10.0.0.10 . udp . 8000-8099 : 10.244.0.7 }'" },
 	{ "networks flushed", "nft flush set inet podnet pods4" },
 	{ "a client's map deleted", "nft 'flush chain inet podnet sticky-tcp4-0a60000d-0050; "
 	  "flush chain inet podnet remember-tcp4-0a60000d-0050; "
@@ -205,6 +220,9 @@ static const struct change_case {
 	{ "the last goes", 9, "", 3 },
 	{ "the frontend goes", 2, NULL, 2 },
 	{ "one with affinity goes", 9, NULL, 5 },
+	{ "a published port goes: its way, its slot, that it is published", 11, NULL, 3 },
+	{ "a range goes", 12, NULL, 2 },
+	{ "a range loses its endpoint", 12, "", 1 },
 };
 
 /* A frontend as it was, another list of endpoints: that many elements out and in. */
@@ -244,6 +262,12 @@ static const struct refused_case {
 	{ { .ip = { AF_INET, 32, { 10 } }, .protocol = IPPROTO_TCP }, "port" },
 	{ { .ip = { AF_INET, 32, { 10 } }, .protocol = IPPROTO_TCP, .port = 80,
 	    .sticky_s = 31 * 86400 }, "sticky_s" },
+	{ { .ip = { AF_INET, 32, { 10 } }, .protocol = IPPROTO_TCP, .port = 80, .last_port = 79 },
+	  "last_port" },
+	{ { .ip = { AF_INET, 0, { 0 } }, .protocol = IPPROTO_TCP, .port = 80, .last_port = 90 },
+	  "last_port" },
+	{ { .ip = { AF_INET, 32, { 10 } }, .protocol = IPPROTO_TCP, .port = 80, .last_port = 90,
+	    .sticky_s = 1 }, "last_port" },
 	{ { .ip = { AF_INET, 32, { 10 } }, .protocol = IPPROTO_TCP, .port = 80, .flags = 1 << 9 },
 	  "flags" },
 	{ { .ip = { AF_INET, 32, { 10 } }, .protocol = IPPROTO_TCP, .port = 80, .nendpoints = 2 },

@@ -42,6 +42,11 @@ static const struct entry {
 	NAT("udp", 1014, "10.0.0.11", 30053, "10.244.0.6:8053", REPLIED),
 	NAT("udp", 1015, "10.96.0.10", 80, "10.244.0.6:8080", ""),
 	PLAIN("tcp", 1016, "192.0.2.1", 443, "--state SYN_SENT"),
+	/* a range of ports, and beside it */
+	NAT("udp", 1017, "10.0.0.10", 8005, "10.244.0.5:8005", REPLIED),
+	NAT("udp", 1018, "10.0.0.10", 8010, "10.244.0.6:8010", REPLIED),
+	NAT("udp", 1019, "10.0.0.10", 8011, "10.244.0.6:8011", REPLIED),
+	NAT("tcp", 1020, "10.0.0.10", 8005, "10.244.0.6:8005", "--state SYN_SENT"),
 };
 
 /** What is declared: letters of endpoints of the three frontends; NULL: no such frontend. */
@@ -191,6 +196,50 @@ static void twice(void **state)
 	assert_int_equal(test_ok(podnet_services_settle(s, &err), &err), 0);
 }
 
+static void declare_range(struct podnet_services *s, const char *to)
+{
+	const struct podnet_endpoint e = { .ip = prefix(to ? to : "10.244.0.1"), .local = 1 };
+	const struct podnet_frontend f = {
+		.ip = prefix("10.0.0.10"), .protocol = IPPROTO_UDP, .port = 8000, .last_port = 8010,
+		.endpoints = &e, .nendpoints = 1,
+	};
+	struct podnet_error err = { 0 };
+
+	test_ok(to ? podnet_services_set(s, &f, &err) : podnet_services_absent(s, &f, &err), &err);
+	test_ok(podnet_services_commit(s, &err), &err);
+	while (podnet_services_unsettled(s))
+		test_ok(podnet_services_settle(s, &err), &err);
+}
+
+/* Its endpoint changes, it goes; and it went while nobody looked. */
+static void range(void **state)
+{
+	_cleanup_(podnet_closep) struct podnet *ctx = test_open("netd");
+	_cleanup_(podnet_services_freep) struct podnet_services *s = NULL, *again = NULL;
+	struct podnet_error err = { 0 };
+	char text[256];
+
+	(void)state;
+	test_ok(podnet_services_new(ctx, &s, &err), &err);
+	test_ok(podnet_services_new(ctx, &again, &err), &err);
+	declare_range(s, "10.244.0.5");
+	for (size_t i = 0; i < ARRAY_SIZE(entries); i++)
+		assert_int_equal(sh(entries[i].command), 0);
+	declare_range(s, "10.244.0.6");
+	missing(ctx, text);
+	assert_string_equal(text, "1017");
+	podnet_services_doubt(s);
+	declare_range(s, "10.244.0.6");
+	declare_range(s, NULL);
+	missing(ctx, text);
+	assert_string_equal(text, "1017 1018");
+	declare_range(s, "10.244.0.6");
+	assert_int_equal(sh(entries[17].command), 0);
+	declare_range(again, NULL);
+	missing(ctx, text);
+	assert_string_equal(text, "1017 1018");
+}
+
 static void before_each(void)
 {
 	assert_int_equal(sh("ip link set lo up && ip addr add 10.0.0.10/24 dev lo"), 0);
@@ -207,11 +256,12 @@ static int setup(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_SIZE(rows) + 1];
+	struct CMUnitTest tests[ARRAY_SIZE(rows) + 2];
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		tests[i] = (struct CMUnitTest){ rows[i].says, settled, setup, NULL,
 						(void *)(uintptr_t)&rows[i] };
 	tests[ARRAY_SIZE(rows)] = (struct CMUnitTest)cmocka_unit_test_setup(twice, setup);
+	tests[ARRAY_SIZE(rows) + 1] = (struct CMUnitTest)cmocka_unit_test_setup(range, setup);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
