@@ -30,8 +30,10 @@ static const struct field port_fields[] = {
 	  AT(container_port, name) },
 	{ .name = "protocol", .type = FIELD_ENUM, .values = protocols,
 	  .flags = FIELD_STORED | FIELD_INDEX, AT(container_port, protocol) },
-	{ .name = "hostPort", .type = FIELD_INT, .min = 0, .max = 65535 },
-	{ .name = "hostIP", .type = FIELD_ADDRESS },
+	{ .name = "hostPort", .type = FIELD_INT, .min = 0, .max = 65535, .flags = FIELD_STORED,
+	  AT(container_port, host_port) },
+	{ .name = "hostIP", .type = FIELD_ADDRESS, .flags = FIELD_STORED,
+	  AT(container_port, host_ip) },
 	{ 0 }
 };
 
@@ -332,7 +334,8 @@ void *pod_decode(const struct doc *doc, struct arena *arena)
 {
 	struct pod *pod = kind_new(doc, pod_fields, sizeof(*pod), arena);
 
-	if (!pod || pod_decode_annotations(pod, arena) < 0 || decode_probes(pod, doc, arena) < 0)
+	if (!pod || pod_decode_annotations(pod, arena) < 0 || pod_decode_ports(pod, arena) < 0 ||
+	    decode_probes(pod, doc, arena) < 0)
 		return NULL;
 	return pod;
 }

@@ -17,6 +17,7 @@
 #define KEY_IPS         "podnet.dev/ips"
 #define KEY_MAC         "podnet.dev/mac"
 #define KEY_NETNS       "podnet.dev/netns"
+#define KEY_PORTS       "podnet.dev/ports"
 #define KEY_ORIGIN      "podnet.dev/origin"
 #define KEY_INGRESS     "kubernetes.io/ingress-bandwidth"
 #define KEY_EGRESS      "kubernetes.io/egress-bandwidth"
@@ -25,8 +26,7 @@
 
 static const char blanks[] = " \t\r\n";
 
-/* Text between commas without the blanks around it, copied; NULL at the end or without memory. */
-static char *next_item(const char **at, struct arena *arena, int *r)
+char *pod_annotation_item(const char **at, struct arena *arena, int *r)
 {
 	const char *begin = *at, *end;
 	char *item;
@@ -71,7 +71,7 @@ static int split_networks(const char *text, struct arena *arena, struct names *r
 	names.v = arena_alloc(arena, count_items(text) * sizeof(*names.v));
 	if (!names.v)
 		return -ENOMEM;
-	while ((item = next_item(&text, arena, &r)))
+	while ((item = pod_annotation_item(&text, arena, &r)))
 		names.v[names.n++] = item;
 	if (r == 0)
 		*ret = names;
@@ -158,7 +158,7 @@ static void check_ips(const char *text, const struct names *names, struct causes
 	int r = 0;
 
 	while (text && text[0] && n < ARRAY_SIZE(v) &&
-	       (item = next_item(&text, &causes->arena, &r))) {
+	       (item = pod_annotation_item(&text, &causes->arena, &r))) {
 		const char *address = split_request(item, &v[n].network);
 
 		if (format_address(address)) {
@@ -196,6 +196,7 @@ static void check_host_network(const struct doc *doc, struct causes *causes)
 		{ PATH(KEY_IPS), FIELD(KEY_IPS) },
 		{ PATH(KEY_MAC), FIELD(KEY_MAC) },
 		{ PATH(KEY_NETNS), FIELD(KEY_NETNS) },
+		{ PATH(KEY_PORTS), FIELD(KEY_PORTS) },
 	};
 
 	if (!doc_bool(doc, "spec.hostNetwork", false))
@@ -209,7 +210,7 @@ static void check_host_network(const struct doc *doc, struct causes *causes)
 static bool is_known(const char *key)
 {
 	static const char *const keys[] = {
-		KEY_NETWORKS, KEY_ROUTE, KEY_IPS, KEY_MAC, KEY_NETNS, KEY_ORIGIN
+		KEY_NETWORKS, KEY_ROUTE, KEY_IPS, KEY_MAC, KEY_NETNS, KEY_PORTS, KEY_ORIGIN
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
@@ -234,7 +235,7 @@ static void check_known(const struct doc *doc, const struct doc *old, struct cau
 		snprintf(field, sizeof(field), "metadata.annotations[%.70s]", key);
 		causes_add(causes, CAUSE_FORBIDDEN, field, NULL, "there is no such annotation: "
 			   KEY_NETWORKS ", " KEY_ROUTE ", " KEY_IPS ", " KEY_MAC ", " KEY_NETNS
-			   " and " KEY_ORIGIN " are known");
+			   ", " KEY_PORTS " and " KEY_ORIGIN " are known");
 	}
 }
 
@@ -259,6 +260,7 @@ void pod_check_annotations(const struct doc *doc, const struct doc *old, struct 
 	check_format(doc, PATH(KEY_NETNS), FIELD(KEY_NETNS), format_netns_path, causes);
 	check_format(doc, PATH(KEY_INGRESS), FIELD(KEY_INGRESS), format_bandwidth, causes);
 	check_format(doc, PATH(KEY_EGRESS), FIELD(KEY_EGRESS), format_bandwidth, causes);
+	pod_check_ports(doc, causes);
 	check_host_network(doc, causes);
 }
 
@@ -274,7 +276,7 @@ static int decode_ips(struct pod *pod, const char *text, struct arena *arena)
 	v = arena_alloc(arena, count_items(text) * sizeof(*v));
 	if (!v)
 		return -ENOMEM;
-	while ((item = next_item(&text, arena, &r))) {
+	while ((item = pod_annotation_item(&text, arena, &r))) {
 		const char *address = split_request(item, &v[n].network);
 
 		if (podnet_prefix_parse(address, &v[n].ip) == 0)

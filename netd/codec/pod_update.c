@@ -113,7 +113,7 @@ static void check_annotations(const struct doc *doc, const struct doc *old, stru
 {
 	static const char *const fixed[] = {
 		"podnet.dev/networks", "podnet.dev/default-route", "podnet.dev/ips",
-		"podnet.dev/mac", "podnet.dev/netns"
+		"podnet.dev/mac", "podnet.dev/netns", "podnet.dev/ports"
 	};
 	char path[96], field[96];
 

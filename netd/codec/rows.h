@@ -34,6 +34,15 @@ void pod_check_update(const struct doc *doc, const struct doc *old, struct cause
 /* pod_annotations.c: podnet.dev/... and the bandwidths */
 void pod_check_annotations(const struct doc *doc, const struct doc *old, struct causes *causes);
 int pod_decode_annotations(struct pod *pod, struct arena *arena);
+/**
+ * pod_annotation_item() - text between commas without the blanks around it, copied
+ *
+ * Return: NULL at the end or, with @r -ENOMEM, without memory.
+ */
+char *pod_annotation_item(const char **at, struct arena *arena, int *r);
+/* pod_ports.c: podnet.dev/ports, and hostPort */
+void pod_check_ports(const struct doc *doc, struct causes *causes);
+int pod_decode_ports(struct pod *pod, struct arena *arena);
 
 int event_defaults(struct doc *doc);
 void event_check(const struct doc *doc, const struct doc *old, struct causes *causes);

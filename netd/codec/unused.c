@@ -35,9 +35,7 @@
 	{ "Pod", "spec." list ".tty", false }, \
 	{ "Pod", "spec." list ".volumeDevices", false }, \
 	{ "Pod", "spec." list ".volumeMounts", false }, \
-	{ "Pod", "spec." list ".workingDir", false }, \
-	{ "Pod", "spec." list ".ports.hostIP", false }, \
-	{ "Pod", "spec." list ".ports.hostPort", false }
+	{ "Pod", "spec." list ".workingDir", false }
 
 static const struct {
 	const char *kind, *path;

@@ -77,6 +77,29 @@ int compile_service_nets(const struct compile_input *in, const struct network *c
 			 size_t n, struct podnet_prefix *inside, size_t *ninside,
 			 struct podnet_prefix **local, size_t *nlocal);
 
+/** A place of the node where ports of a pod are published. */
+struct compile_port {
+	struct podnet_prefix at;        /* an address of the node, or of the loopback */
+	uint8_t protocol;               /* IPPROTO_* */
+	uint16_t first, last;
+	struct podnet_prefix to;        /* the pod's address; its port for the first one */
+	uint16_t to_port;
+	bool relayed;                   /* on the loopback: a relay's, no frontend's */
+	const char *why;                /* not NULL: it cannot be published there, and why */
+};
+struct compile_ports {
+	const struct podnet_prefix *addresses;  /* of the node */
+	size_t naddresses;
+	/* borrowed for the call; a negative return stops and is returned */
+	int (*each)(void *arg, const struct compile_port *p);
+	void *arg;
+};
+/** compile_ports() - tell each place where @pod publishes; one told again replaces the first */
+int compile_ports(const struct compile_ports *in, const struct pod *pod);
+/** compile_port_frontends() - tell what a place is in the kernel: one frontend, or some */
+int compile_port_frontends(const struct compile_port *p,
+			   int (*each)(void *arg, const struct podnet_frontend *f), void *arg);
+
 /* metric of the node's unreachable routes: behind the kernel's own prefix routes (0; IPv6: 256) */
 #define COMPILE_NODE_METRIC 8192
 

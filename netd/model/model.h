@@ -84,6 +84,15 @@ struct container_port {
 	const char *name;           /* NULL: unnamed */
 	uint32_t number;            /* containerPort */
 	int protocol;               /* enum port_protocol */
+	uint32_t host_port;         /* 0: none */
+	struct podnet_prefix host_ip;   /* family 0: none given */
+};
+/** What a pod publishes on its node: a hostPort, or an item of podnet.dev/ports. */
+struct pod_port {
+	struct podnet_prefix ip;    /* family 0: every address; all zero: every one of the family */
+	int protocol;               /* enum port_protocol */
+	uint16_t first, last;       /* on the node */
+	uint16_t to;                /* in the pod, of the first */
 };
 struct probe_header {
 	const char *name, *value;   /* value NULL: empty */
@@ -128,6 +137,8 @@ struct pod {
 	uint64_t ingress_bps, egress_bps;   /* kubernetes.io/{in,e}gress-bandwidth, 0: none */
 	const char *netns;          /* podnet.dev/netns: made around "/path" or "pid:N" */
 	const char *origin;         /* podnet.dev/origin */
+	struct pod_port *ports;     /* published; none where the network is the node's */
+	size_t nports;
 	/* status */
 	const char *phase;
 	struct pod_network *attached;

@@ -13,7 +13,7 @@ static const char pod[] = "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":
 static const char *const keys[] = {
 	"podnet.dev/networks", "podnet.dev/default-route", "podnet.dev/ips", "podnet.dev/mac",
 	"podnet.dev/netns", "podnet.dev/origin", "kubernetes.io/ingress-bandwidth",
-	"kubernetes.io/egress-bandwidth",
+	"kubernetes.io/egress-bandwidth", "podnet.dev/ports",
 };
 
 static size_t count(const char *text)
@@ -37,6 +37,10 @@ static void check_meaning(const struct pod *p)
 {
 	must(p->nnetworks == count(meta_annotation(&p->meta, keys[0])) && p->nnetworks <= 16);
 	must(p->nip_requests == count(meta_annotation(&p->meta, keys[2])));
+	must(p->nports == count(meta_annotation(&p->meta, keys[8])) && p->nports <= 64);
+	for (size_t i = 0; i < p->nports; i++)
+		must(p->ports[i].first && p->ports[i].first <= p->ports[i].last && p->ports[i].to &&
+		     p->ports[i].to + p->ports[i].last - p->ports[i].first <= 65535);
 	must(!p->default_route || has_network(p, p->default_route));
 	for (size_t i = 0; i < p->nip_requests; i++)
 		must(p->ip_requests[i].ip.family &&

@@ -99,6 +99,44 @@ static void pod_wishes(void **state)
 	arena_fini(&d.arena);
 }
 
+static void assert_port(const struct pod_port *p, const char *ip, int protocol, unsigned int first,
+			unsigned int last, unsigned int to)
+{
+	if (*ip)
+		assert_ip(&p->ip, ip);
+	else
+		assert_int_equal(p->ip.family, 0);
+	assert_int_equal(p->protocol, protocol);
+	assert_int_equal(p->first, first);
+	assert_int_equal(p->last, last);
+	assert_int_equal(p->to, to);
+}
+
+static void pod_ports(void **state)
+{
+	struct decoded d = decode(KIND_POD, "{" META(",\"annotations\":{\"podnet.dev/ports\":"
+		"\" 8000-8100:9000-9100/udp,[fd00::1]:53/sctp, bad,10.0.0.1:80:8080\"}")
+		",\"spec\":{\"containers\":[{\"name\":\"a\",\"ports\":[{\"containerPort\":80},"
+		"{\"containerPort\":443,\"hostPort\":8443,\"hostIP\":\"10.0.0.2\","
+		"\"protocol\":\"TCP\"}]},{\"name\":\"b\",\"ports\":[{\"containerPort\":53,"
+		"\"hostPort\":53,\"protocol\":\"UDP\"}]}]}}");
+	const struct pod *pod = d.model;
+
+	(void)state;
+	assert_int_equal(pod->nports, 5);
+	assert_port(&pod->ports[0], "10.0.0.2/32", PORT_TCP, 8443, 8443, 443);
+	assert_port(&pod->ports[1], "", PORT_UDP, 53, 53, 53);
+	assert_port(&pod->ports[2], "", PORT_UDP, 8000, 8100, 9000);
+	assert_port(&pod->ports[3], "fd00::1/128", PORT_SCTP, 53, 53, 53);
+	assert_port(&pod->ports[4], "10.0.0.1/32", PORT_TCP, 80, 80, 8080);
+	arena_fini(&d.arena);
+	d = decode(KIND_POD, "{" META(",\"annotations\":{\"podnet.dev/ports\":\"80\"}")
+		",\"spec\":{\"hostNetwork\":true,\"containers\":[]}}");
+	pod = d.model;
+	assert_int_equal(pod->nports, 0);
+	arena_fini(&d.arena);
+}
+
 static void pod_state(void **state)
 {
 	struct decoded d = decode(KIND_POD, pod_text);
@@ -338,6 +376,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(meta_of_pod),
 		cmocka_unit_test(pod_wishes),
+		cmocka_unit_test(pod_ports),
 		cmocka_unit_test(pod_state),
 		cmocka_unit_test(core_kinds),
 		cmocka_unit_test(networks),
