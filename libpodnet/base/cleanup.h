@@ -23,6 +23,12 @@ static inline void closep(int *fd)
 	if (*fd >= 0)
 		close(*fd);
 }
+/** drop_fd() - the same for one that may be asked about again */
+static inline void drop_fd(int *fd)
+{
+	closep(fd);
+	*fd = -1;
+}
 static inline void freep(void *p)
 {
 	free(*(void **)p);

@@ -69,6 +69,8 @@ int guard_mounts(const char *dir, char why[256]);
  * (securebits), and no program that is executed gains anything (no_new_privs).
  */
 int guard_drop(const struct guard_user *user, char why[256]);
+/** guard_drop_all() - the same without any capability: podnet-fwd, and who starts it */
+int guard_drop_all(const struct guard_user *user, char why[256]);
 
 /**
  * guard_calls() - from now on only the system calls that are noted in the sources, in all threads

@@ -120,7 +120,7 @@ static int keep(uint32_t kept)
 	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
-int guard_drop(const struct guard_user *user, char why[256])
+static int drop(const struct guard_user *user, uint32_t kept, char why[256])
 {
 	int r;
 
@@ -130,10 +130,20 @@ int guard_drop(const struct guard_user *user, char why[256])
 		snprintf(why, 256, "to uid %u: %s", (unsigned)user->uid, strerror(-r));
 		return r;
 	}
-	r = keep(KEPT);
+	r = keep(kept);
 	if (r == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		r = -errno;
 	if (r < 0)
 		snprintf(why, 256, "capabilities: %s", strerror(-r));
 	return r;
+}
+
+int guard_drop(const struct guard_user *user, char why[256])
+{
+	return drop(user, KEPT, why);
+}
+
+int guard_drop_all(const struct guard_user *user, char why[256])
+{
+	return drop(user, 0, why);
 }

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * fwd.h - what the files of podnet-fwd share
+ *
+ * Room: podnet-fwd, one process and one thread.  May include: wire.h, netd/base, netd/guard.
+ *
+ * Theory of operation.  netd keeps the wish, podnet-fwd the sockets: bound ones, made by netd, that
+ * keep others from a published port, and of them those on the loopback, which it relays to a pod.
+ * It decides nothing, opens no file, and has no capability.  While netd is away, or is another one,
+ * it goes on; a netd that comes asks what is held and changes what differs.
+ *
+ *   files    main.c   arguments, rights, the loop
+ *            hold.c   what is held
+ *            peer.c   netd's connection
+ *            tcp.c    relayed connections       udp.c    relayed datagrams, by client
+ */
+#ifndef NETD_FWD_H
+#define NETD_FWD_H
+
+#include <netd/base/base.h>
+#include <netd/base/loop.h>
+#include <netd/fwd/addr.h>
+
+#define FWD_KEY_SIZE (2 * sizeof(struct fwd_addr) + 1)
+#define FWD_SCRATCH  65536
+
+struct pair;
+struct session;
+
+/** A socket that is held. */
+struct hold {
+	struct fwd *fwd;
+	struct fwd_addr at, to;
+	int fd;
+	struct loop_watch *watch;   /* of what is relayed */
+	struct pair *pairs;         /* TCP */
+	struct map sessions;        /* UDP: struct session by client */
+	char key[FWD_KEY_SIZE];
+};
+
+struct fwd {
+	struct loop *loop;
+	struct map holds;           /* struct hold, by key */
+	int door;                   /* where netd connects */
+	struct loop_watch *door_watch;
+	struct peer {
+		int fd;             /* -1: there is none */
+		struct loop_watch *watch;
+		bool telling;       /* what is held, from this position of the map on */
+		size_t told;
+	} peer;
+	bool failed;                /* to be ended with status 1 */
+	int spare;                  /* a descriptor to let go when there is none left */
+	uint64_t refused_at;        /* when the want of descriptors was told last */
+	/* UDP sessions, least recently used first */
+	struct session *oldest, *newest;
+	size_t nsessions;
+	struct loop_timer *expiry;
+	uint8_t scratch[FWD_SCRATCH];
+};
+
+/* ---- hold.c ---- */
+
+const char *fwd_key(const struct fwd_addr *at, char ret[FWD_KEY_SIZE]);
+/** hold_put() - takes @fd, also when it fails.  0 or a negative errno */
+int hold_put(struct fwd *f, const struct fwd_msg *msg, int fd);
+/** hold_aim() - relay to another place from now on; connections that are there stay */
+int hold_aim(struct fwd *f, const struct fwd_msg *msg);
+void hold_drop(struct fwd *f, const struct fwd_addr *at);
+void holds_fini(struct fwd *f);
+
+/* ---- peer.c ---- */
+
+int peer_listen(struct fwd *f, const char *path, char why[256]);
+void peer_fini(struct fwd *f);
+
+/* ---- tcp.c ---- */
+
+/** tcp_accept() - connections are waiting at @h */
+void tcp_accept(void *hold, uint32_t events);
+/** tcp_end() - reset all connections of @h */
+void tcp_end(struct hold *h);
+
+/* ---- udp.c ---- */
+
+int udp_start(struct fwd *f);
+void udp_receive(void *hold, uint32_t events);
+/** udp_end() - forget the clients of @h */
+void udp_end(struct hold *h);
+void udp_stop(struct fwd *f);
+
+#endif
