@@ -10,6 +10,7 @@
 #include <malloc.h>
 #include <netd/guard/guard.h>
 #include <netd/netd.h>
+#include <netd/ports/ports.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/resource.h>
@@ -181,6 +182,24 @@ static const char *hand_over(struct netd *netd, struct guard_dir *dirs, size_t n
 	return what;
 }
 
+/* It lies beside netd.  Without it netd works as well, and says so when a port is to be held. */
+static void begin_starter(struct netd *netd)
+{
+	char program[512], *name;
+	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - sizeof("podnet-fwd"));
+
+	if (netd->conf.fwd != PORTS_START || n <= 0)
+		return;
+	program[n] = '\0';
+	name = strrchr(program, '/');
+	if (!name)
+		return;
+	memcpy(name + 1, "podnet-fwd", sizeof("podnet-fwd"));
+	netd->starter_fd = starter_begin(program, netd->conf.fwd_socket, netd->conf.user);
+	if (netd->starter_fd < 0)
+		log_event(LOG_LEVEL_WARNING, "no_starter", "err=\"%s\"", strerror(-netd->starter_fd));
+}
+
 const char *begin_run(struct netd *netd, char why[256])
 {
 	struct guard_dir dirs[NDIRS];
@@ -206,6 +225,7 @@ const char *begin_run(struct netd *netd, char why[256])
 		return "kernel";
 	if (guard_drop(&user, why) < 0)
 		return "user";
+	begin_starter(netd);
 	return guard_dirs_check(dirs, n, why) < 0 ? "directories" : NULL;
 }
 

@@ -235,6 +235,22 @@ static int parse_san(struct conf *conf, const struct row *row, const char *value
 	return parse_list(value, each_san, conf);
 }
 
+static int parse_fwd(struct conf *conf, const struct row *row, const char *value)
+{
+	static const char *const modes[] = {
+		[PORTS_START] = "start", [PORTS_WAIT] = "wait", [PORTS_NO] = "no",
+	};
+
+	(void)row;
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		if (strcmp(value, modes[i]) != 0)
+			continue;
+		conf->fwd = (enum ports_mode)i;
+		return 0;
+	}
+	return -EINVAL;
+}
+
 static int parse_level(struct conf *conf, const struct row *row, const char *value)
 {
 	(void)row;
@@ -292,6 +308,8 @@ static const struct row rows[] = {
 	TEXT("socket-group", socket_group, "podnet", "GROUP", "group of the socket, if there is one"),
 	PATH("view-socket", view_socket, NULL, "Unix socket that only reads; default: view.sock in run-dir"),
 	TEXT("view-socket-group", view_socket_group, "podnet-view", "GROUP", "its group, if there is one"),
+	OTHER("fwd", parse_fwd, "start", "start|wait|no",
+	      "podnet-fwd, which holds published ports: start it, wait for another's, or do without"),
 	OTHER("listen", parse_listen, NULL, "ADDR:PORT", "TLS at these, separated by commas; default: none"),
 	OTHER("tls-san", parse_san, NULL, "NAME,...", "further names and addresses of the TLS server"),
 	PATH("pki-dir", pki_dir, "/etc/podnet/pki", "keys and certificates of TLS; made if not there"),
@@ -503,7 +521,9 @@ static int derive(struct conf *conf, char why[256])
 		snprintf(why, 256, "no memory");
 		return -ENOMEM;
 	}
-	r = derive_socket(conf, &conf->socket, "socket", "netd.sock", why);
+	r = derive_socket(conf, &conf->fwd_socket, "run-dir", FWD_SOCKET, why);
+	if (r == 0)
+		r = derive_socket(conf, &conf->socket, "socket", "netd.sock", why);
 	return r < 0 ? r : derive_socket(conf, &conf->view_socket, "view-socket", "view.sock", why);
 }
 

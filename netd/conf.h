@@ -3,7 +3,7 @@
  * conf.h - what netd was told: flags, then /etc/podnet/netd.conf, then defaults, by one table
  *
  * Room: text to values, each checked, every error naming flag or file and line.
- * May include: netd/base, netd/model, include/podnet.
+ * May include: netd/base, netd/model, netd/ports, include/podnet.
  */
 #ifndef NETD_CONF_H
 #define NETD_CONF_H
@@ -11,6 +11,7 @@
 #include <netd/base/limits.h>
 #include <netd/base/log.h>
 #include <netd/model/model.h>
+#include <netd/ports/ports.h>
 
 enum conf_action {
 	CONF_RUN, CONF_PREPARE, CONF_PURGE, CONF_CHECK, CONF_BACKUP, CONF_VERSION, CONF_HELP,
@@ -27,7 +28,8 @@ struct conf {
 	enum conf_action action;
 	const char *argument;                       /* of an action that has one */
 	const char *config, *node_name, *user, *state_dir, *run_dir, *netns_dir, *socket;
-	const char *socket_group;
+	const char *socket_group, *fwd_socket;
+	enum ports_mode fwd;
 	const char *view_socket, *view_socket_group;
 	struct podnet_prefix node_ips[2];
 	size_t nnode_ips;

@@ -14,6 +14,7 @@
 #include <netd/base/limits.h>
 #include <netd/data.h>
 #include <netd/guard/guard.h>
+#include <netd/ports/ports.h>
 #include <podnet/podnet.h>
 #include <signal.h>
 #include <stdio.h>
@@ -92,6 +93,8 @@ static int start_network(struct netd *netd, char why[256])
 		.loop = netd->loop, .state = netd->state, .resync_s = netd->conf.resync_s,
 		.pool = netd->conf.pool, .mtu = netd->conf.mtu,
 		.node_ips = netd->conf.node_ips, .nnode_ips = netd->conf.nnode_ips,
+		.fwd_mode = netd->conf.fwd, .fwd_socket = netd->conf.fwd_socket,
+		.fwd_starter = netd->starter_fd,
 	};
 	int r = control_start(netd->loop, netd->state, &netd->control);
 
@@ -166,6 +169,7 @@ static void stop(struct netd *netd)
 	loop_unwatch(netd->signals);
 	loop_free(netd->loop);
 	closep(&netd->signal_fd);
+	closep(&netd->starter_fd);
 	closep(&netd->netns_lock_fd);
 	closep(&netd->lock_fd);
 }
@@ -236,7 +240,11 @@ static int purge(struct netd *netd)
 		podnet_error_text(&err, why, sizeof(why));
 		return fail("purge", why);
 	}
-	r = data_forget(&netd->conf);
+	r = ports_end(netd->conf.fwd_socket);
+	if (r > 0)
+		puts("process end podnet-fwd");
+	if (r >= 0)
+		r = data_forget(&netd->conf);
 	if (r < 0)
 		return fail("purge", strerror(-r));
 	what = end_purge(netd, why);
@@ -306,7 +314,7 @@ static int act(struct netd *netd)
 int main(int argc, char **argv)
 {
 	struct netd netd = {
-		.lock_fd = -1, .netns_lock_fd = -1, .signal_fd = -1, .admin.fd = -1, .view.fd = -1,
+		.lock_fd = -1, .netns_lock_fd = -1, .signal_fd = -1, .starter_fd = -1, .admin.fd = -1, .view.fd = -1,
 	};
 	char why[256];
 	int code;

@@ -24,6 +24,7 @@ struct netd {
 	struct http_socket admin, view;     /* until http has them */
 	struct tls *tls;            /* NULL: nothing listens by TLS */
 	struct kernel *kernel;      /* open, until reconcile takes it */
+	int starter_fd;             /* of who starts podnet-fwd */
 	struct loop *loop;
 	struct loop_watch *signals;
 	struct trim *trim;

@@ -4,7 +4,7 @@
  *
  * Room: reconcile.
  */
-#include "inner.h"
+#include "services.h"
 
 #include <sys/socket.h>
 
@@ -90,6 +90,12 @@ static bool same_taken(const struct kernel_facts *a, const struct kernel_facts *
 	return a->ntaken == b->ntaken && !memcmp(a->taken, b->taken, sizeof(a->taken));
 }
 
+static bool same_addresses(const struct kernel_facts *a, const struct kernel_facts *b)
+{
+	return a->naddresses == b->naddresses &&
+	       !memcmp(a->addresses, b->addresses, sizeof(a->addresses));
+}
+
 void node_facts(void *arg, const struct kernel_facts *facts)
 {
 	struct reconcile *rec = arg;
@@ -97,7 +103,7 @@ void node_facts(void *arg, const struct kernel_facts *facts)
 	size_t n = facts->naddresses;
 	bool mtu_changed = !rec->conf.mtu && facts->mtu != rec->facts.mtu;
 	struct podnet_prefix ips[2];
-	bool retake, moved;
+	bool retake, moved, readdressed = !same_addresses(facts, &rec->facts);
 
 	if (rec->conf.nnode_ips) {
 		from = rec->conf.node_ips;
@@ -114,6 +120,8 @@ void node_facts(void *arg, const struct kernel_facts *facts)
 			reconcile_mark(rec, scope_find(rec, NODE_SCOPE), 0);
 		if (retake)
 			state_each(rec->conf.state, &kinds[KIND_NETWORK], NULL, mark_network, rec);
+		if (readdressed)
+			ports_moved(rec);
 		node_report(rec);
 		return;
 	}
@@ -125,5 +133,7 @@ void node_facts(void *arg, const struct kernel_facts *facts)
 		return;
 	}
 	reconcile_mark_all(rec, 0);
+	if (readdressed)
+		ports_moved(rec);
 	node_report(rec);
 }

@@ -13,6 +13,7 @@
 
 #include <netd/control/control.h>
 #include <netd/kernel/kernel.h>
+#include <netd/ports/ports.h>
 #include <netd/state/state.h>
 
 struct reconcile;
@@ -26,6 +27,10 @@ struct reconcile_config {
 	uint32_t mtu;
 	const struct podnet_prefix *node_ips;   /* configured; n 0: as the kernel's facts say */
 	size_t nnode_ips;
+	/* published ports: see ports.h; a copy is made of the path */
+	enum ports_mode fwd_mode;
+	const char *fwd_socket;
+	int fwd_starter;
 };
 int reconcile_start(const struct reconcile_config *conf, struct reconcile **ret,
 		    struct podnet_error *err);

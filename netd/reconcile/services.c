@@ -9,9 +9,10 @@
  * task, so a storm of changes costs one transaction at a time.  A frontend belongs to the Service
  * that had it first (two may name one external address): another one that wants it is told so, and
  * has its turn when it is free.  A transaction that failed leaves the kernel thread with what it
- * could not send; the node's scope, which sends that too, tries again.
+ * could not send; the node's scope, which sends that too, tries again.  A pod that publishes ports
+ * is looked at in the same way: ports.c.
  */
-#include "inner.h"
+#include "services.h"
 
 #include <errno.h>
 #include <netd/base/log.h>
@@ -19,41 +20,6 @@
 #include <stdio.h>
 
 #define KEY_SIZE 512
-
-/** A frontend that is ours in the kernel. */
-struct front {
-	char key[64];
-	struct svc *owner;
-	struct podnet_frontend is;      /* its key only */
-	bool kept;                      /* while its owner is compiled */
-	struct front *next;             /* of the owner */
-};
-
-/** A Service by its name, also while only slices of it are known. */
-struct svc {
-	char *key;                      /* NAMESPACE/NAME */
-	struct object *service;
-	struct object **slices;
-	size_t nslices;
-	struct front *fronts;
-	bool dirty, waits;              /* waits: it wants a frontend of another's */
-	struct svc *next_dirty;
-};
-
-struct services {
-	struct map by_name;             /* struct svc */
-	struct map fronts;              /* struct front */
-	struct svc *dirty;
-	size_t nwaiting;
-	bool under_way, begun;
-};
-
-/** While one task is made. */
-struct making {
-	struct reconcile *rec;
-	struct kernel_services *out;
-	struct svc *svc;
-};
 
 static void svc_free(struct svc *svc)
 {
@@ -64,6 +30,7 @@ static void svc_free(struct svc *svc)
 		free(f);
 	}
 	object_unref(svc->service);
+	object_unref(svc->pod);
 	for (size_t i = 0; i < svc->nslices; i++)
 		object_unref(svc->slices[i]);
 	free(svc->slices);
@@ -74,7 +41,7 @@ static void svc_free(struct svc *svc)
 int services_new(struct reconcile *rec)
 {
 	rec->services = calloc(1, sizeof(*rec->services));
-	return rec->services ? 0 : -ENOMEM;
+	return rec->services ? ports_start(rec) : -ENOMEM;
 }
 
 void services_free(struct services *s)
@@ -88,16 +55,14 @@ void services_free(struct services *s)
 		svc_free(svc);
 	map_fini(&s->by_name);
 	map_fini(&s->fronts);
+	ports_free(s->ports);
 	free(s);
 }
 
-static struct svc *svc_get(struct services *s, const char *ns, const char *name)
+struct svc *services_get(struct services *s, const char *key)
 {
-	char key[KEY_SIZE];
-	struct svc *svc;
+	struct svc *svc = map_get(&s->by_name, key);
 
-	snprintf(key, sizeof(key), "%s/%s", ns, name);
-	svc = map_get(&s->by_name, key);
 	if (svc)
 		return svc;
 	svc = calloc(1, sizeof(*svc));
@@ -112,7 +77,15 @@ static struct svc *svc_get(struct services *s, const char *ns, const char *name)
 	return svc;
 }
 
-static void mark(struct services *s, struct svc *svc)
+static struct svc *svc_get(struct services *s, const char *ns, const char *name)
+{
+	char key[KEY_SIZE];
+
+	snprintf(key, sizeof(key), "%s/%s", ns, name);
+	return services_get(s, key);
+}
+
+void services_mark(struct services *s, struct svc *svc)
 {
 	if (svc->dirty)
 		return;
@@ -154,29 +127,34 @@ static struct svc *owner_of(struct services *s, const struct object *slice)
 		svc_get(s, slice->meta->ns, slice->slice->service) : NULL;
 }
 
-static void note(struct services *s, struct object *old, struct object *now)
+static void note(struct reconcile *rec, struct object *old, struct object *now)
 {
 	const struct object *any = now ? now : old;
+	struct services *s = rec->services;
 	struct svc *svc;
 
+	if (any->kind->id == KIND_POD) {
+		ports_note(rec, old, now);
+		return;
+	}
 	if (any->kind->id == KIND_SERVICE) {
 		svc = svc_get(s, any->meta->ns, any->meta->name);
 		if (!svc)
 			return;
 		object_unref(svc->service);
 		svc->service = now ? object_ref(now) : NULL;
-		mark(s, svc);
+		services_mark(s, svc);
 		return;
 	}
 	svc = owner_of(s, old);
 	if (svc) {
 		drop_slice(svc, old);
-		mark(s, svc);
+		services_mark(s, svc);
 	}
 	svc = owner_of(s, now);
 	if (svc) {
 		put_slice(svc, now);
-		mark(s, svc);
+		services_mark(s, svc);
 	}
 }
 
@@ -186,7 +164,8 @@ static void front_key(const struct podnet_frontend *f, char ret[64])
 {
 	char ip[PODNET_PREFIX_STRLEN];
 
-	snprintf(ret, 64, "%u/%u/%s", f->protocol, f->port, podnet_prefix_format(&f->ip, ip));
+	snprintf(ret, 64, "%u/%u-%u/%s", f->protocol, f->port, f->last_port,
+		 podnet_prefix_format(&f->ip, ip));
 }
 
 static struct front *front_add(struct services *s, struct svc *svc, const struct podnet_frontend *f,
@@ -198,7 +177,8 @@ static struct front *front_add(struct services *s, struct svc *svc, const struct
 		return NULL;
 	memcpy(front->key, key, sizeof(front->key));
 	front->owner = svc;
-	front->is = (struct podnet_frontend){ .ip = f->ip, .protocol = f->protocol, .port = f->port };
+	front->is = (struct podnet_frontend){ .ip = f->ip, .protocol = f->protocol, .port = f->port,
+					      .last_port = f->last_port };
 	if (map_put(&s->fronts, front->key, front) < 0) {
 		free(front);
 		return NULL;
@@ -208,22 +188,31 @@ static struct front *front_add(struct services *s, struct svc *svc, const struct
 	return front;
 }
 
-static void tell_taken(struct making *m, const struct front *front)
+const char *services_who(const struct svc *svc, char buf[600])
 {
-	char text[PODNET_PREFIX_STRLEN];
-	const char *at = podnet_prefix_format_addr(&front->is.ip, text);
+	snprintf(buf, 600, "%s %s", svc->pod ? "pod" : "Service",
+		 strncmp(svc->key, "pod:", 4) ? svc->key : svc->key + 4);
+	return buf;
+}
 
-	if (!m->svc->waits && m->svc->service)
-		control_event(m->rec->conf.control, m->svc->service, "Warning", "AddressInUse",
-			      "%s port %u is Service %s's already",
-			      front->is.ip.len ? at : "node", front->is.port, front->owner->key);
+void services_wait(struct making *m)
+{
 	m->rec->services->nwaiting += !m->svc->waits;
 	m->svc->waits = true;
 }
 
-static int on_frontend(void *arg, const struct podnet_frontend *f)
+static void tell_taken(struct making *m, const struct podnet_frontend *f, const struct svc *other)
 {
-	struct making *m = arg;
+	char text[PODNET_PREFIX_STRLEN], who[600];
+	const char *at = podnet_prefix_format_addr(&f->ip, text);
+
+	control_event(m->rec->conf.control, m->svc->service, "Warning", "AddressInUse",
+		      "%s port %u is %s's already", f->ip.len ? at : "node", f->port,
+		      services_who(other, who));
+}
+
+int services_front(struct making *m, const struct podnet_frontend *f, struct svc **other)
+{
 	struct services *s = m->rec->services;
 	char key[64] = "";
 	struct front *front;
@@ -231,8 +220,9 @@ static int on_frontend(void *arg, const struct podnet_frontend *f)
 	front_key(f, key);
 	front = map_get(&s->fronts, key);
 	if (front && front->owner != m->svc) {
-		tell_taken(m, front);
-		return 0;
+		*other = front->owner;
+		services_wait(m);
+		return 1;
 	}
 	if (!front)
 		front = front_add(s, m->svc, f, key);
@@ -240,6 +230,24 @@ static int on_frontend(void *arg, const struct podnet_frontend *f)
 		return -ENOMEM;
 	front->kept = true;
 	return kernel_services_set(m->out, f);
+}
+
+/* Of what waits one is told, for all of it waits for one. */
+static int on_frontend(void *arg, const struct podnet_frontend *f)
+{
+	static const uint8_t none[16];
+	struct making *m = arg;
+	bool waited = m->svc->waits;
+	struct svc *other = NULL;
+	int r = 0;
+
+	if (memcmp(f->ip.addr, none, sizeof(none)) == 0)
+		r = ports_node_port(m, f, &other);
+	if (r == 0)
+		r = services_front(m, f, &other);
+	if (r > 0 && !waited)
+		tell_taken(m, f, other);
+	return r < 0 ? r : 0;
 }
 
 static void wake_waiting(struct services *s)
@@ -251,14 +259,14 @@ static void wake_waiting(struct services *s)
 		return;
 	while ((svc = map_next(&s->by_name, &pos)))
 		if (svc->waits)
-			mark(s, svc);
+			services_mark(s, svc);
 }
 
 static int drop_fronts(struct making *m)
 {
 	struct services *s = m->rec->services;
 	struct front **at = &m->svc->fronts, *front;
-	bool freed = false;
+	bool freed = ports_sweep(s->ports, &m->svc->holds);
 	int r = 0;
 
 	while (r == 0 && (front = *at)) {
@@ -298,19 +306,22 @@ static int compile_one(struct making *m)
 		return -ENOMEM;
 	for (struct front *f = m->svc->fronts; f; f = f->next)
 		f->kept = false;
+	ports_mark(&m->svc->holds);
 	for (size_t i = 0; i < m->svc->nslices; i++)
 		slices[i] = m->svc->slices[i]->slice;
 	m->rec->services->nwaiting -= m->svc->waits;
 	m->svc->waits = false;
 	if (m->svc->service)
 		r = compile_service(&in, m->svc->service->service, slices, m->svc->nslices);
+	else if (m->svc->pod)
+		r = ports_compile(m);
 	free(slices);
 	return r < 0 ? r : drop_fronts(m);
 }
 
 static void forget(struct services *s, struct svc *svc)
 {
-	if (svc->service || svc->nslices || svc->fronts || svc->dirty)
+	if (svc->service || svc->pod || svc->nslices || svc->fronts || svc->holds.first || svc->dirty)
 		return;
 	map_del(&s->by_name, svc->key);
 	svc_free(svc);
@@ -320,28 +331,32 @@ static void forget(struct services *s, struct svc *svc)
 static int compile_dirty(struct reconcile *rec, struct kernel_services *out)
 {
 	struct services *s = rec->services;
-	struct making m = { .rec = rec, .out = out };
 	int r = 0;
 
 	while (s->dirty && r == 0) {
-		m.svc = s->dirty;
+		struct making m = { .rec = rec, .out = out, .svc = s->dirty };
+
 		s->dirty = m.svc->next_dirty;
 		m.svc->dirty = false;
 		r = compile_one(&m);
 		if (r < 0)
-			mark(s, m.svc);
+			services_mark(s, m.svc);
+		else if (m.svc->pod)
+			ports_tell(&m);
 		else
 			forget(s, m.svc);
 	}
+	if (r == 0)
+		ports_whole(s->ports);
 	return r;
 }
 
-static void send(struct reconcile *rec)
+void services_send(struct reconcile *rec)
 {
 	struct services *s = rec->services;
 	struct kernel_task *task;
 
-	if (s->under_way || (!s->dirty && s->begun))
+	if (s->under_way || !ports_ready(s->ports) || (!s->dirty && s->begun))
 		return;
 	task = kernel_task_new(KERNEL_SERVICES, SERVICES_SCOPE);
 	if (task)
@@ -365,25 +380,30 @@ void services_changed(struct reconcile *rec, struct object *old, struct object *
 {
 	const struct object *any = now ? now : old;
 
-	if (any->kind->id != KIND_SERVICE && any->kind->id != KIND_ENDPOINT_SLICE)
+	if (any->kind->id != KIND_SERVICE && any->kind->id != KIND_ENDPOINT_SLICE &&
+	    any->kind->id != KIND_POD)
 		return;
-	note(rec->services, old, now);
-	send(rec);
+	note(rec, old, now);
+	services_send(rec);
 }
 
 static int begin_object(void *arg, struct object *obj)
 {
 	struct reconcile *rec = arg;
 
-	note(rec->services, NULL, obj);
+	note(rec, NULL, obj);
 	return 0;
 }
 
 void services_begin(struct reconcile *rec)
 {
+	/* what is marked last is looked at first */
+	ports_begin_pods(rec, false);
 	state_each(rec->conf.state, &kinds[KIND_SERVICE], NULL, begin_object, rec);
 	state_each(rec->conf.state, &kinds[KIND_ENDPOINT_SLICE], NULL, begin_object, rec);
-	send(rec);
+	ports_begin_pods(rec, true);
+	ports_begin(rec->services->ports, ports_needed(rec->services));
+	services_send(rec);
 }
 
 void services_done(struct reconcile *rec, const struct kernel_task *task)
@@ -400,5 +420,5 @@ void services_done(struct reconcile *rec, const struct kernel_task *task)
 		if (node)
 			reconcile_mark(rec, node, 0);
 	}
-	send(rec);
+	services_send(rec);
 }

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * inner.h - what the files of the ports room share
+ */
+#ifndef NETD_PORTS_INNER_H
+#define NETD_PORTS_INNER_H
+
+#include <netd/fwd/addr.h>
+#include <netd/ports/ports.h>
+
+#define KEY_SIZE (2 * sizeof(struct fwd_addr) + 1)
+
+struct hold {
+	struct fwd_addr at, to;
+	struct port_list *list;     /* NULL: nobody's any more */
+	struct hold *next;          /* of the list */
+	void *owner;
+	uint16_t last;              /* of a claim; host order, 0: of one port */
+	struct hold *next_claim;
+	bool real, kept;
+	bool has;                   /* podnet-fwd has its socket */
+	bool moved;                 /* and another `to` */
+	int fd;                     /* a socket on its way there; -1 */
+	int rc;                     /* of the last try to make one */
+	bool queued;
+	struct hold *next_queued;
+	char key[KEY_SIZE];
+};
+
+enum link_state {
+	LINK_OFF, LINK_ASKED,       /* HELLO is sent, HELD is read */
+	LINK_UP,
+};
+
+struct ports {
+	struct ports_config conf;
+	char *socket;
+	struct map holds;           /* struct hold, by key */
+	struct hold *claims;        /* those of many ports */
+	size_t nreal;
+	bool ready, whole;
+	/* link.c */
+	enum link_state state;
+	int fd;
+	struct loop_watch *watch;
+	uint32_t events;
+	struct loop_timer *redial, *retry;
+	int64_t wait_ms;            /* until the next try to connect */
+	uint64_t begun_us;
+	bool told_off;              /* that it cannot be reached was said */
+	struct hold *queue, **queue_end;
+};
+
+/* ---- holds.c ---- */
+
+/** hold_get() - by address; @make: one of nobody's where there is none, NULL: no memory */
+struct hold *hold_get(struct ports *p, const struct fwd_addr *at, bool make);
+/** hold_settle() - make the socket it lacks, say what changed; only while the link is up */
+void hold_settle(struct ports *p, struct hold *h);
+/** holds_settle() - all of them, and tell the owners of those that came out otherwise */
+void holds_settle(struct ports *p);
+/** holds_parted() - podnet-fwd is gone: nothing is held, nothing on its way */
+void holds_parted(struct ports *p);
+void hold_remove(struct ports *p, struct hold *h);
+
+/* ---- link.c ---- */
+
+/** link_need() - there is something to hold: connect if we are not */
+void link_need(struct ports *p);
+/** link_queue() - podnet-fwd is to hear of @h */
+void link_queue(struct ports *p, struct hold *h);
+/** link_retry() - holds_settle() after a while */
+void link_retry(struct ports *p);
+void link_fini(struct ports *p);
+
+/* ---- socket.c ---- */
+
+/** socket_make() - bound at @at; @relayed: and listening.  A descriptor or a negative errno */
+int socket_make(const struct fwd_addr *at, bool relayed);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * services.h - what services.c and ports.c share: who has which frontends
+ *
+ * Room: reconcile.  A pod that publishes ports is looked at as a Service is: it has frontends,
+ * and those that are another's it waits for.
+ */
+#ifndef NETD_RECONCILE_SERVICES_H
+#define NETD_RECONCILE_SERVICES_H
+
+#include "inner.h"
+
+#include <netd/ports/ports.h>
+
+/** A frontend that is ours in the kernel. */
+struct front {
+	char key[64];
+	struct svc *owner;
+	struct podnet_frontend is;      /* its key only */
+	bool kept;                      /* while its owner is compiled */
+	struct front *next;             /* of the owner */
+};
+
+/** A Service by its name, also while only slices of it are known; or a pod that publishes. */
+struct svc {
+	char *key;                      /* NAMESPACE/NAME; of a pod "pod:NAMESPACE/NAME" */
+	struct object *service, *pod;
+	struct object **slices;
+	size_t nslices;
+	struct front *fronts;
+	struct port_list holds;         /* ports of the node that are its own */
+	bool dirty, waits;              /* waits: it wants a frontend of another's */
+	struct svc *next_dirty;
+};
+
+struct services {
+	struct map by_name;             /* struct svc */
+	struct map fronts;              /* struct front */
+	struct ports *ports;
+	struct svc *dirty;
+	size_t nwaiting;
+	bool under_way, begun, whole;
+};
+
+/** While one task is made. */
+struct making {
+	struct reconcile *rec;
+	struct kernel_services *out;
+	struct svc *svc;
+	/* of a pod: the first port that could not be published, and why */
+	const char *reason;
+	char why[256];
+};
+
+/* ---- services.c ---- */
+
+/** services_get() - made if absent; NULL: no memory */
+struct svc *services_get(struct services *s, const char *key);
+void services_mark(struct services *s, struct svc *svc);
+/** services_send() - what is marked, unless a task is under way */
+void services_send(struct reconcile *rec);
+/**
+ * services_front() - the service or pod under way has this frontend
+ *
+ * Return: 0; 1: it is another's, who stands in *@other, and the one under way waits; -ENOMEM.
+ */
+int services_front(struct making *m, const struct podnet_frontend *f, struct svc **other);
+/** services_wait() - the one under way wants what another has */
+void services_wait(struct making *m);
+/** services_who() - "Service shop/web", "pod shop/web" */
+const char *services_who(const struct svc *svc, char buf[600]);
+
+/* ---- ports.c ---- */
+
+int ports_start(struct reconcile *rec);
+/** ports_note() - a pod that was, that is; of others nothing */
+void ports_note(struct reconcile *rec, struct object *old, struct object *now);
+/** ports_begin_pods() - those of the store that were published (or were not) when netd ended */
+void ports_begin_pods(struct reconcile *rec, bool published);
+/** ports_compile() - all that the pod under way publishes */
+int ports_compile(struct making *m);
+/** ports_node_port() - a frontend at a port of the node: hold it.  As services_front() */
+int ports_node_port(struct making *m, const struct podnet_frontend *f, struct svc **other);
+/** ports_tell() - the outcome, as condition and Event */
+void ports_tell(struct making *m);
+/** ports_moved() - the node has other addresses */
+void ports_moved(struct reconcile *rec);
+/** ports_needed() - is there anything to hold? */
+bool ports_needed(const struct services *s);
+
+#endif
