@@ -75,7 +75,7 @@ start_netd() {
 	"$NETD" --config /dev/null --state-dir "$PODNET_INSIDE/state" --run-dir "$PODNET_INSIDE/run" \
 		--node-name "${NODE:-node1}" "$@" 2>"$PODNET_INSIDE/netd.log" &
 	netd_pid=$!
-	trap 'kill $netd_pid ${servers:-} 2>/dev/null || :; wait $netd_pid 2>/dev/null' EXIT
+	trap 'kill $netd_pid ${servers:-} 2>/dev/null || :; wait $netd_pid 2>/dev/null || :; end_fwd || :' EXIT
 	tries=0
 	until curl -fs --unix-socket "$SOCKET" http://podnet/readyz >/dev/null; do
 		tries=$((tries + 1))
@@ -83,6 +83,13 @@ start_netd() {
 			die "netd does not answer: $(tail -3 "$PODNET_INSIDE/netd.log")"
 		sleep 0.05
 	done
+}
+
+# end_fwd - podnet-fwd outlives netd; what ends it is a purge
+end_fwd() {
+	[ ! -S "$PODNET_INSIDE/run/fwd.sock" ] ||
+		"$NETD" --config /dev/null --state-dir "$PODNET_INSIDE/state" --run-dir "$PODNET_INSIDE/run" \
+			--purge >/dev/null 2>&1
 }
 
 # api METHOD PATH [BODY] - one call; the answer on stdout, failing on a refusal
