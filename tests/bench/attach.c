@@ -6,6 +6,11 @@
  * kernel has cleaned up behind it (a dropped link lives on for 20 to 40 ms and its clean-up takes
  * the rtnetlink lock), so no way pays for the one before it.  The durable commit is measured in the
  * same rounds on the disk that holds netd's database.
+ *
+ * After such a pause a processor has forgotten all it knew, and so short a thing as taking a
+ * namespace from a pool costs several times what it costs the next one.  So pods are also attached
+ * in a row, as they come when a host starts or somebody asks for many; there the clean-up is waited
+ * for behind the whole row.
  */
 #include "http.h"
 #include "library.h"
@@ -20,6 +25,7 @@
 #define ROW_BYTES 1200          /* about what a pod is as JSON */
 #define SETTLE_MS 60
 #define POOL 32
+#define ROW 16          /* less than the pool has */
 
 enum way { FLOOR, LIBRARY, POOLED, REST, REST_POOLED, CNI_BRIDGE, NETAVARK, WAYS };
 
@@ -304,6 +310,51 @@ static void tell_detach(struct run *r)
 	tell(r, "detach, REST to the DELETED event", &r->gone[0], 0, NULL, 0, NULL, false);
 }
 
+/* One row of pods each way; what is there is left standing until the row has ended. */
+static void in_a_row(struct run *r, enum way way)
+{
+	struct place p[ROW];
+	uint64_t start;
+	unsigned i;
+
+	for (i = 0; i < ROW; i++) {
+		place_of(way, ++r->serial, &p[i]);
+		if (way == POOLED)
+			library_give(r->pooled, &p[i]);
+		start = now_ns();
+		attach(r, way, &p[i]);
+		series_add(&r->up[way], ms_since(start));
+	}
+	for (i = 0; i < ROW; i++) {
+		start = now_ns();
+		if (!detach(r, way, &p[i]))
+			die("attach: detaching failed");
+		series_add(&r->down[way], ms_since(start));
+	}
+	nap_ms(SETTLE_MS);
+	if (way == POOLED)
+		library_fill(r->pooled);
+	nap_ms(SETTLE_MS);
+}
+
+static void tell_rows(struct run *r)
+{
+	double floor = series_at(&r->up[FLOOR], 0.5), m[] = {
+		[LIBRARY] = series_at(&r->up[LIBRARY], 0.5),
+		[POOLED] = series_at(&r->up[POOLED], 0.5),
+	};
+
+	tell(r, "attach in a row, raw netlink floor", &r->up[FLOOR], 1, NULL, 0, NULL, false);
+	tell(r, "attach in a row, libpodnet", &r->up[LIBRARY], m[LIBRARY] / floor, NULL, 0,
+	     "<= 1.15 x floor", m[LIBRARY] <= 1.15 * floor);
+	tell(r, "attach in a row, libpodnet from the pool", &r->up[POOLED], m[POOLED] / floor, NULL,
+	     0, "< 0.1 x floor", m[POOLED] < 0.1 * floor);
+	tell(r, "detach in a row, raw netlink floor", &r->down[FLOOR], 1, NULL, 0, NULL, false);
+	tell(r, "detach in a row, libpodnet from the pool", &r->down[POOLED],
+	     series_at(&r->down[POOLED], 0.5) / series_at(&r->down[FLOOR], 0.5), NULL, 0, NULL,
+	     false);
+}
+
 static void forget(struct run *r)
 {
 	int i;
@@ -312,6 +363,17 @@ static void forget(struct run *r)
 		series_fini(&r->up[i]);
 		series_fini(&r->down[i]);
 	}
+}
+
+static void rows(struct run *r, unsigned n)
+{
+	static const enum way ways[] = { FLOOR, LIBRARY, POOLED };
+
+	forget(r);
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned k = 0; k < 3; k++)
+			in_a_row(r, ways[(i + k) % 3]);
+	tell_rows(r);
 }
 
 /* The same two ways with @n pods standing. */
@@ -360,7 +422,7 @@ static int run(const struct bench *b)
 
 	r.floor = floor_open();
 	r.fresh = library_open(0);
-	r.pooled = library_open(b->smoke ? 2 : POOL);
+	r.pooled = library_open(b->smoke ? ROW + 1 : POOL);
 	client_open(b, &r.rest[0], "nopool", "0");
 	client_open(b, &r.rest[1], "pool", b->smoke ? "2" : "32");
 	r.commit = commit_open(b->dir, ROW_BYTES);
@@ -382,6 +444,7 @@ static int run(const struct bench *b)
 	tell_detach(&r);
 	client_close(&r.rest[0]);
 	client_close(&r.rest[1]);
+	rows(&r, n / 5 + 1);
 	crowded(&r, b->smoke ? 3 : 1000, 0, n / 2 + 1);
 	crowded(&r, b->smoke ? 6 : 3000, b->smoke ? 3 : 1000, n / 2 + 1);
 	forget(&r);
