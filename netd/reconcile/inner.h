@@ -46,9 +46,9 @@ struct reconcile {
 	struct map scopes;
 	/* wait for a place among those under way: [0] clients wait for them, [1] the rest */
 	struct { struct scope *head, *last; unsigned under_way; } queues[2];
-	bool pumping;
+	bool pumping, pump_later;
 	struct scope *failing;
-	struct loop_timer *retry, *resync, *rewrite, *pump;
+	struct loop_timer *retry, *resync, *rewrite;
 	bool unwritten;             /* a write of ours failed: rewrite.c */
 	struct kernel_facts facts;
 	struct podnet_prefix ips[2];

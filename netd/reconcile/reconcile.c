@@ -91,6 +91,7 @@ void reconcile_pump(struct reconcile *rec)
 	if (rec->pumping)               /* a result without a task: the outer call goes on */
 		return;
 	rec->pumping = true;
+	rec->pump_later = false;
 	pump_queue(rec, 0);
 	pump_queue(rec, 1);
 	rec->pumping = false;
@@ -112,19 +113,23 @@ void reconcile_mark(struct reconcile *rec, struct scope *scope, unsigned marks)
 	reconcile_pump(rec);
 }
 
-/* With the next turn of the loop, after the answers of this one have gone out. */
+/* When the answers of this turn of the loop have gone out. */
 static void mark_later(struct reconcile *rec, struct scope *scope, unsigned marks)
 {
 	set_marks(scope, marks);
 	if (scope->running)
 		return;
 	enqueue(rec, scope);
-	loop_timer_set(rec->pump, 0);
+	rec->pump_later = true;
 }
 
-static void on_pump(void *arg)
+static int64_t before_turn(void *arg)
 {
-	reconcile_pump(arg);
+	struct reconcile *rec = arg;
+
+	if (rec->pump_later)
+		reconcile_pump(rec);
+	return -1;
 }
 
 void reconcile_mark_all(struct reconcile *rec, unsigned marks)
@@ -457,7 +462,7 @@ int reconcile_start(const struct reconcile_config *conf, struct reconcile **ret,
 	if (r == 0)
 		r = loop_timer_new(conf->loop, rewrite_all, rec, &rec->rewrite);
 	if (r == 0)
-		r = loop_timer_new(conf->loop, on_pump, rec, &rec->pump);
+		r = loop_each_turn(conf->loop, before_turn, NULL, rec);
 	if (r < 0)
 		return fail(err, r);
 	r = start_kernel(rec, err);
@@ -485,7 +490,7 @@ void reconcile_stop(struct reconcile *rec)
 	loop_timer_free(rec->retry);
 	loop_timer_free(rec->resync);
 	loop_timer_free(rec->rewrite);
-	loop_timer_free(rec->pump);
+	loop_each_turn_end(rec->conf.loop, rec);
 	for (i = 0; i < 2; i++)
 		while ((scope = dequeue(rec, i)))
 			if (scope->dead)
