@@ -58,6 +58,7 @@ struct reconcile {
 	size_t first_left;          /* scopes of the first pass that have not ended */
 	size_t blocks;              /* of this node when the node's set was last compiled */
 	struct services *services;
+	struct { struct object *obj; struct podnet_set *set; struct doc *status; } early;
 	/* what the kernel thread was told of addresses to come; NULL: nothing yet */
 	struct kernel_next *next;
 	size_t nnext;
@@ -102,6 +103,16 @@ void ahead_tell(struct reconcile *rec);
 /** want_task() - compile; *@ret NULL: there is nothing to ask of the kernel */
 int want_task(struct reconcile *rec, struct scope *scope, struct kernel_task **ret,
 	      struct podnet_error *err);
+/** want_compile() - the set of a version that may not be committed yet */
+int want_compile(struct reconcile *rec, struct object *obj, struct podnet_set **ret);
+
+/* early.c */
+void early_make(struct reconcile *rec, struct object *pod);
+/** early_drop() - what it was made from has changed */
+void early_drop(struct reconcile *rec);
+/** early_take_set() - of just this version, or NULL */
+struct podnet_set *early_take_set(struct reconcile *rec, const struct object *obj);
+struct doc *early_take_status(struct reconcile *rec, const struct object *obj);
 
 /* result.c */
 void result_done(void *arg, struct kernel_task *task);
@@ -132,6 +143,8 @@ struct outcome {
 /** status_put() - the object's status as the outcome says; nothing is written when it is so */
 int status_put(struct reconcile *rec, struct txn *txn, struct scope *scope,
 	       const struct outcome *outcome);
+/** status_of_running() - what status_put() would write of a pod if all went well; NULL: no memory */
+struct doc *status_of_running(const struct reconcile *rec, const struct object *pod);
 
 /* rewrite.c */
 /** rewrite_written() - what is called when a write of ours has ended */

@@ -105,6 +105,7 @@ void node_facts(void *arg, const struct kernel_facts *facts)
 	struct podnet_prefix ips[2];
 	bool retake, moved, readdressed = !same_addresses(facts, &rec->facts);
 
+	early_drop(rec);
 	if (rec->conf.nnode_ips) {
 		from = rec->conf.node_ips;
 		n = rec->conf.nnode_ips;

@@ -299,6 +299,7 @@ static void on_changed(void *arg, const struct object *was, const struct object 
 	if (any->kind->id != KIND_NETWORK || !is_news(old, now))
 		return;
 	mark_node(rec);
+	early_drop(rec);
 	ahead_tell(rec);
 	if (old && now)
 		depend_mark_network(rec, now->meta->name);
@@ -499,6 +500,7 @@ void reconcile_stop(struct reconcile *rec)
 		scope_fini(scope);
 	map_fini(&rec->scopes);
 	services_free(rec->services);
+	early_drop(rec);
 	free(rec->next);
 	free(rec);
 }
@@ -508,9 +510,10 @@ bool reconcile_ready(const struct reconcile *rec)
 	return rec->begun && !rec->first_left;
 }
 
-void reconcile_hint(struct reconcile *rec)
+void reconcile_hint(struct reconcile *rec, struct object *pod)
 {
 	kernel_hint(rec->kernel);
+	early_make(rec, pod);
 }
 
 size_t reconcile_node_ips(const struct reconcile *rec, struct podnet_prefix ret[2])

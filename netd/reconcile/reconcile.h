@@ -37,8 +37,8 @@ int reconcile_start(const struct reconcile_config *conf, struct reconcile **ret,
 void reconcile_stop(struct reconcile *rec);
 /** reconcile_ready() - the first pass over everything has ended */
 bool reconcile_ready(const struct reconcile *rec);
-/** reconcile_hint() - a pod was accepted and is being committed */
-void reconcile_hint(struct reconcile *rec);
+/** reconcile_hint() - a pod was accepted and is being committed: what can be prepared is */
+void reconcile_hint(struct reconcile *rec, struct object *pod);
 /** reconcile_node_ips() - host addresses of this node, at most one a family */
 size_t reconcile_node_ips(const struct reconcile *rec, struct podnet_prefix ret[2]);
 /** reconcile_node_addresses() - all that the Node shows; borrowed until the next turn */

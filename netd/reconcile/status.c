@@ -180,6 +180,39 @@ static int put_other(const struct reconcile *rec, struct doc *doc, const struct 
 	return r;
 }
 
+struct doc *status_of_running(const struct reconcile *rec, const struct object *pod)
+{
+	static const struct outcome ok = { .ok = true };
+	_cleanup_(doc_freep) struct doc *doc = object_doc(pod);
+	char now[24];
+
+	time_format(now_realtime_s(), now);
+	if (!doc || put_pod(rec, doc, pod->pod, &ok, now) < 0)
+		return NULL;
+	return take_ptr(doc);
+}
+
+/* The document that @base becomes by the outcome. */
+static struct doc *outcome_doc(struct reconcile *rec, const struct object *sent,
+			       const struct object *base, const struct outcome *outcome)
+{
+	_cleanup_(doc_freep) struct doc *doc = NULL;
+	char now[24];
+	int r;
+
+	if (outcome->ok && (doc = early_take_status(rec, base)))
+		return take_ptr(doc);
+	doc = object_doc(base);
+	if (!doc)
+		return NULL;
+	time_format(now_realtime_s(), now);
+	if (sent->kind->id == KIND_POD)
+		r = put_pod(rec, doc, base->pod, outcome, now);
+	else
+		r = put_other(rec, doc, sent, outcome, now);
+	return r < 0 ? NULL : take_ptr(doc);
+}
+
 int status_put(struct reconcile *rec, struct txn *txn, struct scope *scope,
 	       const struct outcome *outcome)
 {
@@ -188,20 +221,9 @@ int status_put(struct reconcile *rec, struct txn *txn, struct scope *scope,
 	struct object *base = state_accepted(rec->conf.state, sent->kind, meta->ns, meta->name);
 	_cleanup_(doc_freep) struct doc *doc = NULL;
 	struct object *ret = NULL;
-	char now[24];
-	int r;
 
 	if (!base || strcmp(base->meta->uid, meta->uid) != 0)
 		return 0;               /* it goes, or went */
-	doc = object_doc(base);
-	if (!doc)
-		return -ENOMEM;
-	time_format(now_realtime_s(), now);
-	if (sent->kind->id == KIND_POD)
-		r = put_pod(rec, doc, base->pod, outcome, now);
-	else
-		r = put_other(rec, doc, sent, outcome, now);
-	if (r == 0)
-		r = txn_put(txn, sent->kind, doc, base, &ret);
-	return r;
+	doc = outcome_doc(rec, sent, base, outcome);
+	return doc ? txn_put(txn, sent->kind, doc, base, &ret) : -ENOMEM;
 }

@@ -187,6 +187,15 @@ static void fill_input(struct reconcile *rec, struct lookup *l, struct compile_i
 	};
 }
 
+int want_compile(struct reconcile *rec, struct object *obj, struct podnet_set **ret)
+{
+	struct lookup here = { .state = rec->conf.state };
+	struct compile_input in;
+
+	fill_input(rec, &here, &in);
+	return compile_object(&in, obj, ret, NULL);
+}
+
 static bool on_bridge(const struct reconcile *rec, const struct pod *pod)
 {
 	size_t i;
@@ -231,7 +240,8 @@ static int ensure_task(struct reconcile *rec, struct scope *scope, struct kernel
 	fill_input(rec, &here, &in);
 	if (scope->node)
 		return compile_all_networks(rec, &in, task, err);
-	r = compile_object(&in, scope->now, &task->set, err);
+	task->set = early_take_set(rec, scope->now);
+	r = task->set ? 0 : compile_object(&in, scope->now, &task->set, err);
 	if (r < 0)
 		return r;
 	put_was(rec, scope, task);

@@ -77,7 +77,7 @@ struct kind_hooks {
 	int (*deletable)(struct call *c, const struct object *obj);
 	/* instead of removing at once: change @doc and return 1; 0: remove.  @grace_s -1: none given */
 	int (*retire)(struct call *c, struct doc *doc, const struct object *obj, int64_t grace_s);
-	void (*accepted)(struct call *c);       /* a create was submitted */
+	void (*accepted)(struct rest *rest, struct object *obj);       /* a create was submitted */
 };
 const struct kind_hooks *hooks_of(const struct kind *kind);
 extern const struct kind_hooks pod_hooks, namespace_hooks, node_hooks, network_hooks,

@@ -343,10 +343,10 @@ static int keep_status(struct doc *doc, const struct object *old)
 	return r == 0 && taken ? doc_set_bool(doc, "status.readyByUser", true) : r;
 }
 
-static void accepted(struct call *c)
+static void accepted(struct rest *rest, struct object *obj)
 {
-	if (c->rest->reconcile)
-		reconcile_hint(c->rest->reconcile);
+	if (rest->reconcile)
+		reconcile_hint(rest->reconcile, obj);
 }
 
 const struct kind_hooks pod_hooks = {

@@ -180,6 +180,7 @@ int verb_create(struct call *c)
 	const struct kind_hooks *h = hooks_of(c->kind);
 	_cleanup_(doc_freep) struct doc *doc = NULL;
 	_cleanup_(txn_dropp) struct txn *txn = NULL;
+	struct rest *rest = c->rest;
 	struct object *obj;
 	int r = parse_object(c, &doc);
 
@@ -199,9 +200,12 @@ int verb_create(struct call *c)
 	r = txn_put(txn, c->kind, doc, NULL, &obj);
 	if (r < 0)
 		return refuse_memory(c);
-	if (h->accepted)
-		h->accepted(c);
-	return write_finish(c, take_ptr(txn), 201, obj, obj->bytes);
+	object_ref(obj);                /* the transaction's until it is submitted */
+	r = write_finish(c, take_ptr(txn), 201, obj, obj->bytes);
+	if (r == 0 && h->accepted)
+		h->accepted(rest, obj);
+	object_unref(obj);
+	return r;
 }
 
 /* The members of the old version that a request cannot change. */

@@ -183,9 +183,10 @@ bool reconcile_ready(const struct reconcile *rec)
 	return rec->ready;
 }
 
-void reconcile_hint(struct reconcile *rec)
+void reconcile_hint(struct reconcile *rec, struct object *pod)
 {
 	(void)rec;
+	(void)pod;
 }
 
 size_t reconcile_node_ips(const struct reconcile *rec, struct podnet_prefix ret[2])
