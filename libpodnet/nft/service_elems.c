@@ -46,13 +46,35 @@ struct svc_key svc_elem_key(const struct svc_elem *e)
 
 	if (e->map == SVC_PORT_RANGES)
 		memcpy(&key.last_be, e->u.data + 16, 2);
-	if (e->map < SVC_NODE_PORTS || e->map == SVC_PORT_RANGES) {
+	if (e->map < SVC_NODE_PORTS || e->map == SVC_PORT_RANGES || e->map >= SVC_CLASS) {
 		memcpy(key.addr, at, addr);
 		at += addr;
 	}
 	key.proto = *at == 6 ? SVC_TCP : *at == 17 ? SVC_UDP : SVC_SCTP;
 	memcpy(&key.port_be, at + 4, 2);
 	return key;
+}
+
+bool svc_class(uint8_t map, struct svc_verdict *ret)
+{
+	unsigned int i = map - SVC_CLASS, class = i % SVC_CLASSES;
+
+	if (map < SVC_CLASS)
+		return false;
+	*ret = (struct svc_verdict){
+		.to = SVC_BALANCE, .scope = SVC_ALL, .proto = (uint8_t)(i / SVC_CLASSES),
+		.maglev = class == SVC_MAGLEV,
+		.slots = class == SVC_MAGLEV ? PODNET_MAGLEV_SLOTS : 1u << class,
+	};
+	return true;
+}
+
+bool svc_leads_to(const struct svc_elem *e, struct svc_verdict *ret)
+{
+	if (!svc_is_verdict(e->map) || e->u.to.verdict.to != SVC_BALANCE)
+		return svc_class(e->map, ret);
+	*ret = e->u.to.verdict;
+	return true;
 }
 
 int svc_elem_cmp(const void *a, const void *b)
@@ -117,6 +139,25 @@ static struct svc_elem element(const struct svc_key *key, uint8_t map)
 
 /* ---- where it goes ---- */
 
+static uint8_t class_of(size_t slots)
+{
+	uint8_t class = 0;
+
+	while (1u << class < slots)
+		class++;
+	return class;
+}
+
+/* To the chain of its class, by being in the set of it. */
+static void classify(const struct svc_front *f, uint8_t class, struct svc_elems *out)
+{
+	struct svc_elem e = element(&f->key, (uint8_t)(SVC_CLASS + f->key.proto * SVC_CLASSES + class));
+	struct writer w = { e.key };
+
+	put_frontend(&w, &f->key);
+	svc_add(out, &e);
+}
+
 static void go(const struct svc_front *f, uint8_t map, struct svc_verdict to, struct svc_elems *out)
 {
 	struct svc_elem e = element(&f->key, at_port(&f->key) ? map + SVC_AT_PORT : map);
@@ -177,16 +218,20 @@ static void put_table(const struct svc_front *f, enum svc_scope scope,
 static void balance(const struct svc_front *f, uint8_t map, bool local, struct svc_elems *out)
 {
 	const struct svc_dests *dests = local ? &f->local : &f->all;
+	bool maglev = f->flags & PODNET_FRONTEND_MAGLEV;
+	uint8_t class = maglev ? SVC_MAGLEV : class_of(dests->n);
 	struct svc_verdict to = {
 		.to = SVC_BALANCE, .scope = (uint8_t)scope_of(f, local), .proto = f->key.proto,
-		.maglev = !!(f->flags & PODNET_FRONTEND_MAGLEV),
+		.maglev = maglev, .slots = maglev ? PODNET_MAGLEV_SLOTS : 1u << class,
 	};
 
 	if (!dests->n)
 		return;
-	to.slots = to.maglev ? PODNET_MAGLEV_SLOTS : (uint32_t)dests->n;
-	go(f, map, to, out);
-	if (to.maglev) {
+	if (map == SVC_SERVICES && !at_port(&f->key))
+		classify(f, class, out);
+	else
+		go(f, map, to, out);
+	if (maglev) {
 		put_table(f, to.scope, dests, out);
 		return;
 	}

@@ -76,12 +76,27 @@ static void backends(uint8_t family, unsigned int which, char name[NFT_NAME_SIZE
 	ret->protocol = svc_protocols[proto];
 }
 
+/* A set of frontends is called as the chain that they go to. */
+static void class(uint8_t family, const struct svc_verdict *v, char name[NFT_NAME_SIZE],
+		  struct nft_map *ret)
+{
+	static const enum nft_field frontend[NFT_FIELDS] = FRONTEND;
+
+	svc_chain_name(family, v, NULL, name);
+	set_fields(ret->key, frontend, family);
+}
+
 void svc_map(const char *table, uint8_t family, uint8_t map, char name[NFT_NAME_SIZE],
 	     struct nft_map *ret)
 {
 	const struct map_row *row = &map_rows[map < SVC_BACKENDS ? map : 0];
+	struct svc_verdict v;
 
 	*ret = (struct nft_map){ .table = table, .name = name };
+	if (svc_class(map, &v)) {
+		class(family, &v, name, ret);
+		return;
+	}
 	if (map >= SVC_BACKENDS) {
 		backends(family, map - SVC_BACKENDS, name, ret);
 		return;
@@ -193,6 +208,8 @@ bool svc_balance_parse(const char *name, uint8_t *family, struct svc_verdict *re
 		char again[NFT_NAME_SIZE];
 
 		v.slots = number ? (uint32_t)strtoul(number + 1, NULL, 10) : 0;
+		if (!v.maglev && v.slots & (v.slots - 1))
+			continue;           /* of no class */
 		*family = i / 2 % 2;
 		svc_chain_name(*family, &v, NULL, again);
 		if (v.slots && strcmp(name, again) == 0) {

@@ -23,6 +23,7 @@
 #include <stdio.h>
 
 #define SEED 0x70646e74         /* of the source hash: the same on all nodes */
+#define TRIES 16                /* all of them fail less than once in 65,536 connections */
 
 static const uint8_t nfprotos[SVC_FAMILIES] = { NFPROTO_IPV4, NFPROTO_IPV6 };
 
@@ -132,10 +133,13 @@ static void at_port_range(struct svc_chain *c, uint8_t family)
 	nft_dnat_addr_map(r, nfprotos[family], name_of(family, SVC_PORT_RANGES, name));
 }
 
+static const char *const choosers[SVC_FAMILIES] = { "classes4", "classes6" };
+
 static void services_rules(struct svc_chain *c)
 {
 	for (uint8_t f = 0; f < SVC_FAMILIES; f++) {
 		at_frontend(c, f, SVC_STICKY);
+		nft_verdict(family_rule(c, f), NFT_JUMP, choosers[f]);
 		at_frontend(c, f, SVC_SERVICES);
 		at_node_port(c, f, SVC_STICKY_PORTS);
 		at_node_port(c, f, SVC_NODE_PORTS);
@@ -432,16 +436,13 @@ bool svc_static(const char *table, size_t i, struct svc_chain *ret)
 	return true;
 }
 
-void svc_balance(const char *table, uint8_t family, const struct svc_verdict *v,
-		 struct svc_chain *ret)
+/* One try: what no slot is called leads nowhere, and the next rule tries again. */
+static void pick(struct svc_chain *c, uint8_t family, const struct svc_verdict *v, uint32_t slots)
 {
 	uint8_t map = (uint8_t)(SVC_BACKENDS + v->scope * SVC_PROTOS + v->proto);
+	struct nft_rule *r = family_rule(c, family);
 	char name[NFT_NAME_SIZE];
-	struct nft_rule *r;
 
-	svc_chain_name(family, v, NULL, name);
-	chain(ret, table, name);
-	r = family_rule(ret, family);
 	nft_match_l4proto(r, svc_protocols[v->proto]);
 	if (v->scope < SVC_PORT_ALL)
 		nft_key_addr(r, nfprotos[family], NFT_DESTINATION);
@@ -449,8 +450,42 @@ void svc_balance(const char *table, uint8_t family, const struct svc_verdict *v,
 	if (v->maglev)
 		nft_key_source_hash(r, nfprotos[family], v->slots, SEED);
 	else
-		nft_key_random(r, v->slots);
+		nft_key_random(r, slots);
 	nft_dnat_map(r, nfprotos[family], name_of(family, map, name));
+}
+
+void svc_balance(const char *table, uint8_t family, const struct svc_verdict *v,
+		 struct svc_chain *ret)
+{
+	char name[NFT_NAME_SIZE];
+
+	svc_chain_name(family, v, NULL, name);
+	chain(ret, table, name);
+	if (v->maglev || v->slots <= 2) {
+		pick(ret, family, v, v->slots);
+		return;
+	}
+	for (int i = 0; i < TRIES; i++)
+		pick(ret, family, v, v->slots);
+	pick(ret, family, v, v->slots / 2);     /* all of these are there */
+}
+
+void svc_choose(const struct podnet_services *s, uint8_t family, struct svc_chain *ret)
+{
+	chain(ret, s->table, choosers[family]);
+	for (uint8_t m = SVC_CLASS; m < SVC_MAPS; m++) {
+		char set[NFT_NAME_SIZE], to[NFT_NAME_SIZE];
+		struct svc_verdict v;
+		struct nft_rule *r;
+
+		if (!svc_class(m, &v) || !svc_knows_chain(s, family, &v))
+			continue;
+		svc_chain_name(family, &v, NULL, to);
+		r = family_rule(ret, family);
+		key_frontend(r, family);
+		nft_match_set(r, name_of(family, m, set), false);
+		nft_verdict(r, NFT_GOTO, to);
+	}
 }
 
 void svc_sticky(const char *table, const struct svc_key *key, uint32_t seconds,

@@ -16,7 +16,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 
-#define SIZE_LEAST 1024
+#define SIZE_LEAST 768          /* three quarters of a power of two, which the kernel adds */
 
 struct change {
 	struct svc_elems gone, fresh;
@@ -97,12 +97,17 @@ void svc_put_map(struct podnet_services *s, struct nft_txn *t, uint8_t family, u
 	nft_map_put(t, &m, 1u + map * SVC_FAMILIES + family);
 }
 
-void svc_put_chain(struct nft_txn *t, struct svc_chain *c)
+static void put_rules(struct nft_txn *t, struct svc_chain *c)
 {
-	nft_chain_put(t, &c->chain);
 	for (size_t i = 0; i < c->nrules; i++)
 		nft_rule_put(t, &c->rules[i]);
 	svc_chain_fini(c);
+}
+
+void svc_put_chain(struct nft_txn *t, struct svc_chain *c)
+{
+	nft_chain_put(t, &c->chain);
+	put_rules(t, c);
 }
 
 void svc_put_sticky(const struct podnet_services *s, struct nft_txn *t, const struct svc_front *f)
@@ -113,10 +118,10 @@ void svc_put_sticky(const struct podnet_services *s, struct nft_txn *t, const st
 
 	svc_sticky_maps(s->table, &f->key, names, maps);
 	svc_sticky(s->table, &f->key, f->sticky_s, chains);
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 2; i++)
 		nft_map_put(t, &maps[i], 0);
+	for (int i = 0; i < 2; i++)
 		svc_put_chain(t, &chains[i]);
-	}
 }
 
 static void drop_sticky(const struct podnet_services *s, struct nft_txn *t,
@@ -223,19 +228,34 @@ static int gather(struct podnet_services *s, struct change *c)
 
 /* ---- the transaction ---- */
 
-static void need_chain(struct podnet_services *s, struct nft_txn *t, const struct svc_elem *e)
+/* The way to a class is a rule among those of the others, so all of them are written anew. */
+static void need_class(struct podnet_services *s, struct nft_txn *t, uint8_t family, uint8_t map)
 {
-	const struct svc_verdict *v = &e->u.to.verdict;
 	struct svc_chain c;
 
-	if (!svc_is_verdict(e->map) || v->to != SVC_BALANCE || svc_knows_chain(s, e->family, v))
+	if (!s->room[family][map])
+		svc_put_map(s, t, family, map, 0);
+	svc_choose(s, family, &c);
+	nft_chain_flush(t, &c.chain);
+	put_rules(t, &c);
+}
+
+static void need_chain(struct podnet_services *s, struct nft_txn *t, const struct svc_elem *e)
+{
+	struct svc_verdict v, of;
+	struct svc_chain c;
+
+	if (!svc_leads_to(e, &v) || svc_knows_chain(s, e->family, &v))
 		return;
-	if (svc_know_chain(s, e->family, v) < 0) {
+	if (svc_know_chain(s, e->family, &v) < 0) {
 		t->sticky = -ENOMEM;
 		return;
 	}
-	svc_balance(s->table, e->family, v, &c);
+	svc_balance(s->table, e->family, &v, &c);
 	svc_put_chain(t, &c);
+	for (uint8_t m = SVC_CLASS; m < SVC_MAPS; m++)
+		if (svc_class(m, &of) && memcmp(&of, &v, sizeof(v)) == 0)
+			need_class(s, t, e->family, m);
 }
 
 /* Counts by map; maps that are not there yet are made.  -ENOSPC: one would be too full. */

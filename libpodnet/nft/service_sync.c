@@ -62,20 +62,27 @@ static int want_balance(struct repair *r, uint8_t family, const struct svc_verdi
 	return 0;
 }
 
-/* Those in use, and those that were: they stay, so that a number in use again costs nothing. */
+/* Those in use, and those that were: they stay, so that a class in use again costs nothing. */
 static int want_balances(struct repair *r, const struct svc_elems *want)
 {
+	struct svc_chain *c;
 	struct svc_verdict v;
 	uint8_t family;
 	int rc = 0;
 
 	r->s->chains.n = 0;
 	for (size_t i = 0; i < want->n && rc == 0; i++)
-		if (svc_is_verdict(want->v[i].map) && want->v[i].u.to.verdict.to == SVC_BALANCE)
-			rc = want_balance(r, want->v[i].family, &want->v[i].u.to.verdict);
+		if (svc_leads_to(&want->v[i], &v))
+			rc = want_balance(r, want->v[i].family, &v);
 	for (size_t i = 0; i < r->seen->chains.n && rc == 0; i++)
 		if (svc_balance_parse(r->seen->chains.v[i], &family, &v))
 			rc = want_balance(r, family, &v);
+	for (family = 0; family < SVC_FAMILIES && rc == 0; family++) {
+		c = next_chain(r);
+		if (!c)
+			return -ENOMEM;
+		svc_choose(r->s, family, c);
+	}
 	return rc;
 }
 
@@ -162,11 +169,15 @@ static void put_rules(struct repair *r)
 	}
 }
 
-/* A chain of slots needs its map, full or empty. */
+/* A chain of a class needs its maps, full or empty. */
 static bool needs_map(const struct podnet_services *s, uint8_t family, uint8_t map)
 {
+	struct svc_verdict v;
+
 	if (map < SVC_BACKENDS || s->held[family][map])
 		return true;
+	if (svc_class(map, &v))
+		return svc_knows_chain(s, family, &v);
 	for (size_t i = 0; i < s->chains.n; i++)
 		if (s->chains.v[i].family == family &&
 		    SVC_BACKENDS + s->chains.v[i].v.scope * SVC_PROTOS + s->chains.v[i].v.proto == map)
@@ -320,10 +331,11 @@ static int diff(const struct svc_elems *want, const struct svc_elems *have, stru
 static void note_gone(struct podnet_services *s, const struct svc_elems *gone)
 {
 	for (size_t i = 0; i < gone->n; i++) {
+		uint8_t map = gone->v[i].map;
 		struct svc_key key;
 
-		if (gone->v[i].map != SVC_SERVICES && gone->v[i].map != SVC_NODE_PORTS &&
-		    gone->v[i].map != SVC_PORT_RANGES)
+		if (map != SVC_SERVICES && map != SVC_NODE_PORTS && map != SVC_PORT_RANGES &&
+		    map < SVC_CLASS)
 			continue;
 		key = svc_elem_key(&gone->v[i]);
 		if (!svc_find(s, &key))

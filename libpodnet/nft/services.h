@@ -5,13 +5,18 @@
  * Room: nft, the second user of the shared table.  May include: nft.h, libpodnet/base,
  * include/podnet/.
  *
- * Theory of operation.  A packet to a frontend finds its address, protocol and port in the map
- * `services` (a port of the node: in `node-ports`), which says which chain to go to: one for each
- * number of slots in use, shared by all frontends of that many.  The chain puts a number below it
- * behind the address and port, and the map `backends` says which endpoint that is.  So a frontend
- * is an element, an endpoint is an element, and one endpoint more changes two: its own, and where
- * the frontend goes.  Chains of a number of slots are made when first used and stay.  A range of
- * ports has one endpoint and is one element, an interval, of the map `port-ranges`.
+ * Theory of operation.  Frontends are in classes: those of at most 1, 2, 4, 8 ... slots.  A packet
+ * to one finds its address, protocol and port in the set of a class, and goes to the chain of it,
+ * which puts a random number below 1, 2, 4, 8 ... behind address and port: the map `backends` says
+ * which endpoint that is.  Where it says nothing, for more than half of the numbers are slots, the
+ * next rule tries another number, so that each slot is as likely as any other.  A frontend is an
+ * element, an endpoint is an element, and one endpoint more changes its own, and the frontend's only
+ * when it is in another class then.  Chains of a class are made when first used and stay.  A range
+ * of ports has one endpoint and is one element, an interval, of the map `port-ranges`.
+ *
+ * The sets of classes could be one map of verdicts, as `services` is for what is asked for by where
+ * a client is, and `node-ports`.  But the kernel follows each element of such a map that a hook
+ * leads to whenever one is added (nft_table_validate()): a change of one among 45,000 costs 5 ms.
  *
  *   files    services.c       the handle: what is declared, what was sent
  *            service_slots.c  which endpoint has which slot; pure
@@ -52,7 +57,10 @@ enum svc_map {
 	SVC_CLUSTER_IPS, SVC_HAIRPINS, SVC_NODE_IPS,
 	SVC_PORT_RANGES,            /* its data here: the address in 16 bytes, the last port */
 	SVC_BACKENDS,               /* SVC_SCOPES x SVC_PROTOS of them, made when first used */
-	SVC_MAPS = SVC_BACKENDS + SVC_SCOPES * SVC_PROTOS,
+	SVC_CLASS = SVC_BACKENDS + SVC_SCOPES * SVC_PROTOS,     /* SVC_PROTOS x SVC_CLASSES */
+#define SVC_CLASSES 18              /* of at most 1, 2, 4 ... 65536 slots, and of Maglev */
+#define SVC_MAGLEV (SVC_CLASSES - 1)
+	SVC_MAPS = SVC_CLASS + SVC_PROTOS * SVC_CLASSES,
 };
 #define SVC_AT_PORT (SVC_NODE_PORTS - SVC_SERVICES)
 
@@ -67,7 +75,7 @@ struct svc_verdict {
 	uint8_t to;                 /* enum svc_goto */
 	uint8_t scope, proto;       /* of SVC_BALANCE: enum svc_scope, enum svc_proto */
 	uint8_t maglev;
-	uint32_t slots;
+	uint32_t slots;             /* of the class */
 };
 
 /** One element of one map, zeroed before it is filled: compared by bytes. */
@@ -145,8 +153,12 @@ void svc_add(struct svc_elems *out, const struct svc_elem *e);
 bool svc_shared(uint8_t map);
 /** svc_is_verdict() - elements of this map are chains to go to */
 bool svc_is_verdict(uint8_t map);
-/** svc_elem_key() - the frontend that an element of a map of verdicts, or of ranges, is about */
+/** svc_elem_key() - what frontend an element of a map of verdicts, a class or ranges is about */
 struct svc_key svc_elem_key(const struct svc_elem *e);
+/** svc_class() - the chain that a class, which is a map, leads to; false: it is none */
+bool svc_class(uint8_t map, struct svc_verdict *ret);
+/** svc_leads_to() - the chain of a class that an element leads to; false: to none */
+bool svc_leads_to(const struct svc_elem *e, struct svc_verdict *ret);
 int svc_elem_cmp(const void *a, const void *b);     /* by map, family and key */
 bool svc_elem_same(const struct svc_elem *a, const struct svc_elem *b);
 
@@ -175,16 +187,18 @@ void svc_sticky_maps(const char *table, const struct svc_key *key, char names[2]
 struct svc_chain {
 	char name[NFT_NAME_SIZE];
 	struct nft_chain chain;     /* its name is the one above */
-	struct nft_rule rules[10];
+	struct nft_rule rules[SVC_PROTOS * SVC_CLASSES];
 	size_t nrules;
 };
 
 void svc_chain_fini(struct svc_chain *c);
 /** svc_static() - the @i-th of the chains that are always there; false: there is none */
 bool svc_static(const char *table, size_t i, struct svc_chain *ret);
-/** svc_balance() - the chain of a number of slots */
+/** svc_balance() - the chain of a class */
 void svc_balance(const char *table, uint8_t family, const struct svc_verdict *v,
 		 struct svc_chain *ret);
+/** svc_choose() - the chain that leads to those of the classes which are there */
+void svc_choose(const struct podnet_services *s, uint8_t family, struct svc_chain *ret);
 /** svc_sticky() - the two chains of a frontend with affinity */
 void svc_sticky(const char *table, const struct svc_key *key, uint32_t seconds,
 		struct svc_chain ret[2]);
@@ -215,7 +229,7 @@ struct podnet_services {
 	struct pn_table entries;    /* struct svc_entry, by key */
 	struct pn_table refs;       /* struct svc_ref, by map, family and key: what was sent */
 	struct { struct svc_entry **v; size_t n, cap; } dirty;
-	/* of numbers of slots that are there */
+	/* of classes that are there */
 	struct { struct { uint8_t family; struct svc_verdict v; } *v; size_t n, cap; } chains;
 	struct nft_ranges ranges[SVC_FAMILIES][SVC_RANGES];
 	struct svc_elems node_ips;
@@ -230,7 +244,7 @@ struct podnet_services {
 /** svc_find() - the entry of a frontend, or NULL */
 struct svc_entry *svc_find(const struct podnet_services *s, const struct svc_key *key);
 
-/** svc_knows_chain() - the chain of a number of slots is there; svc_know_chain() - from now on */
+/** svc_knows_chain() - the chain of a class is there; svc_know_chain() - from now on */
 bool svc_knows_chain(const struct podnet_services *s, uint8_t family, const struct svc_verdict *v);
 int svc_know_chain(struct podnet_services *s, uint8_t family, const struct svc_verdict *v);
 /** svc_ref() - @by more frontends need a shared element.  1: it comes or goes; 0; or -ENOMEM. */

@@ -246,7 +246,7 @@ def repaired():
     for command in ("nft flush ruleset", "nft delete table inet podnet",
                     "nft flush map inet podnet tcp-backends4",
                     "nft flush chain inet podnet services",
-                    "nft delete element inet podnet services4 { %s . tcp . 80 }" % ip):
+                    "nft delete element inet podnet tcp4-random-2 { %s . tcp . 80 }" % ip):
         run(command)
         programmed(lambda: names("a.default", ip, 80) == ["a", "b"])
     table = run("nft list ruleset")

@@ -72,6 +72,8 @@ static struct podnet_endpoint endpoint_of(char letter)
 		return endpoint("fd12:3456::7", 0, 0, true);
 	case 'd':
 		return endpoint("10.244.0.6", 53, 4, true);
+	case 'e':
+		return endpoint("10.244.4.7", 53, 2, false);
 	}
 	return endpoint("fd12:3456::5", 8080, 0, true);
 }
@@ -163,7 +165,7 @@ static void made_once(void **state)
 static const struct drift_case {
 	const char *says, *command;
 } drifts[] = {
-	{ "an element deleted", "nft delete element inet podnet services4 { 10.96.0.10 . tcp . 80 }" },
+	{ "an element deleted", "nft delete element inet podnet tcp4-random-2 { 10.96.0.10 . tcp . 80 }" },
 	{ "an element added", "nft add element inet podnet cluster-ips4 { 192.0.2.1 }" },
 	{ "an endpoint changed", "nft 'delete element inet podnet tcp-backends6 "
 	  "{ fd12:9::10 . 80 . 0 }; add element inet podnet tcp-backends6 "
@@ -214,7 +216,8 @@ static const struct change_case {
 	const char *endpoints;      /* NULL: the frontend goes */
 	int changes;
 } change_cases[] = {
-	{ "one endpoint of weight 2 more: its slots, another way instead of one", 0, "abc", 4 },
+	{ "one endpoint of weight 2 more: its slots, another class instead of one", 0, "abc", 4 },
+	{ "one more, and the class stays: itself", 1, "cde", 1 },
 	{ "one of two goes", 0, "a", 3 },
 	{ "the first of two goes: the last takes its slot", 0, "b", 5 },
 	{ "the last goes", 9, "", 3 },
@@ -300,7 +303,7 @@ static void refused(void **state)
 	assert_int_equal(podnet_services_set(s, &f, &err), -EINVAL);
 	assert_string_equal(err.field, "sources");
 	commit(s);                      /* nothing of it was remembered */
-	assert_int_equal(sh("nft list map inet podnet services4 | grep -q elements"), 1);
+	assert_int_equal(sh("nft list table inet podnet | grep -q 10.96.0.1"), 1);
 }
 
 /* More than a map was made for, and more than a message and a send buffer hold; twice. */
