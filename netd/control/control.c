@@ -149,6 +149,7 @@ int control_start(struct loop *loop, struct state *state, struct control **ret)
 		return r;
 	namespaces_start(control);
 	owners_start(control);
+	slices_know(control);
 	slices_start(control);
 	probes_start(control);
 	loop_timer_set(control->grace_timer, 0);

@@ -25,6 +25,8 @@ struct control {
 	struct loop_timer *slice_timer;     /* slices.c */
 	struct map sliced;                  /* Services to be looked at: NAMESPACE/NAME, its own value */
 	struct probes *probes;              /* probes.c */
+	size_t sliced_at;                   /* where the next of them is looked for */
+	struct map selectors;               /* slices.c: label that Services ask for -> struct asked */
 	struct loop_timer *event_timer;     /* events.c */
 	struct map pending;                 /* name of the Event -> struct pending_event */
 	struct loop_timer *redo_timer;      /* control.c */
@@ -57,6 +59,14 @@ void owners_changed(struct control *control, const struct object *old, const str
 void owners_collect(void *control);
 void owners_free(struct control *control);
 
+/** selectors_changed() - a Service as it was and as it is, either NULL */
+void selectors_changed(struct control *control, const struct object *old, const struct object *now);
+/** selectors_each() - names of Services of its namespace that may choose a pod; some twice */
+void selectors_each(struct control *control, const struct meta *pod,
+		    void (*each)(void *arg, const char *name), void *arg);
+void selectors_free(struct control *control);
+
+void slices_know(struct control *control);      /* once, before slices_start() */
 void slices_start(struct control *control);
 void slices_changed(struct control *control, const struct object *old, const struct object *now);
 void slices_write(void *control);

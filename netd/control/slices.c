@@ -267,6 +267,12 @@ static int set_content(struct doc *doc, const struct work *w, const char *ports,
 	return r < 0 ? r : doc_set_json(doc, "endpoints", list->data);
 }
 
+/* Slices of this manager are called so, which is how they are found again. */
+static void name_prefix(const struct meta *service, char ret[64])
+{
+	snprintf(ret, 64, "%.57s-", service->name);
+}
+
 static struct doc *new_slice(const struct work *w)
 {
 	const struct meta *owner = w->service->meta;
@@ -274,7 +280,7 @@ static struct doc *new_slice(const struct work *w)
 	char prefix[64], name[64], ref[512];
 	int r;
 
-	snprintf(prefix, sizeof(prefix), "%.57s-", owner->name);
+	name_prefix(owner, prefix);
 	if (name_generate(prefix, name) < 0)
 		return NULL;
 	doc = new_object(&kinds[KIND_ENDPOINT_SLICE], owner->ns, name);
@@ -378,11 +384,13 @@ static int slices_of_family(struct work *w)
 {
 	_cleanup_free_ size_t *places = NULL;
 	const char *ns = w->service->meta->ns;
+	char prefix[64];
 	int r = state_each_accepted(w->control->state, &kinds[KIND_POD], ns, add_member, w);
 
+	name_prefix(w->service->meta, prefix);
 	if (r == 0)
-		r = state_each_accepted(w->control->state, &kinds[KIND_ENDPOINT_SLICE], ns, add_held,
-					w);
+		r = state_each_named(w->control->state, &kinds[KIND_ENDPOINT_SLICE], ns, prefix,
+				     add_held, w);
 	if (r == 0) {
 		places = calloc(w->members.n + 1, sizeof(*places));
 		r = places ? place(w, places) : -ENOMEM;
@@ -448,29 +456,63 @@ static void mark(struct control *control, const char *ns, const char *name)
 
 struct chosen {
 	struct control *control;
-	const struct meta *was, *is;
+	const struct meta *pod;
 };
 
-static int mark_if_chosen(void *arg, struct object *service)
+static void mark_if_chosen(void *arg, const char *name)
 {
 	const struct chosen *c = arg;
+	const struct object *service = state_get(c->control->state, &kinds[KIND_SERVICE],
+						 c->pod->ns, name);
 
-	if ((c->was && selects(service, c->was)) || (c->is && selects(service, c->is)))
-		mark(c->control, service->meta->ns, service->meta->name);
-	return 0;
+	if (service && selects(service, c->pod))
+		mark(c->control, c->pod->ns, name);
+}
+
+static void mark_choosers(struct control *control, const struct object *pod)
+{
+	struct chosen c = { control, pod ? pod->meta : NULL };
+
+	if (pod)
+		selectors_each(control, pod->meta, mark_if_chosen, &c);
+}
+
+static bool is_chooser(const struct object *service)
+{
+	return service && service->service->nselector > 0;
 }
 
 void slices_changed(struct control *control, const struct object *old, const struct object *now)
 {
 	const struct object *any = now ? now : old;
-	struct chosen c = { control, old ? old->meta : NULL, now ? now->meta : NULL };
 
-	if (any->kind->id == KIND_SERVICE && now)
-		mark(control, now->meta->ns, now->meta->name);
-	else if (any->kind->id == KIND_ENDPOINT_SLICE && any->slice->service && is_ours(control, any))
-		mark(control, any->meta->ns, any->slice->service);
-	else if (any->kind->id == KIND_POD)
-		state_each(control->state, &kinds[KIND_SERVICE], any->meta->ns, mark_if_chosen, &c);
+	if (any->kind->id == KIND_SERVICE) {
+		selectors_changed(control, old, now);
+		if (is_chooser(now))
+			mark(control, now->meta->ns, now->meta->name);
+	} else if (any->kind->id == KIND_ENDPOINT_SLICE) {
+		if (any->slice->service && is_ours(control, any))
+			mark(control, any->meta->ns, any->slice->service);
+	} else if (any->kind->id == KIND_POD) {
+		mark_choosers(control, old);
+		mark_choosers(control, now);
+	}
+}
+
+/* The next one, taken out; NULL: there is none.  What moves into a gap is not passed over. */
+static char *take(struct control *control)
+{
+	char *key = map_next(&control->sliced, &control->sliced_at);
+
+	if (!key) {
+		control->sliced_at = 0;
+		key = map_next(&control->sliced, &control->sliced_at);
+	}
+	if (!key)
+		return NULL;
+	map_del(&control->sliced, key);
+	control->sliced_at--;
+	return key;
 }
 
 void slices_write(void *arg)
@@ -478,12 +520,10 @@ void slices_write(void *arg)
 	struct control *control = arg;
 	struct txn *txn = NULL;
 	int r = txn_new(control->state, &txn);
-	size_t pos = 0, n = 0;
+	size_t n = 0;
 	char *key;
 
-	while (r == 0 && n < ROUND_SERVICES && (key = map_next(&control->sliced, &pos))) {
-		map_del(&control->sliced, key);
-		pos = 0;                /* the map has changed */
+	while (r == 0 && n < ROUND_SERVICES && (key = take(control))) {
 		n++;
 		r = slices_of(control, txn, key);
 		if (r < 0 && map_put(&control->sliced, key, key) == 0)
@@ -502,8 +542,20 @@ void slices_write(void *arg)
 
 static int start_one(void *arg, struct object *service)
 {
-	mark(arg, service->meta->ns, service->meta->name);
+	if (is_chooser(service))
+		mark(arg, service->meta->ns, service->meta->name);
 	return 0;
+}
+
+static int know_one(void *arg, struct object *service)
+{
+	selectors_changed(arg, NULL, service);
+	return 0;
+}
+
+void slices_know(struct control *control)
+{
+	state_each(control->state, &kinds[KIND_SERVICE], NULL, know_one, control);
 }
 
 void slices_start(struct control *control)
@@ -519,4 +571,5 @@ void slices_free(struct control *control)
 	while ((key = map_next(&control->sliced, &pos)))
 		free(key);
 	map_fini(&control->sliced);
+	selectors_free(control);
 }

@@ -185,10 +185,25 @@ struct object *state_same(const struct state *state, const struct kind *kind, co
 	return map_get(&state->caches[kind->id].by_identity, identity);
 }
 
-static int each_slot(const struct state *state, const struct kind *kind, const char *ns, size_t i,
-		     bool accepted, int (*each)(void *arg, struct object *obj), void *arg)
+/** Which objects are gone through: of a namespace, or all; whose names begin so. */
+struct choice {
+	const char *ns, *prefix;
+	bool accepted;
+};
+
+static bool is_chosen(const struct choice *choice, const struct meta *meta)
+{
+	return !choice->ns || (strcmp(meta->ns, choice->ns) == 0 &&
+			       (!choice->prefix || strncmp(meta->name, choice->prefix,
+							   strlen(choice->prefix)) == 0));
+}
+
+static int each_slot(const struct state *state, const struct kind *kind,
+		     const struct choice *choice, size_t i,
+		     int (*each)(void *arg, struct object *obj), void *arg)
 {
 	const struct cache *c = &state->caches[kind->id];
+	bool accepted = choice->accepted;
 	size_t n;
 	int r = 0;
 
@@ -197,7 +212,7 @@ static int each_slot(const struct state *state, const struct kind *kind, const c
 		struct object *obj = accepted ? s->accepted : s->committed;
 		const struct object *any = obj ? obj : accepted ? s->committed : s->accepted;
 
-		if (ns && strcmp(any->meta->ns, ns) != 0)
+		if (!is_chosen(choice, any->meta))
 			break;
 		n = c->n;
 		r = obj ? each(arg, obj) : 0;
@@ -216,23 +231,38 @@ static size_t first_slot(const struct state *state, const struct kind *kind, con
 int state_each(const struct state *state, const struct kind *kind, const char *ns,
 	       int (*each)(void *arg, struct object *obj), void *arg)
 {
-	return each_slot(state, kind, ns, first_slot(state, kind, ns), false, each, arg);
+	const struct choice choice = { .ns = ns };
+
+	return each_slot(state, kind, &choice, first_slot(state, kind, ns), each, arg);
 }
 
 int state_each_after(const struct state *state, const struct kind *kind, const char *ns,
 		     const char *after_ns, const char *after_name,
 		     int (*each)(void *arg, struct object *obj), void *arg)
 {
+	const struct choice choice = { .ns = ns };
 	bool found;
 	size_t i = cache_find(&state->caches[kind->id], after_ns, after_name, &found);
 
-	return each_slot(state, kind, ns, i + found, false, each, arg);
+	return each_slot(state, kind, &choice, i + found, each, arg);
 }
 
 int state_each_accepted(const struct state *state, const struct kind *kind, const char *ns,
 			int (*each)(void *arg, struct object *obj), void *arg)
 {
-	return each_slot(state, kind, ns, first_slot(state, kind, ns), true, each, arg);
+	const struct choice choice = { .ns = ns, .accepted = true };
+
+	return each_slot(state, kind, &choice, first_slot(state, kind, ns), each, arg);
+}
+
+int state_each_named(const struct state *state, const struct kind *kind, const char *ns,
+		     const char *prefix, int (*each)(void *arg, struct object *obj), void *arg)
+{
+	const struct choice choice = { .ns = ns, .prefix = prefix, .accepted = true };
+	bool found;
+
+	return each_slot(state, kind, &choice,
+			 cache_find(&state->caches[kind->id], ns, prefix, &found), each, arg);
 }
 
 size_t state_count(const struct state *state, const struct kind *kind)

@@ -110,6 +110,9 @@ int state_each_after(const struct state *state, const struct kind *kind, const c
 /** state_each_accepted() - the same over the accepted versions; @each may delete, not create */
 int state_each_accepted(const struct state *state, const struct kind *kind, const char *ns,
 			int (*each)(void *arg, struct object *obj), void *arg);
+/** state_each_named() - the same over those of @ns whose names begin with @prefix */
+int state_each_named(const struct state *state, const struct kind *kind, const char *ns,
+		     const char *prefix, int (*each)(void *arg, struct object *obj), void *arg);
 size_t state_count(const struct state *state, const struct kind *kind);
 /** state_set_node() - this node's uid, the owner of the blocks it claims; state_new() sets it
  * when the Node is there already */
