@@ -6,6 +6,7 @@
  * binary search, and a version costs two pointers.  May include: netd/base.
  */
 #include "internal.h"
+#include <endian.h>
 #include <errno.h>
 
 static const struct meta *slot_meta(const struct slot *s)
@@ -45,17 +46,25 @@ struct slot *cache_slot(const struct cache *c, const char *ns, const char *name)
 	return found ? &c->slots[i] : NULL;
 }
 
+static int make_room(struct cache *c)
+{
+	size_t cap = c->cap + c->cap / 2 + 8;
+	struct slot *slots;
+
+	if (c->n < c->cap)
+		return 0;
+	slots = realloc(c->slots, cap * sizeof(*slots));
+	if (!slots)
+		return -ENOMEM;
+	c->slots = slots;
+	c->cap = cap;
+	return 0;
+}
+
 static int insert(struct cache *c, size_t i)
 {
-	if (c->n == c->cap) {
-		size_t cap = c->cap + c->cap / 2 + 8;
-		struct slot *slots = realloc(c->slots, cap * sizeof(*slots));
-
-		if (!slots)
-			return -ENOMEM;
-		c->slots = slots;
-		c->cap = cap;
-	}
+	if (make_room(c) < 0)
+		return -ENOMEM;
 	memmove(&c->slots[i + 1], &c->slots[i], (c->n - i) * sizeof(*c->slots));
 	c->slots[i] = (struct slot){ 0 };
 	c->n++;
@@ -109,6 +118,64 @@ static int set(struct cache *c, const struct meta *key, bool commit, struct obje
 		memmove(&c->slots[i], &c->slots[i + 1], (c->n - i) * sizeof(*c->slots));
 	}
 	object_unref(was);      /* may be what @key lives in */
+	return 0;
+}
+
+int cache_append(struct cache *c, struct object *obj)
+{
+	if (make_room(c) < 0 || index_add(c, obj) < 0)
+		return -ENOMEM;
+	c->slots[c->n++] = (struct slot){ object_ref(obj), object_ref(obj) };
+	return 0;
+}
+
+/** A slot with the beginnings of its names, so that a comparison seldom has to fetch them. */
+struct sortable {
+	uint64_t ns, name;
+	struct slot slot;
+};
+
+static uint64_t beginning(const char *s)
+{
+	char head[8] = { 0 };
+	uint64_t n;
+
+	memcpy(head, s, strnlen(s, sizeof(head)));
+	memcpy(&n, head, sizeof(n));
+	return be64toh(n);
+}
+
+static int sortable_cmp(const void *a, const void *b)
+{
+	const struct sortable *x = a, *y = b;
+	const struct meta *m = slot_meta(&y->slot);
+
+	if (x->ns != y->ns)
+		return x->ns < y->ns ? -1 : 1;
+	if (x->name != y->name && !(x->ns & 0xff))     /* all of the namespace is in it */
+		return x->name < y->name ? -1 : 1;
+	return key_cmp(&x->slot, m->ns, m->name);
+}
+
+int cache_sort(struct cache *c, const struct object **twice)
+{
+	struct sortable *v = calloc(c->n + 1, sizeof(*v));
+
+	*twice = NULL;
+	if (!v)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->n; i++) {
+		const struct meta *m = slot_meta(&c->slots[i]);
+
+		v[i] = (struct sortable){ beginning(m->ns), beginning(m->name), c->slots[i] };
+	}
+	qsort(v, c->n, sizeof(*v), sortable_cmp);
+	for (size_t i = 0; i < c->n; i++) {
+		c->slots[i] = v[i].slot;
+		if (i && sortable_cmp(&v[i - 1], &v[i]) == 0)
+			*twice = c->slots[i].committed;
+	}
+	free(v);
 	return 0;
 }
 

@@ -120,6 +120,7 @@ static int check_object(void *arg, const char *kind, const char *ns, const char 
 			const char *text, size_t len)
 {
 	struct row row = { .kind = kind, .ns = ns, .name = name, .rev = rev };
+	_cleanup_(bytes_unrefp) struct bytes *bytes = bytes_new(text, len);
 	struct checking *c = arg;
 	char why[STORE_WORDS];
 	struct object *obj;
@@ -129,7 +130,7 @@ static int check_object(void *arg, const char *kind, const char *ns, const char 
 	if (rev > c->found->revision)
 		tell(c, "%s %s/%s has revision %" PRIu64 ", and the counter is at %" PRIu64, kind,
 		     ns, name, rev, c->found->revision);
-	r = row_object(&row, text, len, &obj, why);
+	r = bytes ? row_object(&row, bytes, &obj, why) : -ENOMEM;
 	if (r == -EBADMSG)
 		tell(c, "%s", why);
 	if (r < 0)

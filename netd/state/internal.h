@@ -63,6 +63,12 @@ struct slot *cache_slot(const struct cache *c, const char *ns, const char *name)
  */
 int cache_accept(struct cache *c, const struct meta *key, struct object *obj);
 int cache_commit(struct cache *c, const struct meta *key, struct object *obj);
+/**
+ * cache_append() - both versions of an object, at the end; while the store is read, in its order
+ * cache_sort() - then.  0 or -ENOMEM; @twice: one of two that are called the same, or NULL
+ */
+int cache_append(struct cache *c, struct object *obj);
+int cache_sort(struct cache *c, const struct object **twice);
 
 int tombstone_add(struct state *state, struct object *last);
 void tombstone_remove(struct state *state, const char *uid, uint64_t rev);
@@ -135,7 +141,6 @@ struct row {
 	bool tombstone;             /* set by row_object() */
 };
 /** row_object() - the object of a row; -EBADMSG: it cannot be one, and @why says it */
-int row_object(struct row *row, const char *text, size_t len, struct object **ret,
-	       char why[STORE_WORDS]);
+int row_object(struct row *row, struct bytes *bytes, struct object **ret, char why[STORE_WORDS]);
 
 #endif

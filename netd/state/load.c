@@ -5,10 +5,17 @@
  * Room: state.  What carries no object is taken out of the kernel, so a row that cannot be read must
  * not be passed over: its object may well be running.  netd then does not start, says which row it
  * is, and leaves the kernel alone.  May include: store.h, codec, netd/base.
+ *
+ * Nearly all of the time is decoding, of which each row is a piece of its own.  So rows are read a
+ * few thousand at a time, and decoded by this thread and by one that lives as long as that takes.
  */
 #include "internal.h"
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
+
+#define WINDOW      2048
+#define ALONE       64              /* rows that are not worth a thread */
 
 int state_fail(char error[STORE_WORDS], int r, const char *what)
 {
@@ -41,15 +48,13 @@ static int complain(const struct row *row, const char *what, const char *more,
 	return -EBADMSG;
 }
 
-int row_object(struct row *row, const char *text, size_t len, struct object **ret,
-	       char why[STORE_WORDS])
+int row_object(struct row *row, struct bytes *bytes, struct object **ret, char why[STORE_WORDS])
 {
-	_cleanup_(bytes_unrefp) struct bytes *bytes = bytes_new(text, len);
 	_cleanup_(doc_freep) struct doc *doc = NULL;
 	const struct kind *kind;
 	const char *wrong;
 	char more[160];
-	int r = bytes ? doc_parse(text, len, &doc, more) : -ENOMEM;
+	int r = doc_parse(bytes->data, bytes->len, &doc, more);
 
 	if (r == -ENOMEM)
 		return r;
@@ -69,9 +74,29 @@ int row_object(struct row *row, const char *text, size_t len, struct object **re
 	return complain(row, wrong, "", why);
 }
 
+#define TWICE "is there twice, by name or by uid"
+
+/** A row on its way to being an object. */
+struct waiting {
+	struct row row;
+	struct bytes *bytes;
+	struct object *obj;             /* when @rc is 0 */
+	int rc;
+};
+
 struct loading {
 	struct state *state;
 	char *error;
+	struct arena arena;             /* the keys of those that wait */
+	struct waiting *v;
+	size_t n;
+};
+
+/** What one thread decodes. */
+struct share {
+	struct waiting *v;
+	size_t n;
+	char why[STORE_WORDS];          /* of the last of them, which failed */
 };
 
 static int keep_object(struct loading *l, const struct row *row, struct object *obj)
@@ -79,28 +104,112 @@ static int keep_object(struct loading *l, const struct row *row, struct object *
 	struct state *state = l->state;
 	struct cache *c = &state->caches[obj->kind->id];
 
-	if (cache_slot(c, obj->meta->ns, obj->meta->name) || map_get(&state->by_uid, obj->meta->uid))
-		return complain(row, "is there twice, by name or by uid", "", l->error);
-	if (cache_commit(c, obj->meta, obj) < 0 || cache_accept(c, obj->meta, obj) < 0)
+	if (map_get(&state->by_uid, obj->meta->uid))
+		return complain(row, TWICE, "", l->error);
+	if (cache_append(c, obj) < 0)
 		return -ENOMEM;
 	return map_put(&state->by_uid, obj->meta->uid, obj);
+}
+
+static int sort_objects(struct loading *l)
+{
+	for (size_t i = 0; i < KIND_COUNT; i++) {
+		struct row row = { .kind = kinds[i].store_name };
+		const struct object *obj;
+
+		if (cache_sort(&l->state->caches[i], &obj) < 0)
+			return -ENOMEM;
+		if (!obj)
+			continue;
+		row.ns = obj->meta->ns;
+		row.name = obj->meta->name;
+		return complain(&row, TWICE, "", l->error);
+	}
+	return 0;
+}
+
+static void *decode(void *arg)
+{
+	struct share *s = arg;
+	int r = 0;
+
+	for (size_t i = 0; i < s->n && r == 0; i++)
+		r = s->v[i].rc = row_object(&s->v[i].row, s->v[i].bytes, &s->v[i].obj, s->why);
+	return NULL;
+}
+
+static int keep(struct loading *l, struct waiting *w, const char *why)
+{
+	if (w->rc == -EBADMSG)
+		snprintf(l->error, STORE_WORDS, "%s", why);
+	if (w->rc < 0)
+		return w->rc;
+	if (!w->row.tombstone)
+		return keep_object(l, &w->row, w->obj);
+	w->obj->rev = w->obj->meta->rev;        /* it is kept under a later revision than its own */
+	return tombstone_add(l->state, w->obj);
+}
+
+static void forget(struct loading *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		bytes_unref(l->v[i].bytes);
+		object_unref(l->v[i].obj);
+	}
+	l->n = 0;
+	arena_fini(&l->arena);
+}
+
+/* Half of those that wait is another thread's. */
+static int take_window(struct loading *l)
+{
+	size_t half = l->n < ALONE ? 0 : l->n / 2;
+	struct share shares[2] = { { .v = l->v, .n = half },
+				   { .v = l->v + half, .n = l->n - half } };
+	pthread_t thread;
+	int r = 0;
+
+	if (half && pthread_create(&thread, NULL, decode, &shares[0]) == 0) {
+		decode(&shares[1]);
+		pthread_join(thread, NULL);
+	} else {
+		decode(&shares[0]);
+		decode(&shares[1]);
+	}
+	for (size_t i = 0; i < l->n && r == 0; i++)
+		r = keep(l, &l->v[i], shares[i >= half].why);
+	forget(l);
+	return r;
 }
 
 static int load_object(void *arg, const char *kind, const char *ns, const char *name, uint64_t rev,
 		       const char *text, size_t len)
 {
-	struct row row = { .kind = kind, .ns = ns, .name = name, .rev = rev };
 	struct loading *l = arg;
-	struct object *obj;
-	int r = row_object(&row, text, len, &obj, l->error);
+	struct waiting *w = &l->v[l->n];
 
-	if (r < 0)
-		return r;
-	if (row.tombstone)      /* it is kept under a later revision than its own */
-		obj->rev = obj->meta->rev;
-	r = row.tombstone ? tombstone_add(l->state, obj) : keep_object(l, &row, obj);
-	object_unref(obj);
-	return r;
+	*w = (struct waiting){ .bytes = bytes_new(text, len) };
+	w->row = (struct row){ arena_strdup(&l->arena, kind), arena_strdup(&l->arena, ns),
+			       arena_strdup(&l->arena, name), rev, false };
+	l->n++;
+	if (!w->bytes || !w->row.kind || !w->row.ns || !w->row.name)
+		return -ENOMEM;
+	return l->n < WINDOW ? 0 : take_window(l);
+}
+
+static int load_objects(struct loading *l)
+{
+	int r;
+
+	l->v = calloc(WINDOW, sizeof(*l->v));
+	if (!l->v)
+		return -ENOMEM;
+	r = store_load(l->state->store, load_object, l);
+	if (r == 0)
+		r = take_window(l);
+	forget(l);
+	free(l->v);
+	return r < 0 ? r : sort_objects(l);
 }
 
 static int load_claim(void *arg, const char *kind, const char *key, const char *owner,
@@ -118,12 +227,12 @@ static int load_claim(void *arg, const char *kind, const char *key, const char *
 /* The Node comes before the claims: only its own blocks are this node's. */
 int state_load(struct state *state, char error[STORE_WORDS])
 {
-	struct loading l = { state, error };
+	struct loading l = { .state = state, .error = error };
 	struct object *node;
 	int r;
 
 	error[0] = '\0';
-	r = store_load(state->store, load_object, &l);
+	r = load_objects(&l);
 	if (r < 0)
 		return error[0] ? r : state_fail(error, r, "reading the objects");
 	node = state_get(state, &kinds[KIND_NODE], "", state->conf->node_name);
