@@ -85,7 +85,7 @@ static int context_new(struct podnet **ret, const struct podnet_options *opts,
 	ctx = calloc(1, sizeof(*ctx));
 	if (!ctx)
 		return pn_err(err, -ENOMEM, "open", NULL, NULL);
-	ctx->rt.fd = ctx->nft.fd = ctx->ct[0].fd = ctx->ct[1].fd = -1;
+	ctx->rt.fd = ctx->nft.fd = ctx->ct[0].fd = ctx->ct[1].fd = ctx->nft_ears = -1;
 	ctx->netns_fd = ctx->records_fd = -1;
 	snprintf(ctx->owner, sizeof(ctx->owner), "%s", o.owner);
 	ctx->protocol = o.protocol;

@@ -37,6 +37,7 @@ struct podnet {
 	bool pins_ready;            /* netns_dir is a shared mount point */
 	char scope[64];             /* backs what podnet_netns_get() returned last */
 	struct pn_member *pools;    /* plan/pool.c: those of this context */
+	int nft_ears;               /* monitor/monitor.c: its socket for nf_tables, or -1 */
 };
 
 /**

@@ -182,6 +182,7 @@ int podnet_monitor_open(struct podnet *ctx, struct podnet_monitor **ret, struct 
 		r = nsid_of(ctx, ctx->netns_fd, &mon->own_nsid, err);
 	if (r < 0)
 		return r;
+	ctx->nft_ears = mon->nft.fd;
 	*ret = take_ptr(mon);
 	return 0;
 }
@@ -190,6 +191,8 @@ void podnet_monitor_close(struct podnet_monitor *mon)
 {
 	if (!mon)
 		return;
+	if (mon->ctx->nft_ears == mon->nft.fd)
+		mon->ctx->nft_ears = -1;
 	nl_close(&mon->rt);
 	nl_close(&mon->nft);
 	closep(&mon->epoll_fd);

@@ -229,12 +229,18 @@ static int keep_front(const struct svc_seen *seen, struct svc_front *f)
 
 /* ---- what is wanted ---- */
 
+/* There is something in the kernel that may stay. */
+static bool compares(const struct svc_seen *seen)
+{
+	return !seen->anew && seen->elems.n;
+}
+
 static int want_all(struct podnet_services *s, const struct svc_seen *seen, struct svc_elems *out)
 {
 	size_t i = 0, n = 0;
 
 	for (struct svc_entry *e; (e = pn_table_next(&s->entries, &i)); ) {
-		int r = e->want && !seen->anew ? keep_front(seen, e->want) : 0;
+		int r = e->want && compares(seen) ? keep_front(seen, e->want) : 0;
 
 		if (r < 0)
 			return r;
@@ -245,15 +251,43 @@ static int want_all(struct podnet_services *s, const struct svc_seen *seen, stru
 		svc_add(out, &s->node_ips.v[k]);
 	if (out->rc)
 		return out->rc;
-	if (out->n)
-		qsort(out->v, out->n, sizeof(*out->v), svc_elem_cmp);
 	for (size_t k = 0; k < out->n; k++) {
-		if (svc_shared(out->v[k].map) && svc_ref(s, &out->v[k], 1) < 0)
-			return -ENOMEM;
-		if (!k || svc_elem_cmp(&out->v[k], &out->v[n - 1]) != 0)
+		int r = svc_shared(out->v[k].map) ? svc_ref(s, &out->v[k], 1) : 1;
+
+		if (r < 0)
+			return r;
+		if (r > 0)
 			out->v[n++] = out->v[k];
 	}
 	out->n = n;
+	return 0;
+}
+
+/* By map; and by key too where there is anything to compare with. */
+static int arrange(const struct svc_seen *seen, struct svc_elems *elems)
+{
+	size_t at[SVC_MAPS * SVC_FAMILIES + 1] = { 0 }, *of;
+	struct svc_elem *sorted;
+
+	if (!elems->n)
+		return 0;
+	if (compares(seen)) {
+		qsort(elems->v, elems->n, sizeof(*elems->v), svc_elem_cmp);
+		return 0;
+	}
+	sorted = malloc(elems->n * sizeof(*sorted));
+	if (!sorted)
+		return -ENOMEM;
+	of = at + 1;
+	for (size_t i = 0; i < elems->n; i++)
+		of[elems->v[i].map * SVC_FAMILIES + elems->v[i].family]++;
+	for (size_t i = 0; i < SVC_MAPS * SVC_FAMILIES; i++)
+		of[i] += at[i];
+	for (size_t i = 0; i < elems->n; i++)
+		sorted[at[elems->v[i].map * SVC_FAMILIES + elems->v[i].family]++] = elems->v[i];
+	free(elems->v);
+	elems->v = sorted;
+	elems->cap = elems->n;
 	return 0;
 }
 
@@ -273,7 +307,8 @@ int svc_wanted(struct podnet_services *s, struct svc_seen *seen, struct svc_elem
 {
 	int r = want_all(s, seen, out);
 
-	if (r == 0)
-		count(s, out, seen);
-	return r;
+	if (r < 0)
+		return r;
+	count(s, out, seen);
+	return arrange(seen, out);
 }

@@ -7,12 +7,19 @@
  * Elements are compared one by one; a chain whose rules differ gets all of them anew; a map of
  * another type, or too small, has everything made anew in the same transaction.  What others put
  * into our table under other names stays.
+ *
+ * The kernel tells who listens of each element, which takes as long as adding it and fills any
+ * buffer, so while much is sent the context's own monitor listens elsewhere.  Had somebody committed
+ * meanwhile, the generation is not the next one, and all is read once more.
  */
 #include <errno.h>
 #include <libpodnet/base/base.h>
 #include <libpodnet/nft/services.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <stdio.h>
+
+#define MUCH 1000               /* elements */
 
 /** A chain that is wanted, and what is to be done about it. */
 struct plan {
@@ -384,6 +391,23 @@ static int see_rest(struct repair *r, const struct svc_elems *want, struct podne
 	return rc < 0 ? rc : see_sticky_maps(r, err);
 }
 
+/* 1: sent, and somebody else may have committed unheard. */
+static int send_unheard(struct podnet *ctx, struct nft_txn *t, uint32_t before,
+			struct podnet_error *err)
+{
+	uint32_t now = before;
+	int r;
+
+	if (ctx->nft_ears < 0)
+		return nft_txn_send(t, err);
+	nl_hear(ctx->nft_ears, NFNLGRP_NFTABLES, false);
+	r = nft_txn_send(t, err);
+	nl_hear(ctx->nft_ears, NFNLGRP_NFTABLES, true);
+	if (r == 0)
+		r = nft_generation(&ctx->nft, &now, err);
+	return r < 0 ? r : now - before != 1;
+}
+
 /*
  * One try.  Return: number of changes, or -ERESTART: others got in between, or the answer was lost,
  * so look again.
@@ -410,11 +434,12 @@ static int attempt(struct podnet_services *s, bool anew, int *pending, struct po
 	}
 	free(want.v);
 	if (rc == 0 && t.ops.n)
-		rc = nft_txn_send(&t, err);
+		rc = r.changes < MUCH ? nft_txn_send(&t, err) :
+					send_unheard(s->ctx, &t, before, err);
 	else if (rc == 0)
 		r.changes = *pending;
 	repair_fini(&r);
-	if (rc == -ENOBUFS) {
+	if (rc == -ENOBUFS || rc > 0) {
 		*pending = r.changes;
 		return -ERESTART;
 	}

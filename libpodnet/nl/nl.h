@@ -38,6 +38,8 @@ int nl_open_at(struct nl *nl, int protocol, int netns_fd);
  * bytes (as much as allowed, where CAP_NET_ADMIN is missing)
  */
 int nl_listen(struct nl *nl, int protocol, const uint32_t *groups, size_t n, int rcvbuf);
+/** nl_hear() - become a member of one more group, or leave it.  0 or negative errno. */
+int nl_hear(int fd, uint32_t group, bool on);
 /** nl_close() - a closed one (fd -1) is fine */
 void nl_close(struct nl *nl);
 

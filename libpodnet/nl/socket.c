@@ -56,6 +56,13 @@ int nl_open_at(struct nl *nl, int protocol, int netns_fd)
 	return 0;
 }
 
+int nl_hear(int fd, uint32_t group, bool on)
+{
+	int option = on ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP;
+
+	return setsockopt(fd, SOL_NETLINK, option, &group, sizeof(group)) < 0 ? -errno : 0;
+}
+
 int nl_listen(struct nl *nl, int protocol, const uint32_t *groups, size_t n, int rcvbuf)
 {
 	_cleanup_(nl_close) struct nl made = { .fd = -1 };
@@ -65,11 +72,10 @@ int nl_listen(struct nl *nl, int protocol, const uint32_t *groups, size_t n, int
 		return r;
 	if (setsockopt(made.fd, SOL_SOCKET, SO_RCVBUFFORCE, &rcvbuf, sizeof(rcvbuf)) < 0)
 		setsockopt(made.fd, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof(rcvbuf));
-	for (size_t i = 0; i < n; i++) {
-		if (setsockopt(made.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i],
-			       sizeof(groups[i])) < 0)
-			return -errno;
-	}
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = nl_hear(made.fd, groups[i], true);
+	if (r < 0)
+		return r;
 	*nl = made;
 	made.fd = -1;
 	return 0;
