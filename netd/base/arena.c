@@ -3,13 +3,13 @@
  * arena.c - memory that is freed together
  *
  * Room: chunks of malloc, the newest first.  Thousands of small arenas live at once, one per
- * decoded object, so the first chunk is one KiB and each later one half of what there is already:
+ * decoded object, so the first chunk is small and each later one half of what there is already:
  * at most a third lies idle.  May include: netd/base, libc.
  */
 #include <netd/base/base.h>
 #include <stdio.h>
 
-#define FIRST_CHUNK     1024
+#define FIRST_CHUNK     640     /* most Services and EndpointSlices fit */
 #define LARGEST_CHUNK   (64 * 1024)
 
 struct arena_chunk {
