@@ -19,6 +19,7 @@ static void changed(void *arg, const struct object *old, const struct object *no
 	namespaces_changed(control, old, now);
 	owners_changed(control, old, now);
 	slices_changed(control, old, now);
+	endpoints_changed(control, old, now);
 	if ((now ? now : old)->kind->id != KIND_POD)
 		return;
 	probes_changed(control, old, now);
@@ -67,6 +68,7 @@ static void redo(void *arg)
 	int r;
 
 	control->unwritten = false;
+	slices_start(control);
 	r = pods_after_reboot(control);
 	if (r == 0)
 		r = bootstrap(control);
@@ -134,6 +136,8 @@ int control_start(struct loop *loop, struct state *state, struct control **ret)
 	if (r == 0)
 		r = loop_timer_new(loop, slices_write, control, &control->slice_timer);
 	if (r == 0)
+		r = loop_timer_new(loop, endpoints_write, control, &control->endpoints_timer);
+	if (r == 0)
 		r = probes_new(control);
 	if (r == 0)
 		r = loop_timer_new(loop, events_flush, control, &control->event_timer);
@@ -151,6 +155,7 @@ int control_start(struct loop *loop, struct state *state, struct control **ret)
 	owners_start(control);
 	slices_know(control);
 	slices_start(control);
+	endpoints_start(control);
 	probes_start(control);
 	loop_timer_set(control->grace_timer, 0);
 	*ret = take_ptr(control);
@@ -166,12 +171,15 @@ void control_stop(struct control *control)
 	loop_timer_free(control->look_timer);
 	loop_timer_free(control->owner_timer);
 	loop_timer_free(control->slice_timer);
+	loop_timer_free(control->endpoints_timer);
 	loop_timer_free(control->event_timer);
 	loop_timer_free(control->redo_timer);
 	probes_free(control->probes);
 	grace_free(control);
 	owners_free(control);
-	slices_free(control);
+	marks_free(&control->sliced);
+	marks_free(&control->endpointed);
+	selectors_free(control);
 	events_free(control);
 	free(control);
 }

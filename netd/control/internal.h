@@ -10,6 +10,12 @@
 #include <dirent.h>
 #include <netd/control/control.h>
 
+/** Services to be looked at: marks.c. */
+struct marks {
+	struct map of;                      /* NAMESPACE/NAME, its own value */
+	size_t at;                          /* where the next of them is looked for */
+};
+
 struct control {
 	struct loop *loop;
 	struct state *state;
@@ -23,9 +29,9 @@ struct control {
 	struct loop_timer *owner_timer;     /* owners.c */
 	struct map owned;                   /* uid -> struct owned */
 	struct loop_timer *slice_timer;     /* slices.c */
-	struct map sliced;                  /* Services to be looked at: NAMESPACE/NAME, its own value */
+	struct loop_timer *endpoints_timer; /* endpoints.c */
+	struct marks sliced, endpointed;    /* Services to be looked at */
 	struct probes *probes;              /* probes.c */
-	size_t sliced_at;                   /* where the next of them is looked for */
 	struct map selectors;               /* slices.c: label that Services ask for -> struct asked */
 	struct loop_timer *event_timer;     /* events.c */
 	struct map pending;                 /* name of the Event -> struct pending_event */
@@ -66,11 +72,32 @@ void selectors_each(struct control *control, const struct meta *pod,
 		    void (*each)(void *arg, const char *name), void *arg);
 void selectors_free(struct control *control);
 
+#define LABEL_MANAGED_BY "endpointslice.kubernetes.io/managed-by"
+#define LABEL_HEADLESS   "service.kubernetes.io/headless"
+#define SLICE_MANAGER    "endpointslice-controller.podnet.dev"
+#define MARKS_ROUND      64
+/** marks_add() - NAMESPACE/NAME, once; what there is no memory for is logged */
+void marks_add(struct marks *marks, const char *ns, const char *name);
+/**
+ * marks_take() - up to MARKS_ROUND of them; @each of those that choose pods, 0 or a negative errno,
+ * upon which the caller drops the transaction and all that were taken are marked again
+ */
+int marks_take(struct marks *marks, struct control *control, struct txn *txn,
+	       int (*each)(struct control *control, struct txn *txn, struct object *service));
+void marks_free(struct marks *marks);
+/** slice_is_made() - of a selector, by this controller on whatever node */
+bool slice_is_made(const struct object *slice);
+/** service_owner_ref() - metadata.ownerReferences of what is made of a Service */
+const char *service_owner_ref(const struct object *service, char ret[512]);
+
 void slices_know(struct control *control);      /* once, before slices_start() */
 void slices_start(struct control *control);
 void slices_changed(struct control *control, const struct object *old, const struct object *now);
 void slices_write(void *control);
-void slices_free(struct control *control);
+
+void endpoints_start(struct control *control);
+void endpoints_changed(struct control *control, const struct object *old, const struct object *now);
+void endpoints_write(void *control);
 
 int probes_new(struct control *control);
 void probes_start(struct control *control);

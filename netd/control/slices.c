@@ -16,13 +16,9 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#define MANAGED_BY      "endpointslice.kubernetes.io/managed-by"
-#define MANAGER         "endpointslice-controller.podnet.dev"
 #define SERVICE_NAME    "kubernetes.io/service-name"
-#define HEADLESS        "service.kubernetes.io/headless"
 #define NODE            "podnet.dev/node"
 #define SLICE_MAX       100
-#define ROUND_SERVICES  64
 #define RETRY_MS        1000
 #define PORTS_SIZE      1024
 
@@ -79,9 +75,9 @@ static bool selects(const struct object *service, const struct meta *pod)
 
 static bool is_ours(const struct control *control, const struct object *slice)
 {
-	const char *by = meta_label(slice->meta, MANAGED_BY), *node = meta_label(slice->meta, NODE);
+	const char *node = meta_label(slice->meta, NODE);
 
-	return by && strcmp(by, MANAGER) == 0 && node &&
+	return slice_is_made(slice) && node &&
 	       strcmp(node, state_config(control->state)->node_name) == 0;
 }
 
@@ -247,10 +243,10 @@ static int set_labels(struct doc *doc, const struct work *w)
 	if (r == 0)
 		r = set_label(doc, SERVICE_NAME, w->service->meta->name);
 	if (r == 0)
-		r = set_label(doc, MANAGED_BY, MANAGER);
+		r = set_label(doc, LABEL_MANAGED_BY, SLICE_MANAGER);
 	if (r == 0)
 		r = set_label(doc, NODE, w->node);
-	return r == 0 && w->service->service->headless ? set_label(doc, HEADLESS, "") : r;
+	return r == 0 && w->service->service->headless ? set_label(doc, LABEL_HEADLESS, "") : r;
 }
 
 static int set_content(struct doc *doc, const struct work *w, const char *ports, struct buf *list)
@@ -284,9 +280,7 @@ static struct doc *new_slice(const struct work *w)
 	if (name_generate(prefix, name) < 0)
 		return NULL;
 	doc = new_object(&kinds[KIND_ENDPOINT_SLICE], owner->ns, name);
-	snprintf(ref, sizeof(ref), "[{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"name\":\"%s\","
-		 "\"uid\":\"%s\",\"controller\":true,\"blockOwnerDeletion\":true}]", owner->name,
-		 owner->uid);
+	service_owner_ref(w->service, ref);
 	r = doc ? doc_set_str(doc, "metadata.generateName", prefix) : -ENOMEM;
 	if (r == 0)
 		r = doc_set_json(doc, "metadata.ownerReferences", ref);
@@ -410,20 +404,10 @@ static bool wants_family(const struct service *svc, enum ip_family family)
 	return false;
 }
 
-static int slices_of(struct control *control, struct txn *txn, const char *key)
+static int slices_of(struct control *control, struct txn *txn, struct object *service)
 {
-	char ns[64], *slash;
-	struct object *service;
 	int r = 0;
 
-	snprintf(ns, sizeof(ns), "%s", key);
-	slash = strchr(ns, '/');
-	if (slash)
-		*slash = '\0';
-	service = state_accepted(control->state, &kinds[KIND_SERVICE], ns, strchr(key, '/') + 1);
-	if (!service || !service->service->nselector ||
-	    service->service->type == SERVICE_EXTERNAL_NAME)
-		return 0;
 	for (int f = FAMILY_IPV4; f <= FAMILY_IPV6 && r == 0; f++) {
 		struct work w = { .control = control, .txn = txn, .service = service,
 				  .node = state_config(control->state)->node_name,
@@ -439,17 +423,7 @@ static int slices_of(struct control *control, struct txn *txn, const char *key)
 
 static void mark(struct control *control, const char *ns, const char *name)
 {
-	char key[320], *kept;
-
-	snprintf(key, sizeof(key), "%s/%s", ns, name);
-	if (!map_get(&control->sliced, key)) {
-		kept = strdup(key);
-		if (!kept || map_put(&control->sliced, kept, kept) < 0) {
-			free(kept);
-			log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=slices");
-			return;
-		}
-	}
+	marks_add(&control->sliced, ns, name);
 	if (!loop_timer_armed(control->slice_timer))
 		loop_timer_set(control->slice_timer, 0);
 }
@@ -499,44 +473,21 @@ void slices_changed(struct control *control, const struct object *old, const str
 	}
 }
 
-/* The next one, taken out; NULL: there is none.  What moves into a gap is not passed over. */
-static char *take(struct control *control)
-{
-	char *key = map_next(&control->sliced, &control->sliced_at);
-
-	if (!key) {
-		control->sliced_at = 0;
-		key = map_next(&control->sliced, &control->sliced_at);
-	}
-	if (!key)
-		return NULL;
-	map_del(&control->sliced, key);
-	control->sliced_at--;
-	return key;
-}
-
 void slices_write(void *arg)
 {
 	struct control *control = arg;
 	struct txn *txn = NULL;
 	int r = txn_new(control->state, &txn);
-	size_t n = 0;
-	char *key;
 
-	while (r == 0 && n < ROUND_SERVICES && (key = take(control))) {
-		n++;
-		r = slices_of(control, txn, key);
-		if (r < 0 && map_put(&control->sliced, key, key) == 0)
-			break;
-		free(key);
-	}
+	if (r == 0)
+		r = marks_take(&control->sliced, control, txn, slices_of);
 	if (r < 0) {
 		txn_drop(txn);
 		loop_timer_set(control->slice_timer, RETRY_MS);
 		return;
 	}
 	control_submit(control, txn, false);
-	if (control->sliced.n)
+	if (control->sliced.of.n)
 		loop_timer_set(control->slice_timer, 0);
 }
 
@@ -561,15 +512,4 @@ void slices_know(struct control *control)
 void slices_start(struct control *control)
 {
 	state_each(control->state, &kinds[KIND_SERVICE], NULL, start_one, control);
-}
-
-void slices_free(struct control *control)
-{
-	size_t pos = 0;
-	char *key;
-
-	while ((key = map_next(&control->sliced, &pos)))
-		free(key);
-	map_fini(&control->sliced);
-	selectors_free(control);
 }

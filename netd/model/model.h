@@ -244,7 +244,7 @@ struct service {
 	bool publish_not_ready, allocate_node_ports;
 };
 
-/* v1 Endpoints: stored and served; whoever wants endpoints reads slices */
+/* v1 Endpoints: made of slices for others (control/endpoints.c); here nobody reads them */
 struct endpoints {
 	struct meta meta;
 };
