@@ -189,8 +189,9 @@ PODNET_API void podnet_pool_free(struct podnet_pool *pool);
 PODNET_API int podnet_pool_fill(struct podnet_pool *pool, uint32_t max, struct podnet_error *err);
 /**
  * podnet_pool_add() - make one more, with something of its own
- * @own: addresses, routes and neighbours of the end inside, in one namespace of whatever name:
- *       copied.  A plan that wants all of it takes this one before any other.
+ * @own: addresses, routes and neighbours of the end inside, in one namespace of whatever name;
+ *       neighbours of the host's end, in the context's, on a link of whatever name.  Copied.
+ *       A plan that wants all of it takes this one before any other.
  *
  * It is a guess, not a promise: a plan that finds nothing made for it takes one without anything of
  * its own, else the oldest, and has taken away what it does not want.  Nothing outside leads to an

@@ -28,8 +28,8 @@ struct run {
 	uint16_t ns;                    /* of what is in the batch */
 	int waiting, done;              /* operations in the batch, and sent */
 	bool pooled;                    /* namespace and pair come from the pool */
-	uint16_t pooled_ns;             /* that namespace */
-	uint32_t inside;                /* its link */
+	struct pn_pool_view view;       /* where the plan has them */
+	uint32_t ends[2];               /* the pair: inside, at home */
 	struct pn_objs own;             /* and what was made in it for one pod */
 };
 
@@ -303,8 +303,8 @@ static int put_other(struct run *run, const struct pn_op *op, struct pn_put *p)
 	struct pn_dev *ifb;
 	int r;
 
-	if (run->pooled && op->verb == PN_ADD && obj.ns == run->pooled_ns &&
-	    pn_pool_has(run->plan->pool, &run->own, &obj))
+	if (run->pooled && op->verb == PN_ADD &&
+	    pn_pool_has(run->plan->pool, &run->own, &run->view, &obj))
 		return 0;
 	r = find_link(run, op, p);
 	if (r < 0)
@@ -331,18 +331,18 @@ static int put_other(struct run *run, const struct pn_op *op, struct pn_put *p)
  */
 static int drop_excess(struct run *run, bool addresses)
 {
-	struct pn_put p = {
-		.b = &run->ctx->batch, .protocol = run->ctx->protocol, .index = run->inside,
-	};
+	struct pn_put p = { .b = &run->ctx->batch, .protocol = run->ctx->protocol };
 	const struct pn_obj *obj;
 	size_t i = 0;
 	int r = 0;
 
-	while (r == 0 && (obj = pn_pool_excess(run->plan->pool, &run->own, &run->plan->want,
-					       run->pooled_ns, &i))) {
+	while (r == 0 && (obj = pn_pool_excess(run->plan->pool, &run->own, &run->view, &i))) {
+		bool home = pn_pool_at_home(obj);
+
 		if ((obj->kind == PN_ADDR) != addresses)
 			continue;
-		r = turn_to(run, run->pooled_ns);
+		p.index = run->ends[home];
+		r = turn_to(run, home ? run->view.home : run->view.inside);
 		if (r == 0)
 			pn_kinds[obj->kind]->put(&p, PN_DEL, obj);
 	}
@@ -356,10 +356,12 @@ static int take_pooled(struct run *run, const struct pn_op *op, const struct pn_
 	struct pn_obj end[2] = { *host, *inside };
 	struct pn_pool_entry e;
 	struct pn_dev *dev;
-	int r = pn_pool_pop(run->plan->pool, &run->plan->want, op->obj.ns,
-			    run->plan->set->refs.v[op->obj.ns].name, op->obj.u.netns.scope, &e,
-			    run->err);
+	int r;
 
+	run->view = (struct pn_pool_view){ .want = &run->plan->want, .inside = inside->ns,
+					   .home = host->ns, .link = host->link };
+	r = pn_pool_pop(run->plan->pool, &run->view, run->plan->set->refs.v[op->obj.ns].name,
+			op->obj.u.netns.scope, &e, run->err);
 	if (r < 0)
 		return r;
 	run->own = e.own;
@@ -376,8 +378,8 @@ static int take_pooled(struct run *run, const struct pn_op *op, const struct pn_
 		dev->born = false;              /* its carrier has settled long ago */
 	}
 	run->pooled = true;
-	run->pooled_ns = op->obj.ns;
-	run->inside = e.inside;
+	run->ends[0] = e.inside;
+	run->ends[1] = e.host;
 	return drop_excess(run, false);
 }
 

@@ -177,23 +177,30 @@ uint32_t pn_next_index(struct podnet *ctx);
 /** pn_pool_fits() - the pool's links are as these two ends want them */
 bool pn_pool_fits(const struct podnet_pool *pool, const struct pn_obj *host,
 		  const struct pn_obj *inside);
-/** pn_pool_has() - @obj, wanted inside, was made ahead just as it is; @own: of the one taken */
+/** Where a plan has what the pool made ahead without knowing the plan. */
+struct pn_pool_view {
+	const struct pn_objs *want;
+	uint16_t inside, home;          /* the pod's namespace, and the context's own */
+	const char *link;               /* the host's end, as it is declared */
+};
+/** pn_pool_has() - @obj, wanted by the plan, was made ahead just as it is; @own: of the one taken */
 bool pn_pool_has(const struct podnet_pool *pool, const struct pn_objs *own,
-		 const struct pn_obj *obj);
-/** pn_pool_excess() - the next thing made ahead that is not so in @want; @i: where to go on */
+		 const struct pn_pool_view *view, const struct pn_obj *obj);
+/** pn_pool_excess() - the next thing made ahead that is not so in @view; @i: where to go on */
 const struct pn_obj *pn_pool_excess(const struct podnet_pool *pool, const struct pn_objs *own,
-				    const struct pn_objs *want, uint16_t ns, size_t *i);
+				    const struct pn_pool_view *view, size_t *i);
+/** pn_pool_at_home() - what pn_pool_excess() gave is on the host's end, and not inside */
+bool pn_pool_at_home(const struct pn_obj *obj);
 /** pn_pool_holds() - the link waits in a pool of this context */
 bool pn_pool_holds(const struct podnet *ctx, uint32_t index);
 /**
- * pn_pool_pop() - pin one at @name and hand it out, if possible one that was made for @want
- * @ns:   the namespace that @want calls so
- * @want: NULL: whichever; @ret: the caller's, with what it holds
+ * pn_pool_pop() - pin one at @name and hand it out, if possible one that was made for @view
+ * @view: NULL: whichever
+ * @ret:  the caller's, with what it holds
  *
  * Return: 0, -EAGAIN (empty), or why it cannot be pinned.
  */
-int pn_pool_pop(struct podnet_pool *pool, const struct pn_objs *want, uint16_t ns,
-		const char *name, const char *scope, struct pn_pool_entry *ret,
-		struct podnet_error *err);
+int pn_pool_pop(struct podnet_pool *pool, const struct pn_pool_view *view, const char *name,
+		const char *scope, struct pn_pool_entry *ret, struct podnet_error *err);
 
 #endif

@@ -35,14 +35,27 @@ struct podnet_pool {
 	uint32_t n;
 };
 
+/* what is made ahead knows two namespaces: the one inside, and the one that the host's end is in */
+enum { INSIDE, HOME };
+
+/* the one namespace inside that the set names; all others are none */
+static uint16_t inside_of(const struct podnet_set *set)
+{
+	for (size_t i = 0; i < set->objs.n; i++)
+		if (*set->refs.v[set->objs.v[i].ns].name)
+			return set->objs.v[i].ns;
+	return UINT16_MAX;
+}
+
 static bool may_be_ahead(const struct podnet_pool *pool, const struct podnet_set *set,
 			 const struct pn_obj *obj, bool of_one)
 {
 	bool kind = obj->kind == PN_ROUTE || obj->kind == PN_NEIGH ||
 		    (of_one && obj->kind == PN_ADDR);
 
-	return kind && !strcmp(obj->link, pool->inside) && obj->ns == set->objs.v[0].ns &&
-	       *set->refs.v[obj->ns].name;
+	if (!*set->refs.v[obj->ns].name)
+		return of_one && obj->kind == PN_NEIGH;
+	return kind && !strcmp(obj->link, pool->inside) && obj->ns == inside_of(set);
 }
 
 /* what the caller wants ahead, checked and copied: it is not kept, nor is its namespace's name */
@@ -61,7 +74,9 @@ static int copy_ahead(const struct podnet_pool *pool, const struct podnet_set *s
 
 		if (!may_be_ahead(pool, set, &obj, of_one))
 			return pn_err(err, -EINVAL, step, field, NULL);
-		obj.ns = 0;
+		obj.ns = *set->refs.v[obj.ns].name ? INSIDE : HOME;
+		if (obj.ns == HOME)     /* the host's end has the kernel's name for it */
+			memset(obj.link, 0, sizeof(obj.link));
 		if (pn_objs_insert(to, &obj) < 0)
 			return pn_err(err, -ENOMEM, step, NULL, NULL);
 	}
@@ -211,7 +226,7 @@ static int keep_index(const struct nlmsghdr *nlh, void *arg)
 }
 
 static void put_ahead(const struct podnet_pool *pool, const struct pn_pool_entry *e,
-		      const struct pn_objs *objs, const struct pn_put *p)
+		      const struct pn_objs *objs, uint16_t ns, const struct pn_put *p)
 {
 	struct pn_put only = *p;
 
@@ -221,10 +236,11 @@ static void put_ahead(const struct podnet_pool *pool, const struct pn_pool_entry
 		struct pn_obj obj = objs->v[i % objs->n];
 		bool through = obj.kind == PN_ROUTE && obj.u.route.via.family;
 
-		if (through != (i >= objs->n))
+		if (obj.ns != ns || through != (i >= objs->n))
 			continue;
 		if (obj.kind == PN_NEIGH && obj.u.neigh.of_peer)
-			memcpy(obj.u.neigh.mac, e->host_mac, sizeof(obj.u.neigh.mac));
+			memcpy(obj.u.neigh.mac, ns == HOME ? e->inside_mac : e->host_mac,
+			       sizeof(obj.u.neigh.mac));
 		pn_kinds[obj.kind]->put(&only, PN_ADD, &obj);
 	}
 }
@@ -250,13 +266,14 @@ static int make_pair(struct podnet_pool *pool, struct pn_pool_entry *e, uint32_t
 	p.changed = PN_LINK_AFTER_BIRTH;
 	pn_netns_put_lo_up(b, NULL);
 	pn_link_kind.put(&p, PN_SET, &inside);
-	put_ahead(pool, e, &e->own, &p);        /* addresses: a route may name one */
-	put_ahead(pool, e, &pool->ahead, &p);
+	put_ahead(pool, e, &e->own, INSIDE, &p);        /* addresses: a route may name one */
+	put_ahead(pool, e, &pool->ahead, INSIDE, &p);
 	pn_put_link_settle(&p);
 	r = nl_batch_send(&e->nl, b, NULL, err);
 	if (r < 0)
 		return r;
 	p.index = e->host;
+	put_ahead(pool, e, &e->own, HOME, &p);
 	pn_put_link_settle(&p);
 	return nl_batch_send(&pool->ctx->rt, b, NULL, err);
 }
@@ -374,55 +391,80 @@ static bool same(const struct pn_obj *a, const struct pn_obj *b)
 	return x->of_peer == y->of_peer && (x->of_peer || !memcmp(x->mac, y->mac, sizeof(x->mac)));
 }
 
-static bool among(const struct pn_objs *objs, const struct pn_obj *obj, uint16_t ns)
+/* is @obj, made ahead, wanted just so by the plan of @view? */
+static bool wanted(const struct pn_pool_view *view, const struct pn_obj *obj)
 {
 	struct pn_obj key = *obj;
 	const struct pn_obj *found;
 
-	key.ns = ns;
-	found = pn_objs_find(objs, &key);
-	return found && !strcmp(found->link, obj->link) && same(found, obj);
+	key.ns = obj->ns == HOME ? view->home : view->inside;
+	if (obj->ns == HOME)
+		snprintf(key.link, sizeof(key.link), "%s", view->link);
+	found = pn_objs_find(view->want, &key);
+	return found && !strcmp(found->link, key.link) && same(found, obj);
+}
+
+static bool has(const struct pn_objs *objs, const struct pn_obj *key)
+{
+	const struct pn_obj *found = pn_objs_find(objs, key);
+
+	return found && !strcmp(found->link, key->link) && same(found, key);
 }
 
 bool pn_pool_has(const struct podnet_pool *pool, const struct pn_objs *own,
-		 const struct pn_obj *obj)
+		 const struct pn_pool_view *view, const struct pn_obj *obj)
 {
-	return among(&pool->ahead, obj, 0) || among(own, obj, 0);
+	struct pn_obj key = *obj;
+
+	if (obj->ns != view->inside && (obj->ns != view->home || strcmp(obj->link, view->link)))
+		return false;
+	key.ns = obj->ns == view->inside ? INSIDE : HOME;
+	if (key.ns == HOME)
+		memset(key.link, 0, sizeof(key.link));
+	return has(&pool->ahead, &key) || has(own, &key);
 }
 
 const struct pn_obj *pn_pool_excess(const struct podnet_pool *pool, const struct pn_objs *own,
-				    const struct pn_objs *want, uint16_t ns, size_t *i)
+				    const struct pn_pool_view *view, size_t *i)
 {
 	while (*i < pool->ahead.n + own->n) {
 		size_t k = (*i)++;
 		const struct pn_obj *obj = k < pool->ahead.n ? &pool->ahead.v[k]
 							     : &own->v[k - pool->ahead.n];
 
-		if (!among(want, obj, ns))
+		if (!wanted(view, obj))
 			return obj;
 	}
 	return NULL;
 }
 
-static bool all_wanted(const struct pn_objs *own, const struct pn_objs *want, uint16_t ns)
+bool pn_pool_at_home(const struct pn_obj *obj)
+{
+	return obj->ns == HOME;
+}
+
+static bool all_wanted(const struct pn_objs *own, const struct pn_pool_view *view)
 {
 	for (size_t i = 0; i < own->n; i++)
-		if (!among(want, &own->v[i], ns))
+		if (!wanted(view, &own->v[i]))
 			return false;
 	return own->n > 0;
 }
 
 /* Its addresses can go when others of their families come: see drop_excess() in apply.c. */
-static bool of_use(const struct pn_objs *own, const struct pn_objs *want, uint16_t ns)
+static bool of_use(const struct pn_objs *own, const struct pn_pool_view *view)
 {
-	for (size_t i = 0; i < own->n && want; i++) {
+	for (size_t i = 0; i < own->n; i++) {
 		uint8_t family = own->v[i].u.addr.prefix.family;
 		bool found = own->v[i].kind != PN_ADDR;
 
-		for (size_t k = 0; k < want->n && !found; k++)
-			found = want->v[k].kind == PN_ADDR && want->v[k].ns == ns &&
-				!strcmp(want->v[k].link, own->v[i].link) &&
-				want->v[k].u.addr.prefix.family == family;
+		for (size_t k = 0; k < view->want->n && !found; k++) {
+			const struct pn_obj *want = &view->want->v[k];
+
+			found = want->kind == PN_ADDR && want->ns == view->inside &&
+				!strcmp(want->link, own->v[i].link) &&
+				want->u.addr.prefix.family == family;
+		}
 		if (!found)
 			return false;
 	}
@@ -433,28 +475,27 @@ static bool of_use(const struct pn_objs *own, const struct pn_objs *want, uint16
  * The one that was made for what is wanted; else the newest that was made for nobody; else the
  * oldest: who it was made for may have come and gone.
  */
-static uint32_t choose(const struct podnet_pool *pool, const struct pn_objs *want, uint16_t ns)
+static uint32_t choose(const struct podnet_pool *pool, const struct pn_pool_view *view)
 {
 	uint32_t nobodys = pool->n, oldest = pool->n;
 
 	for (uint32_t i = 0; i < pool->n; i++) {
 		const struct pn_objs *own = &pool->v[i].own;
 
-		if (want && all_wanted(own, want, ns))
+		if (view && all_wanted(own, view))
 			return i;
 		if (!own->n)
 			nobodys = i;
-		else if (oldest == pool->n && of_use(own, want, ns))
+		else if (oldest == pool->n && (!view || of_use(own, view)))
 			oldest = i;
 	}
 	return nobodys < pool->n ? nobodys : oldest;
 }
 
-int pn_pool_pop(struct podnet_pool *pool, const struct pn_objs *want, uint16_t ns,
-		const char *name, const char *scope, struct pn_pool_entry *ret,
-		struct podnet_error *err)
+int pn_pool_pop(struct podnet_pool *pool, const struct pn_pool_view *view, const char *name,
+		const char *scope, struct pn_pool_entry *ret, struct podnet_error *err)
 {
-	uint32_t at = choose(pool, want, ns);
+	uint32_t at = choose(pool, view);
 	struct pn_pool_entry *e = &pool->v[at];
 	int r = 0;
 
@@ -484,7 +525,7 @@ int podnet_pool_take(struct podnet_pool *pool, const char *name, const char *sco
 		return pn_err(err, -EINVAL, "pool_take", "name", NULL);
 	if (pn_netns_scope_check(scope) < 0)
 		return pn_err(err, -EINVAL, "pool_take", "scope", NULL);
-	r = pn_pool_pop(pool, NULL, 0, name, scope, &e, err);
+	r = pn_pool_pop(pool, NULL, name, scope, &e, err);
 	if (r < 0)
 		return r;
 	free(take_ptr(e.own.v));

@@ -307,8 +307,11 @@ int compile_ahead_of_one(const struct podnet_prefix *ips, size_t n, struct podne
 
 	for (i = 0; i < n && r == 0; i++) {
 		struct podnet_addr addr = routed_addr("ahead", "eth0", &ips[i]);
+		struct podnet_neigh pod = { .link = "host", .addr = compile_host(&ips[i]) };
 
 		r = podnet_set_addr(set, &addr, err);
+		if (r == 0)
+			r = podnet_set_neigh(set, &pod, err);
 	}
 	if (r < 0)
 		return r;

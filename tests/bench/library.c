@@ -59,19 +59,20 @@ static void put_gateway(struct podnet_set *set, const char *netns, bool v6)
 			 .onlink = true }, NULL);
 }
 
-static void put_addr(struct podnet_set *set, const char *netns, struct podnet_prefix ip)
+/* What an address needs at both ends; the way to it is the route. */
+static void put_end(struct podnet_set *set, const struct place *p, struct podnet_prefix ip)
 {
-	podnet_set_addr(set, &(struct podnet_addr){ .netns = netns, .link = "eth0", .prefix = ip,
+	podnet_set_addr(set, &(struct podnet_addr){ .netns = p->name, .link = "eth0", .prefix = ip,
 			.no_prefix_route = ip.family == AF_INET6 }, NULL);
+	podnet_set_neigh(set, &(struct podnet_neigh){ .link = p->link, .addr = ip }, NULL);
 }
 
 static void put_family(struct podnet_set *set, const struct place *p, struct podnet_prefix ip)
 {
 	bool v6 = ip.family == AF_INET6;
 
-	put_addr(set, p->name, ip);
+	put_end(set, p, ip);
 	podnet_set_route(set, &(struct podnet_route){ .dst = ip, .link = p->link }, NULL);
-	podnet_set_neigh(set, &(struct podnet_neigh){ .link = p->link, .addr = ip }, NULL);
 	put_gateway(set, p->name, v6);
 }
 
@@ -143,8 +144,8 @@ static void add_ahead(struct library *l)
 
 	place_of(POOL_WAY, ++l->ahead, &p);
 	must(podnet_set_new(&own, "own", &err), &err, "set");
-	put_addr(own, p.name, prefix(AF_INET, &p.ip4));
-	put_addr(own, p.name, prefix(AF_INET6, &p.ip6));
+	put_end(own, &p, prefix(AF_INET, &p.ip4));
+	put_end(own, &p, prefix(AF_INET6, &p.ip6));
 	must(podnet_pool_add(l->pool, own, &err), &err, "pool");
 	podnet_set_free(own);
 }

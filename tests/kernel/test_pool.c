@@ -256,8 +256,10 @@ static int add_for(struct podnet_pool *pool, const char *text, const char *netns
 	while ((word = strsep(&rest, " "))) {
 		const struct podnet_addr addr = { .netns = netns, .link = link,
 						  .prefix = prefix(word) };
+		const struct podnet_neigh to = { .link = "host", .addr = prefix(word) };
 
 		test_ok(podnet_set_addr(own, &addr, err), err);
+		test_ok(podnet_set_neigh(own, &to, err), err);
 	}
 	return podnet_pool_add(pool, own, err);
 }
@@ -320,6 +322,9 @@ static void made_for_others(void **state)
 	assert_int_equal(podnet_pool_has(pool, &first, 1), !row->used);
 	assert_int_equal(test_ok(apply(ctx, set, 0, NULL, &err), &err), 0);
 	assert_int_equal(sh("test $(ip -n blue -o addr show eth0 | wc -l) = 1"), 0);
+	assert_int_equal(sh("link=$(ip -o route get 10.0.0.2 | grep -o 'pn[a-z0-9]*');"
+			    "test $(ip neigh show dev $link | grep -c PERMANENT) = 1 &&"
+			    "ip neigh show dev $link | grep -q '^10.0.0.2 '"), 0);
 	assert_int_equal(sh("ip -n blue route | grep -q 'default via 169.254.1.1'"), 0);
 	assert_int_equal(sh("ip netns exec blue ping -c1 -W1 10.255.0.1 >/dev/null"), 0);
 }
