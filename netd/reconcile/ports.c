@@ -246,6 +246,10 @@ static void warn_in_use(struct making *m, const struct podnet_prefix *at, uint16
 {
 	char text[96];
 
+	m->in_use = true;
+	if (m->svc->warned)
+		return;
+	m->svc->warned = true;
 	control_event(m->rec->conf.control, m->svc->service, "Warning", "NodePortInUse",
 		      "%s: %s; what comes to it goes to the Service all the same",
 		      words(at, port, protocol, text),

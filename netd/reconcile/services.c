@@ -316,6 +316,7 @@ static int compile_one(struct making *m)
 	else if (m->svc->pod)
 		r = ports_compile(m);
 	free(slices);
+	m->svc->warned &= m->in_use;
 	return r < 0 ? r : drop_fronts(m);
 }
 

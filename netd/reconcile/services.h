@@ -29,6 +29,7 @@ struct svc {
 	size_t nslices;
 	struct front *fronts;
 	struct port_list holds;         /* ports of the node that are its own */
+	bool warned;                    /* that a node port is in use */
 	bool dirty, waits;              /* waits: it wants a frontend of another's */
 	struct svc *next_dirty;
 };
@@ -47,6 +48,7 @@ struct making {
 	struct reconcile *rec;
 	struct kernel_services *out;
 	struct svc *svc;
+	bool in_use;                    /* a node port of it is another process's */
 	/* of a pod: the first port that could not be published, and why */
 	const char *reason;
 	char why[256];
