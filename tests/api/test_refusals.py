@@ -36,6 +36,13 @@ def port(**members):
     return box(ports=[dict({"containerPort": 80}, **members)])
 
 
+PORTS = "metadata.annotations[podnet.dev/ports]"
+
+
+def published(ports):
+    return po(_meta={"annotations": {"podnet.dev/ports": ports}})
+
+
 def op(word, path, **members):
     return [dict({"op": word, "path": path}, **members)]
 
@@ -121,6 +128,19 @@ GROUPS = [
          ["metadata.annotations[podnet.dev/networks]"]),
         (po(_meta={"annotations": {"podnet.dev/ips": "10.99.0.1"}}), 422,
          ["metadata.annotations[podnet.dev/ips]"]),
+        (port(hostPort=65536), 422, ["spec.containers[0].ports[0].hostPort"]),
+        (port(hostPort=-1), 422, ["spec.containers[0].ports[0].hostPort"]),
+        (po(containers=[{"name": "c", "image": "i", "ports": [
+            {"containerPort": 1, "hostPort": 80}, {"containerPort": 2, "hostPort": 80}]}]), 422,
+         ["spec.containers[0].ports[1].hostPort"]),
+        (published("80-"), 422, [PORTS]), (published("0"), 422, [PORTS]),
+        (published("80:"), 422, [PORTS]), (published("90-80"), 422, [PORTS]),
+        (published("80/icmp"), 422, [PORTS]), (published("65535-65536"), 422, [PORTS]),
+        (published("8000-8100:9000-9099"), 422, [PORTS]), (published("1.2.3:80"), 422, [PORTS]),
+        (published("fd00::1:80"), 422, [PORTS]), (published("80, 79-81"), 422, [PORTS]),
+        (published("1-2000:2-2001"), 422, [PORTS]),
+        (po(_meta={"annotations": {"podnet.dev/port": "80"}}), 422,
+         ["metadata.annotations[podnet.dev/port]"]),
         (pod("there"), 409, 'pods "there" already exists'),
     ]),
     ("POST", PODS + "?fieldValidation=Strict", None, [

@@ -15,22 +15,15 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from node import PODS, Node, eventually, main, pod, run     # noqa: E402
-from packets import ask, in_netns, refused, seen            # noqa: E402
+from services import SERVICES, ask, in_netns, make_world, serve      # noqa: E402
 
-SERVICES = "/api/v1/namespaces/default/services"
-ECHO = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "lib", "echo.py")
 LOOPBACKS = ("127.0.0.1", "::1")
 NODE_IPS = ("10.0.0.10", "192.0.2.10", "fd00:1::10")
 CONDITION = "podnet.dev/PortsPublished"
 
-for command in ("ip netns add world", "ip link add uplink type veth peer name eth0 netns world",
-                "ip addr add 10.0.0.10/24 dev uplink", "ip addr add 192.0.2.10/24 dev uplink",
-                "ip addr add fd00:1::10/64 dev uplink nodad",
-                "ip link set uplink up", "ip -n world link set eth0 up", "ip -n world link set lo up",
-                "ip -n world addr add 10.0.0.99/24 dev eth0",
-                "ip -n world addr add 192.0.2.99/24 dev eth0",
-                "ip -n world addr add fd00:1::99/64 dev eth0 nodad",
-                "ip -6 route add default via fd00:1::99", "ip route add default via 10.0.0.99"):
+make_world()
+for command in ("ip addr add 192.0.2.10/24 dev uplink", "ip -n world addr add 192.0.2.99/24 dev eth0",
+                "ip route add default via 10.0.0.99"):
     run(command)
 NODE = Node().start()
 SERVERS = {}
@@ -38,6 +31,14 @@ SERVERS = {}
 
 def api():
     return NODE.client
+
+
+def seen(client, address, port, udp=False):
+    return in_netns(client, lambda: ask(address, port, udp))
+
+
+def refused(client, address, port):
+    return isinstance(seen(client, address, port), ConnectionRefusedError)
 
 
 def publish(*ports):
@@ -49,10 +50,7 @@ def make_pod(name, ports=(), annotation=None, listen=(8080,)):
     notes = {"podnet.dev/ports": annotation} if annotation else None
     api().post(PODS, pod(name, notes, containers=publish(*ports)))
     status = NODE.await_running(name)["status"]
-    server = subprocess.Popen(["ip", "netns", "exec", name + ".default", sys.executable, ECHO, name] +
-                              [str(p) for p in listen], stdout=subprocess.PIPE, text=True)
-    assert server.stdout.readline() == "ready\n"
-    SERVERS[name] = server
+    SERVERS[name] = serve(name + ".default", "echo.py", name, *listen)
     return [ip["ip"] for ip in status["podIPs"]]
 
 
@@ -151,6 +149,28 @@ def addresses_differ():
         drop_pod(name)
 
 
+def bridged():
+    """A pod of a bridge network, from beside it on the bridge as well.
+
+    With br_netfilter on, the bridge itself would pass on what was sent to the node, from one isolated
+    port to another, and so drop it.
+    """
+    run("sysctl -qw net.bridge.bridge-nf-call-iptables=0", check=False)
+    api().post("/apis/podnet.dev/v1/networks", {"metadata": {"name": "lan"}, "spec": {
+        "type": "bridge", "cidrs": ["10.60.0.0/16"]}})
+    for name, ports in (("a", [{"containerPort": 8080, "hostPort": 88}]), ("b", [])):
+        api().post(PODS, pod(name, {"podnet.dev/networks": "lan"}, containers=publish(*ports)))
+        NODE.await_running(name)
+        SERVERS[name] = serve(name + ".default", "echo.py", name, 8080)
+    for client in ("world", "b.default", "a.default", None):
+        served("a", client, "10.0.0.10", 88)
+    served("a", None, "127.0.0.1", 88)
+    assert answers("world", "10.0.0.10", 88) == "a 10.0.0.99"
+    drop_pod("a")
+    drop_pod("b")
+    api().delete("/apis/podnet.dev/v1/networks/lan")
+
+
 def conflicts():
     """Two pods, a pod and a node port, a pod and another process: told, and mended by itself."""
     make_pod("a", [{"containerPort": 8080, "hostPort": 83}])
@@ -211,14 +231,16 @@ def reserved():
         why = await_condition("b", "False", "HostPortInUse")
         assert why == "port 86/TCP of 10.0.0.10 is in use by another process", why
         eventually("an Event", lambda: events("b", "HostPortInUse") == [why])
-        in_netns("world", lambda: socket.create_connection(("10.0.0.10", 86), 20).close())
-        mine.accept()[0].close()
-        api().post(SERVICES, {"metadata": {"name": "np"}, "spec": {
-            "type": "NodePort", "ports": [{"port": 80, "nodePort": 30086}]}})
+        def ask_it():                   # who closes first has the connection for a minute more
+            with socket.create_connection(("10.0.0.10", 86), 20) as conn:
+                mine.accept()[0].close()
+                assert conn.recv(1) == b""
+        in_netns("world", ask_it)
+    freed = time.monotonic()
     await_condition("b", "True", "Published")
+    assert time.monotonic() - freed < 30, "as long as a connection takes to die"
     served("b", "world", "10.0.0.10", 86)
     drop_pod("b")
-    api().delete(SERVICES + "/np")
     with socket.create_server(("10.0.0.10", 30087)):
         api().post(SERVICES, {"metadata": {"name": "np"}, "spec": {
             "type": "NodePort", "ports": [{"port": 80, "nodePort": 30087}]}})
@@ -438,7 +460,7 @@ def repaired():
     await_condition("a", "True", "Published")
     for command in ("nft flush ruleset", "nft delete table inet podnet",
                     "nft flush map inet podnet port-ranges4",
-                    "nft delete element inet podnet services4 { 10.0.0.10 . tcp . 96 }"):
+                    "nft delete element inet podnet tcp4-random-1 { 10.0.0.10 . tcp . 96 }"):
         run(command)
         served("a", "world", "10.0.0.10", 96)
         served("a", "world", "10.0.0.10", 7300)
@@ -502,12 +524,10 @@ def purged():
               "--run-dir", NODE.dir)
     assert "process end podnet-fwd" in out, out
     assert fwd_pid() is None and not in_use(None, "0.0.0.0", 98)
+    assert "Sanitizer" not in NODE.tail(10000), NODE.tail(100)      # of podnet-fwd, at its end, as well
     SERVERS.pop("a").kill()
 
 
 if __name__ == "__main__":
-    if os.environ.get("SHOWLOG"):
-        import atexit
-        atexit.register(lambda: print(NODE.tail(40)))
-    main([everywhere, addresses_differ, conflicts, reserved, ranges, node_port, streams, netd_killed,
+    main([everywhere, addresses_differ, bridged, conflicts, reserved, ranges, node_port, streams, netd_killed,
           fwd_killed, repaired, no_descriptors, purged])
