@@ -23,6 +23,9 @@
 	X(pool_made, "pool-made") \
 	X(kernel_before_absent, "kernel-before-absent") \
 	X(kernel_after_absent, "kernel-after-absent") \
+	X(services_compiled, "services-compiled") \
+	X(services_before_commit, "services-before-commit") \
+	X(services_after_commit, "services-after-commit") \
 	X(status_before_write, "status-before-write") \
 	X(schema_copied, "schema-copied") \
 	X(schema_before_commit, "schema-before-commit") \

@@ -17,6 +17,7 @@
 #include "inner.h"
 
 #include <errno.h>
+#include <netd/base/fault.h>
 #include <netd/base/log.h>
 #include <netd/metrics/metrics.h>
 
@@ -91,7 +92,9 @@ static int commit(struct kernel *k, struct kernel_task *task)
 
 	if (!k->services_told || !k->nets_told)
 		return 0;
+	fault_point("services-before-commit");
 	r = podnet_services_commit(k->services, &task->err);
+	fault_point("services-after-commit");
 	if (r >= 0 && podnet_services_unsettled(k->services))
 		k->settle_at = k->settle_rest ? k->settle_rest : 1;
 	return r;

@@ -15,6 +15,7 @@
 #include "services.h"
 
 #include <errno.h>
+#include <netd/base/fault.h>
 #include <netd/base/log.h>
 #include <netd/metrics/metrics.h>
 #include <stdio.h>
@@ -371,6 +372,7 @@ void services_send(struct reconcile *rec)
 		kernel_task_free(task);
 		return;
 	}
+	fault_point("services-compiled");
 	task->urgent = true;
 	s->under_way = s->begun = true;
 	metric_add(METRIC_RECONCILES, 1);
