@@ -40,6 +40,7 @@ void scope_fini(struct scope *scope)
 	while (scope->npast)
 		scope_drop_past(scope, scope->npast - 1);
 	free(scope->past);
+	free(scope->why);
 	free(scope);
 }
 
