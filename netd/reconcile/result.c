@@ -301,6 +301,7 @@ void result_done(void *arg, struct kernel_task *task)
 {
 	struct reconcile *rec = arg;
 	struct scope *scope = NULL;
+	bool taken;                     /* something new: perhaps a pod, from the pool */
 
 	switch (task->type) {
 	case KERNEL_SWEEP:
@@ -326,7 +327,9 @@ void result_done(void *arg, struct kernel_task *task)
 	scope = scope ? scope_find(rec, task->scope) : NULL;
 	if (scope && scope->dirty && !scope->running)
 		reconcile_mark(rec, scope, 0);
+	taken = task->fresh;
 	kernel_task_free(task);
 	reconcile_pump(rec);
-	ahead_tell(rec);
+	if (taken)
+		ahead_tell(rec);
 }
