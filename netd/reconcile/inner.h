@@ -58,6 +58,7 @@ struct reconcile {
 	size_t first_left;          /* scopes of the first pass that have not ended */
 	size_t blocks;              /* of this node when the node's set was last compiled */
 	struct services *services;
+	struct health *health;
 	struct { struct object *obj; struct podnet_set *set; struct doc *status; } early;
 	/* what the kernel thread was told of addresses to come; NULL: nothing yet */
 	struct kernel_next *next;
@@ -133,6 +134,14 @@ void services_begin(struct reconcile *rec);
 /** services_changed() - a Service or an EndpointSlice, or something else */
 void services_changed(struct reconcile *rec, struct object *old, struct object *now);
 void services_done(struct reconcile *rec, const struct kernel_task *task);
+
+/* health.c */
+int health_start(struct reconcile *rec);
+void health_stop(struct reconcile *rec);
+/** health_changed() - a Service; @now NULL: it is gone, and @any was its last version */
+void health_changed(struct reconcile *rec, const struct object *any, struct object *now);
+/** health_moved() - the node has other addresses */
+void health_moved(struct reconcile *rec);
 
 /* status.c */
 struct outcome {

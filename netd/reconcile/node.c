@@ -134,6 +134,7 @@ void node_facts(void *arg, const struct kernel_facts *facts)
 		return;
 	}
 	reconcile_mark_all(rec, 0);
+	health_moved(rec);
 	if (readdressed)
 		ports_moved(rec);
 	node_report(rec);

@@ -457,6 +457,8 @@ int reconcile_start(const struct reconcile_config *conf, struct reconcile **ret,
 	rec->epoch = 1;
 	r = services_new(rec);
 	if (r == 0)
+		r = health_start(rec);
+	if (r == 0)
 		r = loop_timer_new(conf->loop, on_retry, rec, &rec->retry);
 	if (r == 0)
 		r = loop_timer_new(conf->loop, on_resync, rec, &rec->resync);
@@ -499,6 +501,7 @@ void reconcile_stop(struct reconcile *rec)
 	while ((scope = map_next(&rec->scopes, &pos)))
 		scope_fini(scope);
 	map_fini(&rec->scopes);
+	health_stop(rec);
 	services_free(rec->services);
 	early_drop(rec);
 	free(rec->next);

@@ -144,6 +144,7 @@ static void note(struct reconcile *rec, struct object *old, struct object *now)
 			return;
 		object_unref(svc->service);
 		svc->service = now ? object_ref(now) : NULL;
+		health_changed(rec, any, now);
 		services_mark(s, svc);
 		return;
 	}
