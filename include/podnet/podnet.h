@@ -9,6 +9,7 @@
 #include <podnet/conntrack.h>
 #include <podnet/context.h>
 #include <podnet/error.h>
+#include <podnet/firewall.h>
 #include <podnet/ip.h>
 #include <podnet/link.h>
 #include <podnet/monitor.h>

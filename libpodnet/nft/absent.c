@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * absent.c - the calls of podnet/nat.h and service.h in a library that was built without nftables
+ * absent.c - the calls of podnet/nat.h, firewall.h and service.h in a library that was built without nftables
  *
  * Room: compiled instead of all other files here, so that a program links either way.
  * May include: include/podnet/, libpodnet/base.
  */
 #include <errno.h>
 #include <libpodnet/base/base.h>
+#include <podnet/firewall.h>
 #include <podnet/nat.h>
 #include <podnet/service.h>
 
@@ -26,6 +27,15 @@ int podnet_nat_absent(struct podnet *ctx, struct podnet_error *err)
 {
 	(void)ctx;
 	return no_nft(err, "nat_absent");
+}
+
+int podnet_droppers(struct podnet *ctx, int (*each)(const struct podnet_dropper *dropper, void *arg),
+		    void *arg, struct podnet_error *err)
+{
+	(void)ctx;
+	(void)each;
+	(void)arg;
+	return no_nft(err, "droppers");
 }
 
 int podnet_services_new(struct podnet *ctx, struct podnet_services **ret, struct podnet_error *err)

@@ -21,6 +21,7 @@ struct node_report {
 	size_t naddresses;
 	bool ready;
 	const char *reason, *message;       /* of condition Ready */
+	const char *dropper;                /* nft chains of others that drop, or "" */
 };
 void control_node(struct control *control, const struct node_report *report);
 

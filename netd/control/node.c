@@ -121,6 +121,22 @@ static int set_capacity(const struct node_config *conf, struct doc *doc)
 	return set_resource(doc, "pods", text);
 }
 
+/* Accepting a packet is not enough where another table's chain drops it: then it is told which. */
+static int set_forwarding(struct doc *doc, const char *dropper)
+{
+	char now[24], text[320] = "no nft chain of others drops what it does not accept";
+	int r;
+
+	time_format(now_realtime_s(), now);
+	if (*dropper)
+		snprintf(text, sizeof(text), "what nft chain %s does not accept is dropped, "
+			 "also to and from pods", dropper);
+	r = doc_set_condition(doc, "status.conditions", "podnet.dev/ForwardingOpen",
+			      *dropper ? "False" : "True",
+			      *dropper ? "ForeignChainDrops" : "NobodyDrops", text, now);
+	return r < 0 ? r : 0;
+}
+
 static int set_ready(struct doc *doc, bool ready, const char *reason, const char *message)
 {
 	char now[24];
@@ -175,8 +191,9 @@ static int set_report(struct control *control, struct doc *doc, const struct nod
 		r = set_address(doc, i, "Hostname", state_config(control->state)->node_name);
 	if (r < 0)
 		return r;
-	return set_ready(doc, report->ready, report->reason ? report->reason : "",
-			 report->message ? report->message : "");
+	r = set_forwarding(doc, report->dropper ? report->dropper : "");
+	return r < 0 ? r : set_ready(doc, report->ready, report->reason ? report->reason : "",
+				     report->message ? report->message : "");
 }
 
 void control_node(struct control *control, const struct node_report *report)

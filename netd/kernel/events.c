@@ -242,6 +242,8 @@ static void on_event(const struct podnet_event *ev, void *arg)
 	if (ev->type == PODNET_EVENT_NFT) {
 		if (ev->table && !ev->ours)
 			index_mark_name(&k->index, "node");
+		if (!ev->table && !ev->ours)
+			facts_due(k);
 		return;
 	}
 	if (ev->type == PODNET_EVENT_FORWARDING) {

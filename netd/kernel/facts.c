@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * facts.c - what the node is: its addresses and the MTU of its uplink
+ * facts.c - what the node is: its addresses, the MTU of its uplink, and who drops beside us
  *
  * Room: on the kernel thread; reads only.  May include: inner.h, include/podnet.
  *
@@ -164,6 +164,17 @@ static void put_uplinks(const struct underlay *u, struct kernel_facts *ret)
 	}
 }
 
+static int each_dropper(const struct podnet_dropper *dropper, void *arg)
+{
+	struct kernel_facts *facts = arg;
+	size_t used = strlen(facts->dropper);
+
+	if (dropper->hook == PODNET_HOOK_FORWARD)
+		snprintf(facts->dropper + used, sizeof(facts->dropper) - used, "%s%s %s %s",
+			 used ? ", " : "", dropper->family, dropper->table, dropper->chain);
+	return 0;
+}
+
 int kernel_facts_read(struct podnet *ctx, struct kernel_facts *ret, struct podnet_error *err)
 {
 	_cleanup_free_ struct underlay *u = calloc(1, sizeof(*u));
@@ -189,5 +200,7 @@ int kernel_facts_read(struct podnet *ctx, struct kernel_facts *ret, struct podne
 	ret->ntaken = u->ntaken;
 	uplink = find(u, u->uplink);
 	ret->mtu = uplink ? uplink->mtu : DEFAULT_MTU;
+	/* only to tell; without nftables there is nobody to tell of */
+	podnet_droppers(ctx, each_dropper, ret, NULL);
 	return 0;
 }

@@ -93,6 +93,7 @@ struct kernel_facts {
 	struct podnet_prefix taken[KERNEL_MAX_TAKEN];
 	size_t ntaken;
 	uint32_t mtu;               /* of the default route's link; 1500 (Ethernet) without one */
+	char dropper[192];          /* nft chains of others that drop what is forwarded; "": none */
 };
 
 struct kernel_config {

@@ -49,7 +49,9 @@ size_t reconcile_node_addresses(const struct reconcile *rec, const struct podnet
 
 void node_report(struct reconcile *rec)
 {
-	struct node_report report = { .ready = rec->node_ok, .reason = "PodNetworkReady" };
+	struct node_report report = {
+		.ready = rec->node_ok, .reason = "PodNetworkReady", .dropper = rec->facts.dropper,
+	};
 	const struct podnet_prefix *from;
 	size_t i, n = reconcile_node_addresses(rec, &from);
 

@@ -194,6 +194,18 @@ def another_cluster_cidr_is_warned_about():
     assert "cluster_cidr_kept" not in NODE.tail(3), NODE.tail(3)
 
 
+def who_drops_is_told():
+    def forwarding():
+        conditions = NODE.client.get("/api/v1/nodes/node1")["status"]["conditions"]
+        return next((c for c in conditions if c["type"] == "podnet.dev/ForwardingOpen"), {})
+    assert forwarding()["status"] == "True"
+    run("nft", "table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; }")
+    eventually("told", lambda: forwarding()["status"] == "False")
+    assert "ip filter FORWARD" in forwarding()["message"]
+    run("nft delete table ip filter")
+    eventually("mended", lambda: forwarding()["status"] == "True")
+
+
 def purge_takes_ours_and_nothing_else():
     NODE.client.post(PODS, pod("p"))
     NODE.await_running("p")
@@ -222,5 +234,5 @@ if __name__ == "__main__":
           a_bridge_whose_name_is_taken_says_so, a_route_that_is_taken_says_so,
           a_conflict_that_ends_is_resolved, the_first_success_is_no_repair,
           a_pod_around_the_nodes_own_namespace_is_refused, a_network_over_the_nodes_own_is_refused,
-          a_network_that_is_overlapped_later_says_so, another_netd_does_not_start,
+          a_network_that_is_overlapped_later_says_so, another_netd_does_not_start, who_drops_is_told,
           another_cluster_cidr_is_warned_about, purge_takes_ours_and_nothing_else])
