@@ -158,6 +158,11 @@ struct http_stream *http_stream(struct request *req, const char *content_type,
 				ssize_t (*read)(void *arg, char *buf, size_t max),
 				void (*close)(void *arg), void *arg);
 void http_stream_wake(struct http_stream *stream);
+/**
+ * http_stream_on_end() - @end is called with the stream's argument when the server stops; then @read
+ * finishes what it has begun and returns -1.  Without it the stream ends where it is.
+ */
+void http_stream_on_end(struct http_stream *stream, void (*end)(void *arg));
 /** http_stream_cut() - end it in the middle, whatever of it was not taken yet */
 void http_stream_cut(struct http_stream *stream);
 

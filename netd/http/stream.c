@@ -17,6 +17,7 @@ struct http_stream {
 	struct request *req;        /* NULL: freed before us */
 	TAILQ_ENTRY(http_stream) next;      /* of those that were woken */
 	ssize_t (*read)(void *arg, char *buf, size_t max);
+	void (*end)(void *arg);     /* NULL: it may end anywhere */
 	void (*close)(void *arg);
 	void *arg;
 	bool idle, woken, ended, broken;
@@ -47,7 +48,7 @@ static ssize_t read_chunk(void *cls, uint64_t pos, char *buf, size_t max)
 	(void)pos;
 	if (s->broken)
 		return MHD_CONTENT_READER_END_WITH_ERROR;
-	n = s->ended ? -1 : s->read(s->arg, buf, max);
+	n = s->ended && !s->end ? -1 : s->read(s->arg, buf, max);
 	if (n < 0)
 		return MHD_CONTENT_READER_END_OF_STREAM;
 	if (n > 0)
@@ -106,6 +107,11 @@ void http_stream_wake(struct http_stream *s)
 	TAILQ_INSERT_TAIL(&s->req->door->woken, s, next);
 }
 
+void http_stream_on_end(struct http_stream *s, void (*end)(void *arg))
+{
+	s->end = end;
+}
+
 void streams_resume(struct door *door, unsigned most)
 {
 	struct http_stream *s;
@@ -132,5 +138,7 @@ void stream_orphan(struct http_stream *s)
 void stream_close(struct http_stream *s)
 {
 	s->ended = true;
+	if (s->end)
+		s->end(s->arg);
 	http_stream_wake(s);
 }

@@ -236,6 +236,14 @@ static ssize_t watch_read(void *arg, char *buf, size_t max)
 	return w->over ? -1 : 0;
 }
 
+/* The server stops: the line under way is the last. */
+static void watch_end(void *arg)
+{
+	struct watch *w = arg;
+
+	w->over = true;
+}
+
 static void watch_wake(void *arg)
 {
 	struct watch *w = arg;
@@ -369,7 +377,10 @@ static int open_watch(struct call *c, struct watch *w)
 	if (r < 0)
 		return r;
 	w->stream = http_stream(c->req, "application/json", watch_read, watch_free, w);
-	return w->stream ? 0 : refuse_memory(c);
+	if (!w->stream)
+		return refuse_memory(c);
+	http_stream_on_end(w->stream, watch_end);
+	return 0;
 }
 
 int verb_watch(struct call *c)

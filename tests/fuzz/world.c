@@ -173,6 +173,11 @@ void http_stream_wake(struct http_stream *stream)
 	(void)stream;               /* it is read at the end of each turn */
 }
 
+void http_stream_on_end(struct http_stream *stream, void (*end)(void *arg))
+{
+	(void)stream, (void)end;    /* it ends with its reader */
+}
+
 void http_stream_cut(struct http_stream *stream)
 {
 	(void)stream;               /* nothing lasts so long */

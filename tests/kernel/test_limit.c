@@ -22,7 +22,7 @@ static void make_pair(void)
 	assert_int_equal(sh("ip netns add far; ip link add h0 type veth peer name f0 netns far;"
 			    "ip addr add 10.0.0.1/24 dev h0; ip link set h0 up; ip link set lo up;"
 			    "ip -n far addr add 10.0.0.2/24 dev f0; ip -n far link set f0 up;"
-			    "ip netns exec far ping -c1 -W1 10.0.0.1 >/dev/null"), 0);
+			    "ip netns exec far ping -c1 -w20 10.0.0.1 >/dev/null"), 0);
 }
 
 struct ends { int from, to; };

@@ -136,7 +136,7 @@ static void a_pod_comes_and_goes(void **state)
 	ctx = test_open(NULL);
 	assert_int_equal(test_ok(apply(ctx, set, flags, &err), &err), 15);
 	assert_true(echoes("blue"));
-	assert_int_equal(sh("ip netns exec blue ping -6 -c1 -W1 fdff::1 >/dev/null"), 0);
+	assert_int_equal(sh("ip netns exec blue ping -6 -c1 -w20 fdff::1 >/dev/null"), 0);
 	assert_int_equal(test_ok(apply(ctx, set, 0, &err), &err), 0);
 	/* a plan that believes in nothing finds out, and changes nothing */
 	assert_int_equal(test_ok(apply(ctx, set, PODNET_PLAN_FRESH, &err), &err), 0);

@@ -149,11 +149,11 @@ static void a_plan_takes_from_it(void **state)
 	assert_int_equal(podnet_pool_ready(pool), 1);
 	/* the link keeps its own name, and is known by its mark and its other end */
 	assert_int_equal(sh("! ip link show pn0 2>/dev/null"), 0);
-	assert_int_equal(sh("ip netns exec blue ping -c1 -W1 10.255.0.1 >/dev/null"), 0);
+	assert_int_equal(sh("ip netns exec blue ping -c1 -w20 10.255.0.1 >/dev/null"), 0);
 	assert_int_equal(test_ok(apply(ctx, set, 0, NULL, &err), &err), 0);
 	assert_int_equal(sh("ip route del 10.0.0.2; ip -n blue link set eth0 down"), 0);
 	assert_true(test_ok(apply(ctx, set, 0, NULL, &err), &err) > 1);
-	assert_int_equal(sh("ip netns exec blue ping -c1 -W1 10.255.0.1 >/dev/null"), 0);
+	assert_int_equal(sh("ip netns exec blue ping -c1 -w20 10.255.0.1 >/dev/null"), 0);
 	assert_true(test_ok(podnet_plan_absent(ctx, set, 0, &plan, &err), &err) == 3);
 	test_ok(podnet_plan_commit(ctx, plan, &err), &err);
 	assert_int_equal(sh("! ip route | grep -q 10.0.0.2; ! test -e /run/netns/blue"), 0);
@@ -206,7 +206,7 @@ static void what_all_have_is_made_ahead(void **state)
 	assert_int_equal(test_ok(apply(ctx, set, PODNET_PLAN_FRESH, pool, &err), &err), 9);
 	assert_int_equal(podnet_pool_ready(pool), 1);
 	assert_int_equal(test_ok(apply(ctx, set, 0, NULL, &err), &err), 0);
-	assert_int_equal(sh("ip netns exec blue ping -c1 -W1 10.255.0.1 >/dev/null"), 0);
+	assert_int_equal(sh("ip netns exec blue ping -c1 -w20 10.255.0.1 >/dev/null"), 0);
 	assert_int_equal(sh("! ip -n blue -6 route | grep -q default; ! ip -n blue neigh | grep fe80;"
 			    "! ip -n blue route | grep -q mtu"), 0);
 	fd = podnet_pool_take(pool, "a", "s", link, &err);
@@ -290,7 +290,7 @@ static void made_for_one(void **state)
 	assert_true(podnet_pool_has(pool, &of[2], 1));
 	assert_false(podnet_pool_has(pool, of, 2));
 	assert_int_equal(test_ok(apply(ctx, set, 0, NULL, &err), &err), 0);
-	assert_int_equal(sh("ip netns exec blue ping -c1 -W1 10.255.0.1 >/dev/null"), 0);
+	assert_int_equal(sh("ip netns exec blue ping -c1 -w20 10.255.0.1 >/dev/null"), 0);
 }
 
 struct guess {
@@ -326,7 +326,7 @@ static void made_for_others(void **state)
 			    "test $(ip neigh show dev $link | grep -c PERMANENT) = 1 &&"
 			    "ip neigh show dev $link | grep -q '^10.0.0.2 '"), 0);
 	assert_int_equal(sh("ip -n blue route | grep -q 'default via 169.254.1.1'"), 0);
-	assert_int_equal(sh("ip netns exec blue ping -c1 -W1 10.255.0.1 >/dev/null"), 0);
+	assert_int_equal(sh("ip netns exec blue ping -c1 -w20 10.255.0.1 >/dev/null"), 0);
 }
 
 static void what_is_for_one_is_checked(void **state)

@@ -39,6 +39,7 @@ struct stream {
 	struct loop_timer *timer;
 	size_t left, sent;
 	bool ready, endless;
+	bool halved, over;          /* it has said one half of a line; it is to say no more lines */
 };
 
 static void reply(struct request *req, unsigned code, const char *text)
@@ -65,6 +66,13 @@ static ssize_t stream_read(void *arg, char *buf, size_t max)
 	struct stream *st = arg;
 	size_t n = max < 7 ? max : 7;
 
+	if (st->halved) {
+		st->halved = !st->over;
+		memcpy(buf, "ine\n", st->over ? 4 : 0);
+		return st->over ? 4 : 0;
+	}
+	if (st->over)
+		return -1;
 	if (st->endless)
 		return 0;
 	if (!st->left)
@@ -103,6 +111,11 @@ static void stream_close(void *arg)
 	free(st);
 }
 
+static void stream_over(void *arg)
+{
+	((struct stream *)arg)->over = true;
+}
+
 static void start_stream(struct server *s, struct request *req, const char *path)
 {
 	struct stream *st = calloc(1, sizeof(*st));
@@ -115,6 +128,10 @@ static void start_stream(struct server *s, struct request *req, const char *path
 		loop_timer_set(st->timer, 1);
 	}
 	st->http = http_stream(req, "application/json", stream_read, stream_close, st);
+	if (strcmp(path, "/half") == 0) {
+		st->halved = true;
+		http_stream_on_end(st->http, stream_over);
+	}
 }
 
 static void echo(struct request *req)
@@ -174,7 +191,7 @@ static void handle(void *arg, struct request *req)
 	} else if (strcmp(path, "/empty") == 0) {
 		http_reply(req, 204, NULL, NULL);
 	} else if (strcmp(path, "/lines") == 0 || strcmp(path, "/idle") == 0 ||
-		   strcmp(path, "/flood") == 0) {
+		   strcmp(path, "/flood") == 0 || strcmp(path, "/half") == 0) {
 		start_stream(s, req, path);
 	} else {
 		echo(req);
@@ -484,9 +501,11 @@ static void close_with_open_work(void **state)
 {
 	struct server *s = *state;
 	_cleanup_close_ int hold = connect_to(s->path), idle = connect_to(s->path);
-	_cleanup_close_ int flood = connect_to(s->path);
+	_cleanup_close_ int flood = connect_to(s->path), half = connect_to(s->path);
 	char buf[4096];
 
+	send_text(half, "GET /half HTTP/1.1\r\nHost: x\r\n\r\n");
+	receive(half, "\r\n\r\n", buf, sizeof(buf));
 	send_text(hold, "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
 	send_text(idle, "GET /idle HTTP/1.1\r\nHost: x\r\n\r\n");
 	send_text(flood, "GET /flood HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -495,7 +514,8 @@ static void close_with_open_work(void **state)
 	assert_int_equal(await(&s->holds, 1), 1);
 	stop(s);
 	assert_int_equal(s->aborts, 1);
-	assert_int_equal(s->closes, 2);
+	assert_int_equal(s->closes, 3);
+	assert_string_equal(receive(half, NULL, buf, sizeof(buf)), "4\r\nine\n\r\n0\r\n\r\n");
 	assert_string_equal(receive(idle, NULL, buf, sizeof(buf)), "0\r\n\r\n");
 	assert_string_equal(receive(hold, NULL, buf, sizeof(buf)), "");
 }
