@@ -209,7 +209,7 @@ def restart():
 def watched():
     client = Client(node.socket)
     for url, body in (
-            (SVC, svc("seen")),
+            (SVC, svc("seen", selector={})),      # so that nobody makes Endpoints of that name
             (NS + "/endpoints", {"metadata": {"name": "seen"}, "subsets": [
                 {"addresses": [{"ip": "192.0.2.1"}], "ports": [{"port": 80}]}]}),
             (SLICES, {"metadata": {"name": "seen"}, "addressType": "IPv4"}),
