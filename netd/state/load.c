@@ -6,16 +6,16 @@
  * not be passed over: its object may well be running.  netd then does not start, says which row it
  * is, and leaves the kernel alone.  May include: store.h, codec, netd/base.
  *
- * Nearly all of the time is decoding, of which each row is a piece of its own.  So rows are read a
- * few thousand at a time, and decoded by this thread and by one that lives as long as that takes.
+ * Nearly all of the time is decoding, of which each row is a piece of its own.  So batches of them
+ * are decoded by a thread that lives as long as that takes, while this one reads on; and by this one
+ * when that is not done yet.
  */
 #include "internal.h"
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 
-#define WINDOW      2048
-#define ALONE       64              /* rows that are not worth a thread */
+#define BATCH 512
 
 int state_fail(char error[STORE_WORDS], int r, const char *what)
 {
@@ -84,19 +84,21 @@ struct waiting {
 	int rc;
 };
 
+/** Rows that are decoded together, by one thread. */
+struct batch {
+	struct waiting v[BATCH];
+	size_t n;
+	struct arena arena;             /* of their keys */
+	char why[STORE_WORDS];          /* of the one that failed, behind which none is decoded */
+	pthread_t thread;
+	bool away;                      /* it is the thread's */
+	bool done;                      /* atomic; the thread is through */
+};
+
 struct loading {
 	struct state *state;
 	char *error;
-	struct arena arena;             /* the keys of those that wait */
-	struct waiting *v;
-	size_t n;
-};
-
-/** What one thread decodes. */
-struct share {
-	struct waiting *v;
-	size_t n;
-	char why[STORE_WORDS];          /* of the last of them, which failed */
+	struct batch *filling, *other;
 };
 
 static int keep_object(struct loading *l, const struct row *row, struct object *obj)
@@ -130,11 +132,12 @@ static int sort_objects(struct loading *l)
 
 static void *decode(void *arg)
 {
-	struct share *s = arg;
+	struct batch *b = arg;
 	int r = 0;
 
-	for (size_t i = 0; i < s->n && r == 0; i++)
-		r = s->v[i].rc = row_object(&s->v[i].row, s->v[i].bytes, &s->v[i].obj, s->why);
+	for (size_t i = 0; i < b->n && r == 0; i++)
+		r = b->v[i].rc = row_object(&b->v[i].row, b->v[i].bytes, &b->v[i].obj, b->why);
+	__atomic_store_n(&b->done, true, __ATOMIC_RELEASE);
 	return NULL;
 }
 
@@ -150,35 +153,51 @@ static int keep(struct loading *l, struct waiting *w, const char *why)
 	return tombstone_add(l->state, w->obj);
 }
 
-static void forget(struct loading *l)
+static void forget(struct batch *b)
 {
-	for (size_t i = 0; i < l->n; i++) {
-		bytes_unref(l->v[i].bytes);
-		object_unref(l->v[i].obj);
+	for (size_t i = 0; i < b->n; i++) {
+		bytes_unref(b->v[i].bytes);
+		object_unref(b->v[i].obj);
 	}
-	l->n = 0;
-	arena_fini(&l->arena);
+	b->n = 0;
+	arena_fini(&b->arena);
 }
 
-/* Half of those that wait is another thread's. */
-static int take_window(struct loading *l)
+/* What was decoded goes to the state, and the batch is empty again. */
+static int take(struct loading *l, struct batch *b)
 {
-	size_t half = l->n < ALONE ? 0 : l->n / 2;
-	struct share shares[2] = { { .v = l->v, .n = half },
-				   { .v = l->v + half, .n = l->n - half } };
-	pthread_t thread;
 	int r = 0;
 
-	if (half && pthread_create(&thread, NULL, decode, &shares[0]) == 0) {
-		decode(&shares[1]);
-		pthread_join(thread, NULL);
-	} else {
-		decode(&shares[0]);
-		decode(&shares[1]);
+	if (b->away)
+		pthread_join(b->thread, NULL);
+	b->away = false;
+	for (size_t i = 0; i < b->n && r == 0; i++)
+		r = keep(l, &b->v[i], b->why);
+	forget(b);
+	return r;
+}
+
+static bool send_away(struct batch *b)
+{
+	b->done = false;
+	b->away = pthread_create(&b->thread, NULL, decode, b) == 0;
+	return b->away;
+}
+
+/* The batch is full: the other thread's, or, while that is at work, decoded here. */
+static int turn(struct loading *l)
+{
+	struct batch *full = l->filling;
+	bool busy = l->other->away && !__atomic_load_n(&l->other->done, __ATOMIC_ACQUIRE);
+	int r;
+
+	if (busy || !send_away(full)) {
+		decode(full);
+		return take(l, full);
 	}
-	for (size_t i = 0; i < l->n && r == 0; i++)
-		r = keep(l, &l->v[i], shares[i >= half].why);
-	forget(l);
+	r = take(l, l->other);
+	l->filling = l->other;
+	l->other = full;
 	return r;
 }
 
@@ -186,29 +205,35 @@ static int load_object(void *arg, const char *kind, const char *ns, const char *
 		       const char *text, size_t len)
 {
 	struct loading *l = arg;
-	struct waiting *w = &l->v[l->n];
+	struct batch *b = l->filling;
+	struct waiting *w = &b->v[b->n];
 
 	*w = (struct waiting){ .bytes = bytes_new(text, len) };
-	w->row = (struct row){ arena_strdup(&l->arena, kind), arena_strdup(&l->arena, ns),
-			       arena_strdup(&l->arena, name), rev, false };
-	l->n++;
+	w->row = (struct row){ arena_strdup(&b->arena, kind), arena_strdup(&b->arena, ns),
+			       arena_strdup(&b->arena, name), rev, false };
+	b->n++;
 	if (!w->bytes || !w->row.kind || !w->row.ns || !w->row.name)
 		return -ENOMEM;
-	return l->n < WINDOW ? 0 : take_window(l);
+	return b->n < BATCH ? 0 : turn(l);
 }
 
 static int load_objects(struct loading *l)
 {
-	int r;
+	_cleanup_free_ struct batch *batches = calloc(2, sizeof(*batches));
+	int r, last;
 
-	l->v = calloc(WINDOW, sizeof(*l->v));
-	if (!l->v)
+	if (!batches)
 		return -ENOMEM;
+	l->filling = &batches[0];
+	l->other = &batches[1];
 	r = store_load(l->state->store, load_object, l);
-	if (r == 0)
-		r = take_window(l);
-	forget(l);
-	free(l->v);
+	if (r == 0) {
+		decode(l->filling);
+		r = take(l, l->filling);
+	}
+	forget(l->filling);
+	last = take(l, l->other);       /* also after a failure: it has a thread */
+	r = r < 0 ? r : last;
 	return r < 0 ? r : sort_objects(l);
 }
 
