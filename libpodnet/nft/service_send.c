@@ -91,7 +91,7 @@ void svc_put_map(struct podnet_services *s, struct nft_txn *t, uint8_t family, u
 	struct nft_map m;
 
 	svc_map(s->table, family, map, name, &m);
-	for (m.size = SIZE_LEAST; m.size < 2 * need; m.size *= 2)
+	for (m.size = SIZE_LEAST; m.size < need + need / 4; m.size *= 2)
 		;
 	s->room[family][map] = m.size;
 	nft_map_put(t, &m, 1u + map * SVC_FAMILIES + family);
