@@ -118,6 +118,14 @@ static bool same_elems(const struct svc_elems *a, const struct svc_elems *b)
 	return a->n == b->n && (!a->n || memcmp(a->v, b->v, a->n * sizeof(*a->v)) == 0);
 }
 
+static bool has_elem(const struct svc_elems *elems, const struct svc_elem *e)
+{
+	for (size_t i = 0; i < elems->n; i++)
+		if (svc_elem_cmp(&elems->v[i], e) == 0)
+			return true;
+	return false;
+}
+
 static int add_node_ips(struct svc_elems *out, const struct podnet_prefix *v, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -128,7 +136,8 @@ static int add_node_ips(struct svc_elems *out, const struct podnet_prefix *v, si
 			return -EINVAL;
 		e.family = (uint8_t)family;
 		memcpy(e.key, v[i].addr, family == SVC_V4 ? 4 : 16);
-		svc_add(out, &e);
+		if (!has_elem(out, &e))
+			svc_add(out, &e);
 	}
 	return out->rc;
 }

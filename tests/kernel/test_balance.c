@@ -119,8 +119,9 @@ static void declare(struct podnet_services *s)
 	const struct podnet_prefix inside[] = { prefix("10.244.0.0/16"), prefix("fd12:3456::/48") };
 	const struct podnet_prefix local[] = { prefix("10.244.0.0/22"), prefix("fd12:3456::/64") };
 	const struct podnet_prefix services[] = { prefix("10.96.0.0/16"), prefix("fd12:9::/112") };
-	const struct podnet_prefix ips[] = { prefix("10.0.0.10"), prefix("fd12:1::10") };
-	const struct podnet_service_nets nets = { inside, 2, local, 2, services, 2, ips, 2 };
+	const struct podnet_prefix ips[] = { prefix("10.0.0.10"), prefix("fd12:1::10"),
+						prefix("10.0.0.10") };
+	const struct podnet_service_nets nets = { inside, 2, local, 2, services, 2, ips, 3 };
 	struct podnet_error err = { 0 };
 
 	test_ok(podnet_services_nets(s, &nets, &err), &err);
