@@ -307,15 +307,41 @@ static void refused(void **state)
 	assert_int_equal(sh("nft list table inet podnet | grep -q 10.96.0.1"), 1);
 }
 
+/** What a monitor heard of nf_tables. */
+struct heard {
+	unsigned int ours, others, lost;
+};
+
+static void on_event(const struct podnet_event *ev, void *arg)
+{
+	struct heard *h = arg;
+
+	h->lost += ev->type == PODNET_EVENT_OVERRUN;
+	if (ev->type == PODNET_EVENT_NFT && ev->table && ev->ours)
+		h->ours++;
+	else if (ev->type == PODNET_EVENT_NFT && ev->table)
+		h->others++;
+}
+
+static struct heard hear(struct podnet_monitor *mon)
+{
+	struct heard h = { 0 };
+
+	assert_true(podnet_monitor_read(mon, on_event, &h, NULL) >= 0);
+	return h;
+}
+
 /* More than a map was made for, and more than a message and a send buffer hold; twice. */
 static void large(void **state)
 {
 	_cleanup_(podnet_closep) struct podnet *ctx = test_open("netd");
 	_cleanup_(podnet_services_freep) struct podnet_services *s = open_services(ctx);
 	_cleanup_(podnet_services_freep) struct podnet_services *again = NULL;
+	_cleanup_(podnet_monitor_closep) struct podnet_monitor *mon = NULL;
 	const struct podnet_endpoint v[] = { endpoint("10.244.0.5", 8080, 0, true),
 					     endpoint("10.244.4.6", 8080, 0, false) };
 	enum { N = 5000 };
+	struct heard h;
 
 	(void)state;
 	commit(s);
@@ -332,7 +358,15 @@ static void large(void **state)
 		if (i == 100)
 			assert_true(commit(s) > 100);
 	}
+	assert_int_equal(podnet_monitor_open(ctx, &mon, NULL), 0);
 	assert_true(commit(s) > 4 * (N - 101));
+	h = hear(mon);
+	assert_int_equal(h.ours + h.lost, 0);           /* 20,000 elements, unheard */
+	assert_int_equal(sh("nft delete element inet podnet cluster-ips4 { 10.97.0.1 }"), 0);
+	assert_int_equal(hear(mon).others, 1);
+	podnet_services_doubt(s);
+	assert_int_equal(commit(s), 1);
+	assert_int_equal(hear(mon).ours, 1);
 	assert_int_equal(commit(s), 0);
 	assert_int_equal(commit(again), 0);
 }
