@@ -510,7 +510,7 @@ void reconcile_stop(struct reconcile *rec)
 
 bool reconcile_ready(const struct reconcile *rec)
 {
-	return rec->begun && !rec->first_left;
+	return rec->begun && !rec->first_left && services_ready(rec->services);
 }
 
 void reconcile_hint(struct reconcile *rec, struct object *pod)

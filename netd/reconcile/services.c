@@ -162,12 +162,20 @@ static void note(struct reconcile *rec, struct object *old, struct object *now)
 
 /* ---- what is sent ---- */
 
+/* What makes a frontend another one, each byte as two letters; ready for thousands at a start. */
 static void front_key(const struct podnet_frontend *f, char ret[64])
 {
-	char ip[PODNET_PREFIX_STRLEN];
+	uint8_t bytes[7 + sizeof(f->ip.addr)] = {
+		f->protocol, f->ip.family, f->ip.len, (uint8_t)(f->port >> 8), (uint8_t)f->port,
+		(uint8_t)(f->last_port >> 8), (uint8_t)f->last_port,
+	};
 
-	snprintf(ret, 64, "%u/%u-%u/%s", f->protocol, f->port, f->last_port,
-		 podnet_prefix_format(&f->ip, ip));
+	memcpy(bytes + 7, f->ip.addr, sizeof(f->ip.addr));
+	for (size_t i = 0; i < sizeof(bytes); i++) {
+		*ret++ = (char)('a' + (bytes[i] >> 4));
+		*ret++ = (char)('a' + (bytes[i] & 15));
+	}
+	*ret = '\0';
 }
 
 static struct front *front_add(struct services *s, struct svc *svc, const struct podnet_frontend *f,
@@ -298,7 +306,7 @@ static const char *zone_of(const struct reconcile *rec)
 static int compile_one(struct making *m)
 {
 	const struct compile_services in = {
-		.node_name = m->rec->node->node_name, .zone = zone_of(m->rec),
+		.node_name = m->rec->node->node_name, .zone = m->zone,
 		.each = on_frontend, .arg = m,
 	};
 	const struct endpoint_slice **slices = calloc(m->svc->nslices + 1, sizeof(*slices));
@@ -334,10 +342,11 @@ static void forget(struct services *s, struct svc *svc)
 static int compile_dirty(struct reconcile *rec, struct kernel_services *out)
 {
 	struct services *s = rec->services;
+	const char *zone = zone_of(rec);
 	int r = 0;
 
 	while (s->dirty && r == 0) {
-		struct making m = { .rec = rec, .out = out, .svc = s->dirty };
+		struct making m = { .rec = rec, .out = out, .svc = s->dirty, .zone = zone };
 
 		s->dirty = m.svc->next_dirty;
 		m.svc->dirty = false;
@@ -410,12 +419,18 @@ void services_begin(struct reconcile *rec)
 	services_send(rec);
 }
 
+bool services_ready(const struct services *s)
+{
+	return s->told;
+}
+
 void services_done(struct reconcile *rec, const struct kernel_task *task)
 {
 	struct scope *node = scope_find(rec, NODE_SCOPE);
 	char text[256], quoted[300];
 
 	rec->services->under_way = false;
+	rec->services->told = true;
 	if (task->rc < 0) {
 		podnet_error_text(&task->err, text, sizeof(text));
 		metric_add(METRIC_RECONCILE_FAILURES, 1);

@@ -41,6 +41,7 @@ struct services {
 	struct svc *dirty;
 	size_t nwaiting;
 	bool under_way, begun, whole;
+	bool told;                      /* the kernel thread has answered once */
 };
 
 /** While one task is made. */
@@ -48,6 +49,7 @@ struct making {
 	struct reconcile *rec;
 	struct kernel_services *out;
 	struct svc *svc;
+	const char *zone;               /* of this node, or NULL */
 	bool in_use;                    /* a node port of it is another process's */
 	/* of a pod: the first port that could not be published, and why */
 	const char *reason;
