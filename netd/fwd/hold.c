@@ -3,12 +3,15 @@
  * hold.c - the sockets that are held, by protocol, address and port
  *
  * Room: podnet-fwd.
- * #syscalls: close setsockopt
+ * #syscalls: listen close
  */
 #include <errno.h>
 #include <netd/fwd/fwd.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
+
+#define BACKLOG 1024
 
 const char *fwd_key(const struct fwd_addr *at, char ret[FWD_KEY_SIZE])
 {
@@ -33,6 +36,8 @@ static int watch(struct hold *h)
 
 	if (h->watch || !h->to.family)
 		return 0;
+	if (tcp && listen(h->fd, BACKLOG) < 0)
+		return -errno;
 	return loop_watch_fd(h->fwd->loop, h->fd, EPOLLIN, tcp ? tcp_accept : udp_receive, h,
 			     &h->watch);
 }

@@ -103,10 +103,13 @@ static void make_socket(struct ports *p, struct hold *h)
 
 void hold_settle(struct ports *p, struct hold *h)
 {
-	if (p->state != LINK_UP)
+	/* before podnet-fwd has told what it holds, that would be in the way */
+	if (p->state != LINK_UP && !p->ready)
 		return;
 	if (h->list && h->real && !h->has && h->fd < 0)
 		make_socket(p, h);
+	if (p->state != LINK_UP)
+		return;
 	if (h->fd >= 0 || (h->has && (h->moved || (!h->list && p->whole))))
 		link_queue(p, h);
 }
@@ -134,7 +137,6 @@ void holds_parted(struct ports *p)
 	p->queue = NULL;
 	p->queue_end = &p->queue;
 	while ((h = map_next(&p->holds, &pos))) {
-		drop_fd(&h->fd);
 		h->has = h->moved = h->queued = false;
 	}
 	for (pos = 0; (h = map_next(&p->holds, &pos)); ) {

@@ -20,7 +20,7 @@ struct hold {
 	bool real, kept;
 	bool has;                   /* podnet-fwd has its socket */
 	bool moved;                 /* and another `to` */
-	int fd;                     /* a socket on its way there; -1 */
+	int fd;                     /* a socket that is not there yet; -1 */
 	int rc;                     /* of the last try to make one */
 	bool queued;
 	struct hold *next_queued;
@@ -55,11 +55,11 @@ struct ports {
 
 /** hold_get() - by address; @make: one of nobody's where there is none, NULL: no memory */
 struct hold *hold_get(struct ports *p, const struct fwd_addr *at, bool make);
-/** hold_settle() - make the socket it lacks, say what changed; only while the link is up */
+/** hold_settle() - make the socket it lacks; while the link is up, have it sent, and what changed */
 void hold_settle(struct ports *p, struct hold *h);
 /** holds_settle() - all of them, and tell the owners of those that came out otherwise */
 void holds_settle(struct ports *p);
-/** holds_parted() - podnet-fwd is gone: nothing is held, nothing on its way */
+/** holds_parted() - podnet-fwd is gone, and what it had */
 void holds_parted(struct ports *p);
 void hold_remove(struct ports *p, struct hold *h);
 
@@ -75,7 +75,10 @@ void link_fini(struct ports *p);
 
 /* ---- socket.c ---- */
 
-/** socket_make() - bound at @at; @relayed: and listening.  A descriptor or a negative errno */
+/**
+ * socket_make() - bound at @at; a descriptor or a negative errno
+ * @relayed: podnet-fwd will listen or receive at it
+ */
 int socket_make(const struct fwd_addr *at, bool relayed);
 
 #endif

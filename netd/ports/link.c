@@ -32,20 +32,15 @@ static void set_ready(struct ports *p)
 	p->conf.settled(p->conf.arg);
 }
 
-static void hang_up(struct ports *p)
+static void ended(struct ports *p)
 {
+	log_event(LOG_LEVEL_WARNING, "fwd_lost", "socket=%s", p->socket);
 	loop_unwatch(p->watch);
 	p->watch = NULL;
 	drop_fd(&p->fd);
 	p->state = LINK_OFF;
 	p->events = 0;
 	holds_parted(p);
-}
-
-static void ended(struct ports *p)
-{
-	log_event(LOG_LEVEL_WARNING, "fwd_lost", "socket=%s", p->socket);
-	hang_up(p);
 	p->wait_ms = WAIT_LEAST_MS;
 	if (p->nreal || !p->ready)
 		dial(p);
@@ -248,8 +243,9 @@ static int try_connect(struct ports *p)
 		r = say(p, &hello, -1);
 	if (r == 0)
 		r = watch(p, EPOLLIN);
+	p->events = r < 0 ? 0 : p->events;
 	if (r < 0)
-		hang_up(p);
+		drop_fd(&p->fd);
 	else
 		p->state = LINK_ASKED;
 	return r;
@@ -298,8 +294,7 @@ static void on_retry(void *arg)
 {
 	struct ports *p = arg;
 
-	if (p->state == LINK_UP)
-		holds_settle(p);
+	holds_settle(p);
 }
 
 void link_need(struct ports *p)

@@ -6,8 +6,8 @@
  *
  * Theory of operation.  A hold is an address and port of the node, with an owner (a pod, a
  * Service): two owners of one is a conflict, told here.  Its socket is made by netd, which may bind
- * low ports and learns at once that another process has one, and is given to podnet-fwd, which
- * keeps it whatever becomes of netd and relays what is on the loopback.  The table here is the wish:
+ * low ports and learns at once that another process has one, and is given to podnet-fwd, when that
+ * is there, which keeps it whatever becomes of netd and relays what is on the loopback.  The table here is the wish:
  * a podnet-fwd that is met, or met again, tells what it holds, and the difference is sent.
  *
  * A list of an owner is declared whole each time: ports_mark(), ports_put() for each,

@@ -6,7 +6,7 @@
  *
  * What is only kept never listens, so whoever gets past the rules of nft is refused as if nobody
  * were there; of UDP a filter lets no datagram wait in it.  An address need not be there yet.
- * #syscalls: socket:AF_INET socket:AF_INET6 setsockopt bind listen close
+ * #syscalls: socket:AF_INET socket:AF_INET6 setsockopt bind close
  */
 #include "inner.h"
 
@@ -14,8 +14,6 @@
 #include <linux/filter.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#define BACKLOG 1024
 
 static int set(int fd, int level, int name, int value)
 {
@@ -46,13 +44,12 @@ static int reserve_tcp(int fd, const struct fwd_addr *at)
 	return r < 0 ? r : set(fd, SOL_SOCKET, SO_REUSEADDR, 0);
 }
 
+/* It is podnet-fwd that listens: who connects before it can accept is better refused. */
 static int relay_tcp(int fd, const struct fwd_addr *at)
 {
 	int r = set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 
-	if (r == 0)
-		r = bind_to(fd, at);
-	return r < 0 ? r : listen(fd, BACKLOG) < 0 ? -errno : 0;
+	return r < 0 ? r : bind_to(fd, at);
 }
 
 static int reserve_udp(int fd, const struct fwd_addr *at)

@@ -102,6 +102,27 @@ def fwd_pid():
     return None
 
 
+def first_of_all():
+    """Before there is a podnet-fwd: what another process has is not taken for a moment."""
+    assert fwd_pid() is None
+    watch = NODE.watch(PODS)
+    with socket.create_server(("10.0.0.10", 79)):
+        make_pod("a", [{"containerPort": 8080, "hostPort": 79}])
+        assert told(watch.until(lambda e: told(e["object"]))["object"]) == "False", "at once"
+        assert condition("a")[1] == "HostPortInUse"
+    assert told(watch.until(lambda e: told(e["object"]) != "False")["object"]) == "True"
+    watch.close()
+    assert run("ss", "-tlnH", "src", "127.0.0.1:79"), "podnet-fwd listens"
+    served("a", "world", "10.0.0.10", 79)
+    drop_pod("a")
+
+
+def told(obj):
+    """Status of its condition, if it has it."""
+    return next((c["status"] for c in obj.get("status", {}).get("conditions", [])
+                 if c["type"] == CONDITION), None)
+
+
 def everywhere():
     """[A13 D11 D12] TCP and UDP, both families, from a pod, the node, outside, and the loopback."""
     ips = make_pod("a", [{"containerPort": 8080, "hostPort": 80},
@@ -529,5 +550,5 @@ def purged():
 
 
 if __name__ == "__main__":
-    main([everywhere, addresses_differ, bridged, conflicts, reserved, ranges, node_port, streams, netd_killed,
+    main([first_of_all, everywhere, addresses_differ, bridged, conflicts, reserved, ranges, node_port, streams, netd_killed,
           fwd_killed, repaired, no_descriptors, purged])
