@@ -138,6 +138,32 @@ PODNET_API int podnet_services_unsettled(const struct podnet_services *services)
  */
 PODNET_API int podnet_services_settle(struct podnet_services *services, struct podnet_error *err);
 
+/** What went through a frontend to one of its endpoints, since there was traffic. */
+struct podnet_service_counts {
+	struct podnet_prefix ip;    /* the frontend, as in struct podnet_frontend */
+	uint8_t protocol;
+	uint16_t port;
+	struct podnet_prefix endpoint;          /* family 0: those that went, together */
+	uint16_t endpoint_port;
+	uint64_t connections;       /* first packets; of UDP too */
+	uint64_t packets_in, bytes_in;          /* to the endpoint; bytes with the IP header */
+	uint64_t packets_out, bytes_out;        /* from it */
+};
+/**
+ * podnet_services_counts() - read what the kernel has counted
+ * @each: several times for one pair of frontend and endpoint: its members are to be added up
+ *
+ * Counted is what passes on, behind postrouting or into the node: a packet that the kernel or a
+ * card will cut (GSO) is one.  At most 65,536 pairs a family are counted, those that came first.
+ * Those of endpoints that went are taken out here and kept as one sum with the frontend, in the
+ * handle.  Reads all of it, some 1 us a pair: nothing for the way of a packet or of a commit.
+ * Return: 0, what @each returned when it was negative, or as podnet_services_commit().
+ */
+PODNET_API int podnet_services_counts(struct podnet_services *services,
+				      int (*each)(const struct podnet_service_counts *counts,
+						  void *arg),
+				      void *arg, struct podnet_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -96,3 +96,13 @@ int podnet_services_settle(struct podnet_services *services, struct podnet_error
 	(void)services;
 	return no_nft(err, "services_settle");
 }
+
+int podnet_services_counts(struct podnet_services *services,
+			   int (*each)(const struct podnet_service_counts *counts, void *arg),
+			   void *arg, struct podnet_error *err)
+{
+	(void)services;
+	(void)each;
+	(void)arg;
+	return no_nft(err, "services_counts");
+}

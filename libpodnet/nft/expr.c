@@ -148,6 +148,17 @@ void nft_key_ct_port(struct nft_rule *r)
 	load_ct(r, NFT_CT_PROTO_DST, IP_CT_DIR_ORIGINAL, take(r, 2));
 }
 
+void nft_key_reply_addr(struct nft_rule *r, uint8_t nfproto)
+{
+	load_ct(r, nfproto == NFPROTO_IPV4 ? NFT_CT_SRC_IP : NFT_CT_SRC_IP6, IP_CT_DIR_REPLY,
+		take(r, addr_size(nfproto)));
+}
+
+void nft_key_reply_port(struct nft_rule *r)
+{
+	load_ct(r, NFT_CT_PROTO_SRC, IP_CT_DIR_REPLY, take(r, 2));
+}
+
 void nft_key_random(struct nft_rule *r, uint32_t mod)
 {
 	uint32_t to = take(r, WORD);
@@ -262,6 +273,31 @@ void nft_match_dnat(struct nft_rule *r)
 {
 	load_ct(r, NFT_CT_STATUS, -1, NFT_REG_1);
 	match_bit(r, IPS_DST_NAT);
+}
+
+void nft_match_first_dnat(struct nft_rule *r)
+{
+	static const uint32_t bits = IPS_DST_NAT | IPS_CONFIRMED, want = IPS_DST_NAT;
+
+	load_ct(r, NFT_CT_STATUS, -1, NFT_REG_1);
+	mask(r, &bits, sizeof(bits));
+	compare(r, NFT_CMP_EQ, &want, sizeof(want));
+}
+
+void nft_match_reply(struct nft_rule *r, bool reply)
+{
+	uint8_t dir = reply ? IP_CT_DIR_REPLY : IP_CT_DIR_ORIGINAL;
+
+	load_ct(r, NFT_CT_DIRECTION, -1, NFT_REG_1);
+	compare(r, NFT_CMP_EQ, &dir, sizeof(dir));
+}
+
+void nft_match_not_loopback(struct nft_rule *r)
+{
+	static const uint32_t lo = 1;       /* LOOPBACK_IFINDEX */
+
+	load_meta(r, NFT_META_IIF, NFT_REG_1);
+	compare(r, NFT_CMP_NEQ, &lo, sizeof(lo));
 }
 
 void nft_match_local_source(struct nft_rule *r, bool not)
@@ -397,6 +433,18 @@ void nft_remember_port(struct nft_rule *r, uint8_t nfproto, const char *map, uin
 	     reg(0));
 	load_ct(r, NFT_CT_PROTO_SRC, IP_CT_DIR_REPLY, reg(4));
 	remember(r, map, timeout_ms);
+}
+
+void nft_count(struct nft_rule *r, const char *set)
+{
+	struct nftnl_expr *e = add(r, "dynset");
+
+	r->words = 0;
+	if (!e)
+		return;
+	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_ADD);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_SREG_KEY, reg(0));
+	set_str(r, e, NFTNL_EXPR_DYNSET_SET_NAME, set);
 }
 
 void nft_masquerade(struct nft_rule *r, uint32_t flags)

@@ -13,6 +13,7 @@
  * Sources: nftables src/datatype.c, src/mnl.c, src/payload.c; Linux net/netfilter/nf_tables_api.c.
  */
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <libnftnl/common.h>
@@ -193,6 +194,8 @@ static uint32_t flags_of(const struct nft_map *m)
 
 	if (m->interval)
 		flags |= NFT_SET_INTERVAL | NFT_SET_CONCAT;
+	if (m->counts)
+		flags |= NFT_SET_EVAL;
 	return m->dynamic ? flags | NFT_SET_EVAL | NFT_SET_TIMEOUT : flags;
 }
 
@@ -220,6 +223,15 @@ static void put_desc(struct nlmsghdr *nlh, const struct nft_map *m)
 	mnl_attr_nest_end(nlh, desc);
 }
 
+static void put_counter(struct nlmsghdr *nlh)
+{
+	struct nlattr *expr = mnl_attr_nest_start(nlh, NFTA_SET_EXPR);
+
+	mnl_attr_put_strz(nlh, NFTA_EXPR_NAME, "counter");
+	mnl_attr_nest_end(nlh, mnl_attr_nest_start(nlh, NFTA_EXPR_DATA));
+	mnl_attr_nest_end(nlh, expr);
+}
+
 void nft_map_put(struct nft_txn *t, const struct nft_map *m, uint32_t id)
 {
 	struct nlmsghdr *nlh = nft_txn_msg(t, NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL,
@@ -240,6 +252,8 @@ void nft_map_put(struct nft_txn *t, const struct nft_map *m, uint32_t id)
 	}
 	mnl_attr_put_u32(nlh, NFTA_SET_ID, htonl(id));
 	put_desc(nlh, m);
+	if (m->counts)
+		put_counter(nlh);
 	mnl_attr_put(nlh, NFTA_SET_USERDATA, u.len, u.v);
 }
 
@@ -397,6 +411,27 @@ static void keep_verdict(const struct nlattr *data, struct nft_elem *e)
 	}
 }
 
+static uint64_t number64(const struct nlattr *attr)
+{
+	return mnl_attr_get_payload_len(attr) == 8 ? be64toh(mnl_attr_get_u64(attr)) : 0;
+}
+
+static void keep_counter(const struct nlattr *expr, struct nft_elem *e)
+{
+	const struct nlattr *outer, *attr;
+
+	mnl_attr_for_each_nested(outer, expr) {
+		if (mnl_attr_get_type(outer) != NFTA_EXPR_DATA)
+			continue;
+		mnl_attr_for_each_nested(attr, outer) {
+			if (mnl_attr_get_type(attr) == NFTA_COUNTER_PACKETS)
+				e->packets = number64(attr);
+			else if (mnl_attr_get_type(attr) == NFTA_COUNTER_BYTES)
+				e->bytes = number64(attr);
+		}
+	}
+}
+
 static int on_element(const struct reading *rd, const struct nlattr *nest)
 {
 	struct nft_elem e = { .verdict = 0 };
@@ -415,6 +450,10 @@ static int on_element(const struct reading *rd, const struct nlattr *nest)
 				keep_verdict(attr, &e);
 			else
 				keep_value(attr, e.data, sizeof(e.data));
+			break;
+		case NFTA_SET_ELEM_EXPR:
+			if (rd->map->counts)
+				keep_counter(attr, &e);
 			break;
 		}
 	}

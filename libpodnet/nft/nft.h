@@ -130,8 +130,9 @@ int nft_set_repair(struct nft_txn *t, const struct nft_set *set, const struct nf
 
 enum nft_field { NFT_F_END, NFT_F_ADDR4, NFT_F_ADDR6, NFT_F_PROTO, NFT_F_PORT, NFT_F_SLOT };
 
-#define NFT_FIELDS 4
+#define NFT_FIELDS 5
 #define NFT_KEY_SIZE 40             /* two IPv6 addresses, a protocol, a port */
+#define NFT_KEY_LONGEST 44          /* and another port, of a set that counts */
 
 struct nft_map {
 	const char *table, *name;
@@ -140,16 +141,18 @@ struct nft_map {
 	bool verdicts;
 	bool interval;              /* elements are ranges in each field */
 	bool dynamic;               /* packets add elements, which time out */
+	bool counts;                /* packets add elements, which count them */
 	uint8_t protocol;           /* of the ports in it, where a slot wants `typeof` */
 	uint32_t size;              /* elements it must hold at most */
 };
 
 struct nft_elem {
-	uint8_t key[NFT_KEY_SIZE];
+	uint8_t key[NFT_KEY_LONGEST];
 	uint8_t end[NFT_KEY_SIZE];  /* of an interval: the last key */
 	uint8_t data[NFT_KEY_SIZE];
 	int32_t verdict;            /* NFT_GOTO, NFT_JUMP, NF_DROP */
 	const char *chain;          /* borrowed */
+	uint64_t packets, bytes;    /* of a set that counts */
 };
 
 /** What the kernel has of a map. */
@@ -244,6 +247,9 @@ void nft_key_port(struct nft_rule *r, enum nft_end end);
 /** nft_key_ct_addr(), nft_key_ct_port() - where the connection was meant to go before any NAT */
 void nft_key_ct_addr(struct nft_rule *r, uint8_t nfproto);
 void nft_key_ct_port(struct nft_rule *r);
+/** nft_key_reply_addr(), nft_key_reply_port() - where it went after all NAT: who replies */
+void nft_key_reply_addr(struct nft_rule *r, uint8_t nfproto);
+void nft_key_reply_port(struct nft_rule *r);
 /** nft_key_random() - a number below @mod, another one for each connection */
 void nft_key_random(struct nft_rule *r, uint32_t mod);
 /** nft_key_source_hash() - a number below @mod that the source address and port decide */
@@ -260,6 +266,12 @@ void nft_match_new(struct nft_rule *r);
 void nft_match_invalid(struct nft_rule *r);
 /** nft_match_dnat() - of a connection whose destination was changed */
 void nft_match_dnat(struct nft_rule *r);
+/** nft_match_first_dnat() - the same, and this is its first packet, by UDP too */
+void nft_match_first_dnat(struct nft_rule *r);
+/** nft_match_reply() - of the way back, or of the way there */
+void nft_match_reply(struct nft_rule *r, bool reply);
+/** nft_match_not_loopback() - it did not come in by lo */
+void nft_match_not_loopback(struct nft_rule *r);
 /** nft_match_local_source() - the source is (not) an address of this node */
 void nft_match_local_source(struct nft_rule *r, bool not);
 /** nft_match_set() - the key is (not) in a set */
@@ -276,6 +288,8 @@ void nft_dnat_by_source(struct nft_rule *r, uint8_t nfproto, const char *addrs, 
 /** nft_remember_addr(), nft_remember_port() - map the source to where the connection went */
 void nft_remember_addr(struct nft_rule *r, uint8_t nfproto, const char *map, uint64_t timeout_ms);
 void nft_remember_port(struct nft_rule *r, uint8_t nfproto, const char *map, uint64_t timeout_ms);
+/** nft_count() - the packet counts for the key in a set that counts */
+void nft_count(struct nft_rule *r, const char *set);
 /** nft_masquerade() - with @flags NF_NAT_RANGE_* */
 void nft_masquerade(struct nft_rule *r, uint32_t flags);
 /** nft_reject() - @type NFT_REJECT_* */

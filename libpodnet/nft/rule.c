@@ -59,6 +59,8 @@ void nft_rule_put(struct nft_txn *t, const struct nft_rule *r)
 		nftnl_rule_nlmsg_build_payload(nlh, r->rule);
 }
 
+#define NEVER "timeout 0ms "
+
 struct text {
 	char *buf;
 	size_t len;
@@ -78,6 +80,9 @@ static int add_text(struct nftnl_expr *e, void *data)
 	if (n < 0 || (size_t)n + 2 >= NFT_TEXT_SIZE - t->len)
 		return -E2BIG;
 	t->len += (size_t)n;
+	/* of a set without time-outs the kernel tells one that was never asked for */
+	if (t->len > sizeof(NEVER) && strcmp(t->buf + t->len - (sizeof(NEVER) - 1), NEVER) == 0)
+		t->len -= sizeof(NEVER) - 1;
 	t->buf[t->len++] = ']';
 	t->buf[t->len] = '\0';
 	return 0;

@@ -12,6 +12,8 @@
  *   forward, output                         packets, later ones too, that belong to no connection
  *   postrouting,    99 service-remember     where a client of a sticky frontend went
  *   input
+ *   postrouting,    98 service-count        every packet of a connection: see service_count.c
+ *   input
  *   postrouting    100 service-masquerade   an endpoint to itself; from outside to another node
  */
 #include <libpodnet/base/base.h>
@@ -56,6 +58,16 @@ static void chain(struct svc_chain *c, const char *table, const char *name)
 	*c = (struct svc_chain){ .chain = { .table = table } };
 	snprintf(c->name, sizeof(c->name), "%s", name);
 	c->chain.name = c->name;
+}
+
+void svc_chain_init(struct svc_chain *c, const char *table, const char *name)
+{
+	chain(c, table, name);
+}
+
+struct nft_rule *svc_chain_rule(struct svc_chain *c)
+{
+	return rule(c);
 }
 
 static void key_frontend(struct nft_rule *r, uint8_t family)
@@ -427,7 +439,7 @@ bool svc_static(const char *table, size_t i, struct svc_chain *ret)
 	const struct static_row *row = &static_rows[i];
 
 	if (i >= ARRAY_SIZE(static_rows))
-		return false;
+		return svc_count_chain(table, i - ARRAY_SIZE(static_rows), ret);
 	chain(ret, table, row->name);
 	ret->chain.type = row->type;
 	ret->chain.hook = row->hook;

@@ -49,7 +49,7 @@ static struct nft_elem convert(const struct svc_elem *e, char name[NFT_NAME_SIZE
 	const struct svc_verdict *to = &e->u.to.verdict;
 	struct svc_key key;
 
-	memcpy(out.key, e->key, sizeof(out.key));
+	memcpy(out.key, e->key, sizeof(e->key));
 	if (!svc_is_verdict(e->map)) {
 		memcpy(out.data, e->u.data, sizeof(out.data));
 		put_end(e, &out);

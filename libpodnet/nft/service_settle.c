@@ -115,7 +115,7 @@ static int index_endpoints(struct svc_front *f)
 	return 0;
 }
 
-static int serves(struct svc_front *f, const struct svc_dest *dest)
+int svc_serves(struct svc_front *f, const struct svc_dest *dest)
 {
 	int r;
 
@@ -136,6 +136,15 @@ static bool is_node_ip(const struct podnet_services *s, const struct svc_key *ke
 		    memcmp(s->node_ips.v[i].key, key->addr, size) == 0)
 			return true;
 	return false;
+}
+
+struct svc_entry *svc_meant_for(const struct podnet_services *s, const struct svc_key *key)
+{
+	struct svc_entry *e = svc_find(s, key);
+	struct svc_key port = *key;
+
+	memset(port.addr, 0, sizeof(port.addr));
+	return e || !is_node_ip(s, key) ? e : svc_find(s, &port);
 }
 
 static bool due(const struct podnet_services *s, const struct svc_key *key)
@@ -162,7 +171,7 @@ static int judge(const struct podnet_services *s, const struct svc_key *key,
 	if (!e || !e->sent)
 		return 1;
 	memcpy(dest.addr, c->reply.src.addr, sizeof(dest.addr));
-	r = serves(e->sent, &dest);
+	r = svc_serves(e->sent, &dest);
 	return r < 0 ? r : !r;
 }
 

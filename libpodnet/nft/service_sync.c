@@ -40,6 +40,7 @@ struct repair {
 	struct svc_seen *seen;
 	struct { struct plan *v; size_t n, cap; } plans;
 	struct { struct sticky *v; size_t n, cap; } sticky;
+	struct nft_map_seen counts[SVC_FAMILIES][SVC_COUNTS];
 	int changes;
 };
 
@@ -277,6 +278,41 @@ static void put_sticky_maps(struct repair *r)
 	}
 }
 
+/* The sets that count stay if they are there, with what they have counted. */
+static int see_counts(struct repair *r, struct podnet_error *err)
+{
+	for (uint8_t f = 0; f < SVC_FAMILIES; f++)
+		for (uint8_t i = 0; i < SVC_COUNTS; i++) {
+			char name[NFT_NAME_SIZE];
+			struct nft_map set;
+			int rc;
+
+			svc_count_set(r->s->table, f, i, name, &set);
+			rc = nft_map_see(&r->s->ctx->nft, &set, &r->counts[f][i], err);
+			if (rc < 0)
+				return rc;
+		}
+	return 0;
+}
+
+static void put_counts(struct repair *r)
+{
+	for (uint8_t f = 0; f < SVC_FAMILIES; f++)
+		for (uint8_t i = 0; i < SVC_COUNTS; i++) {
+			const struct nft_map_seen *have = &r->counts[f][i];
+			char name[NFT_NAME_SIZE];
+			struct nft_map set;
+
+			svc_count_set(r->s->table, f, i, name, &set);
+			if (have->there && have->wrong)
+				nft_map_delete(r->t, &set);
+			if (have->there && !have->wrong)
+				continue;
+			nft_map_put(r->t, &set, 2000u + i * SVC_FAMILIES + f);
+			r->changes++;
+		}
+}
+
 /* What served a frontend with affinity that is no more: two chains, then two maps. */
 static void drop_stale(struct repair *r)
 {
@@ -365,6 +401,7 @@ static int build(struct repair *r, const struct svc_elems *want)
 		clear_chains(r);
 		put_maps(r);
 		put_sticky_maps(r);
+		put_counts(r);
 		rc = put_ranges(r);
 	}
 	if (rc == 0) {
@@ -388,6 +425,8 @@ static int see_rest(struct repair *r, const struct svc_elems *want, struct podne
 
 	if (rc == 0)
 		rc = see_chains(r, err);
+	if (rc == 0)
+		rc = see_counts(r, err);
 	return rc < 0 ? rc : see_sticky_maps(r, err);
 }
 

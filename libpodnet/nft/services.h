@@ -28,6 +28,7 @@
  *            service_sync.c   compared, and put right
  *            service_sticky.c clients whose endpoint went
  *            service_settle.c connections whose endpoint went
+ *            service_count.c  what is counted, and told
  */
 #ifndef PN_NFT_SERVICES_H
 #define PN_NFT_SERVICES_H
@@ -191,7 +192,10 @@ struct svc_chain {
 	size_t nrules;
 };
 
+void svc_chain_init(struct svc_chain *c, const char *table, const char *name);
 void svc_chain_fini(struct svc_chain *c);
+/** svc_chain_rule() - the next rule of a chain */
+struct nft_rule *svc_chain_rule(struct svc_chain *c);
 /** svc_static() - the @i-th of the chains that are always there; false: there is none */
 bool svc_static(const char *table, size_t i, struct svc_chain *ret);
 /** svc_balance() - the chain of a class */
@@ -203,6 +207,21 @@ void svc_choose(const struct podnet_services *s, uint8_t family, struct svc_chai
 void svc_sticky(const char *table, const struct svc_key *key, uint32_t seconds,
 		struct svc_chain ret[2]);
 
+/* ---- service_count.c ---- */
+
+/** What was counted: there, and back. */
+struct svc_counts {
+	uint64_t connections, packets[2], bytes[2];
+};
+
+/* Sets that count, once a family: first packets, packets to endpoints, packets from them. */
+enum svc_count { SVC_COUNT_NEW, SVC_COUNT_THERE, SVC_COUNT_BACK, SVC_COUNTS };
+
+void svc_count_set(const char *table, uint8_t family, uint8_t which, char name[NFT_NAME_SIZE],
+		   struct nft_map *ret);
+/** svc_count_chain() - the @i-th chain that counts; false: there is none */
+bool svc_count_chain(const char *table, size_t i, struct svc_chain *ret);
+
 /* ---- services.c: the handle ---- */
 
 /** What is known of one frontend: as declared, and as the kernel has it. */
@@ -210,6 +229,7 @@ struct svc_entry {
 	struct svc_key key;
 	struct svc_front *want, *sent;  /* NULL: none; the same pointer when nothing changed */
 	bool dirty;
+	struct svc_counts past;     /* of endpoints that went */
 };
 
 struct svc_ref {
@@ -280,6 +300,10 @@ int svc_forget_clients(struct podnet_services *s, const struct svc_front *f,
 bool svc_unsettles(const struct svc_front *old, const struct svc_front *new);
 void svc_unsettle(struct podnet_services *s, const struct svc_key *key);
 void svc_settled(struct podnet_services *s);    /* nothing is to be looked at */
+/** svc_meant_for() - what a connection to this address and port is for; NULL: none of ours */
+struct svc_entry *svc_meant_for(const struct podnet_services *s, const struct svc_key *key);
+/** svc_serves() - 1: an endpoint of @f, one that leaves too; 0; or -ENOMEM */
+int svc_serves(struct svc_front *f, const struct svc_dest *dest);
 
 /* ---- service_seen.c ---- */
 
