@@ -76,7 +76,7 @@ def body(verbs, name, row, words):
     return made
 
 
-ACTIONS = {"create": "post", "replace": "put", "finalize": "put"}
+ACTIONS = {"create": "post", "replace": "put", "finalize": "put", "stats": "get"}
 
 
 def make_operation(verbs, verb, row, words):

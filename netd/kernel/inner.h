@@ -120,6 +120,9 @@ int kernel_node_services(struct kernel *k, struct kernel_task *task);
 void kernel_services_free(struct kernel_services *s);
 /** kernel_settle() - connections to who serves them no more, when it is time for them */
 void kernel_settle(struct kernel *k, uint64_t now);
+/* counts.c */
+/** kernel_read_counts() - the result of a task of KERNEL_COUNTS */
+int kernel_read_counts(struct kernel *k, struct kernel_task *task);
 /* events.c */
 void kernel_read_events(struct kernel *k);
 void kernel_read_names(struct kernel *k);       /* inotify */

@@ -20,6 +20,7 @@ enum kernel_task_type {
 	KERNEL_ABSENT,              /* take away everything of `set` */
 	KERNEL_SWEEP,               /* at start: what is ours and of no scope in `scopes` goes */
 	KERNEL_SERVICES,            /* frontends that are new, changed or gone; the first: all */
+	KERNEL_COUNTS,              /* read what services counted */
 	KERNEL_NEXT,                /* `next`, for the pool; no result comes */
 };
 
@@ -74,9 +75,14 @@ struct kernel_task {
 	int rc;                     /* 0 or negative errno */
 	uint64_t inode;             /* 0: not asked for */
 	int changes;                /* kernel operations done */
+	struct podnet_service_counts *counts;   /* COUNTS: one a pair, sorted; owned */
+	size_t ncounts;
+	uint64_t took_us;           /* COUNTS: the reading alone */
 	struct podnet_error err;
 	char *lines;                /* what was done, a line each, cut at 1 KiB; or NULL */
 };
+/** kernel_counts_cmp() - the order of `counts`: by frontend, the endpoints of one beside each other */
+int kernel_counts_cmp(const void *a, const void *b);
 struct kernel_task *kernel_task_new(enum kernel_task_type type, const char *scope);
 void kernel_task_free(struct kernel_task *task);
 

@@ -49,6 +49,7 @@ void kernel_task_free(struct kernel_task *task)
 	free(task->netns[0]);
 	free(task->netns[1]);
 	free(task->pin);
+	free(task->counts);
 	free(task->lines);
 	free(task);
 }
@@ -338,6 +339,9 @@ void kernel_run(struct kernel *k, struct kernel_task *task)
 		break;
 	case KERNEL_SERVICES:
 		task->rc = kernel_take_services(k, task);
+		break;
+	case KERNEL_COUNTS:
+		task->rc = kernel_read_counts(k, task);
 		break;
 	case KERNEL_NEXT:           /* thread.c keeps it */
 		break;

@@ -60,6 +60,7 @@ struct reconcile {
 	struct services *services;
 	struct health *health;
 	struct { struct object *obj; struct podnet_set *set; struct doc *status; } early;
+	struct traffic *traffic;
 	/* what the kernel thread was told of addresses to come; NULL: nothing yet */
 	struct kernel_next *next;
 	size_t nnext;
@@ -144,6 +145,15 @@ void health_stop(struct reconcile *rec);
 void health_changed(struct reconcile *rec, const struct object *any, struct object *now);
 /** health_moved() - the node has other addresses */
 void health_moved(struct reconcile *rec);
+/** services_each_front() - the frontends of a Service that are in the kernel; their keys only */
+void services_each_front(const struct reconcile *rec, const struct object *service,
+			 void (*each)(void *arg, const struct service *svc,
+				      const struct podnet_frontend *f), void *arg);
+
+/* traffic.c */
+int traffic_new(struct reconcile *rec);
+void traffic_free(struct traffic *t);
+void traffic_done(struct reconcile *rec, const struct kernel_task *task);
 
 /* status.c */
 struct outcome {

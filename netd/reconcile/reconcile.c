@@ -459,6 +459,8 @@ int reconcile_start(const struct reconcile_config *conf, struct reconcile **ret,
 	if (r == 0)
 		r = health_start(rec);
 	if (r == 0)
+		r = traffic_new(rec);
+	if (r == 0)
 		r = loop_timer_new(conf->loop, on_retry, rec, &rec->retry);
 	if (r == 0)
 		r = loop_timer_new(conf->loop, on_resync, rec, &rec->resync);
@@ -504,6 +506,7 @@ void reconcile_stop(struct reconcile *rec)
 	health_stop(rec);
 	services_free(rec->services);
 	early_drop(rec);
+	traffic_free(rec->traffic);
 	free(rec->next);
 	free(rec);
 }

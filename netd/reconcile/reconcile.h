@@ -47,4 +47,30 @@ size_t reconcile_node_addresses(const struct reconcile *rec, const struct podnet
 const struct podnet_prefix *reconcile_node_overlap(const struct reconcile *rec,
 						   const struct podnet_prefix *p);
 
+/** What went to one endpoint by one port of a Service, since there was traffic. */
+struct traffic_row {
+	size_t port;                /* of spec.ports */
+	struct podnet_prefix endpoint;          /* family 0: those that went, together */
+	uint16_t endpoint_port;
+	uint64_t connections;
+	uint64_t packets[2], bytes[2];          /* to the endpoint, from it */
+};
+struct traffic;
+/**
+ * reconcile_traffic() - read what this node's kernel has counted
+ * @waits: however long the kernel thread is at something else; false: a second, then for nothing
+ * @done:  later, on this thread; @t lasts as long as the call.  0 or -ENOMEM: it is never called.
+ */
+int reconcile_traffic(struct reconcile *rec, bool waits,
+		      void (*done)(void *arg, const struct traffic *t), void *arg);
+/** reconcile_traffic_forget() - nobody waits with this @arg any more */
+void reconcile_traffic_forget(struct reconcile *rec, const void *arg);
+/** traffic_rows() - those of a Service, by port and endpoint; *@ret is the caller's to free().  0 or -ENOMEM. */
+int traffic_rows(const struct traffic *t, const struct object *service, struct traffic_row **ret,
+		 size_t *n);
+/** traffic_any() - false: there are no rows of any */
+bool traffic_any(const struct traffic *t);
+/** traffic_add() - add up what two rows counted */
+void traffic_add(struct traffic_row *to, const struct traffic_row *from);
+
 #endif

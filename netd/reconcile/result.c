@@ -310,6 +310,9 @@ void result_done(void *arg, struct kernel_task *task)
 	case KERNEL_SERVICES:
 		services_done(rec, task);
 		break;
+	case KERNEL_COUNTS:
+		traffic_done(rec, task);
+		break;
 	case KERNEL_NEXT:
 		break;
 	case KERNEL_ENSURE:

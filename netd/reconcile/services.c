@@ -441,3 +441,16 @@ void services_done(struct reconcile *rec, const struct kernel_task *task)
 	}
 	services_send(rec);
 }
+
+void services_each_front(const struct reconcile *rec, const struct object *service,
+			 void (*each)(void *arg, const struct service *svc,
+				      const struct podnet_frontend *f), void *arg)
+{
+	const struct svc *svc;
+	char key[KEY_SIZE];
+
+	snprintf(key, sizeof(key), "%s/%s", service->meta->ns, service->meta->name);
+	svc = map_get(&rec->services->by_name, key);
+	for (const struct front *f = svc ? svc->fronts : NULL; f; f = f->next)
+		each(arg, service->service, &f->is);
+}

@@ -120,9 +120,13 @@ static void add_words(const char *member, const char *words, struct buf *out)
 /* A resource, or its subresource @sub. */
 static void add_resource(const struct kind *kind, const char *sub, struct buf *out)
 {
+	bool stats = sub && strcmp(sub, "stats") == 0;      /* the only one of another kind */
+
 	buf_printf(out, "{\"name\":\"%s%s%s\",\"singularName\":\"%s\",\"namespaced\":%s,"
-		   "\"kind\":\"%s\",\"verbs\":[", kind->plural, sub ? "/" : "", sub ? sub : "",
-		   sub ? "" : kind->singular, kind->namespaced ? "true" : "false", kind->name);
+		   "%s\"kind\":\"%s\",\"verbs\":[", kind->plural, sub ? "/" : "", sub ? sub : "",
+		   sub ? "" : kind->singular, kind->namespaced ? "true" : "false",
+		   stats ? "\"group\":\"podnet.dev\",\"version\":\"v1\"," : "",
+		   stats ? "ServiceStats" : kind->name);
 	route_verbs(sub, out);
 	buf_add(out, "]", 1);
 	if (!sub) {
@@ -155,6 +159,8 @@ static void resources(struct call *c, const struct kind *first)
 			add_subresource(k, "status", &out);
 		if (k->id == KIND_NAMESPACE)
 			add_subresource(k, "finalize", &out);
+		if (k->id == KIND_SERVICE)
+			add_subresource(k, "stats", &out);
 	}
 	buf_str(&out, "]}");
 	reply(c, &out);

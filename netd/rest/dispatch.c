@@ -18,6 +18,7 @@
 enum shape {
 	SHAPE_EVERYWHERE, SHAPE_COLLECTION, SHAPE_ITEM, SHAPE_STATUS,
 	SHAPE_FINALIZE,             /* of a Namespace */
+	SHAPE_STATS,                /* of a Service */
 };
 
 static const struct verb_route {
@@ -38,6 +39,7 @@ static const struct verb_route {
 	{ SHAPE_STATUS,     "PUT",    "update",  verb_replace, true },
 	{ SHAPE_STATUS,     "PATCH",  "patch",   verb_patch,   true },
 	{ SHAPE_FINALIZE,   "PUT",    "update",  verb_finalize, true },
+	{ SHAPE_STATS,      "GET",    "get",     verb_stats,   false },
 };
 
 static const struct kind_hooks no_hooks;
@@ -90,6 +92,10 @@ static bool fit_item(struct call *c, const char **seg, size_t n, enum shape *sha
 		*shape = SHAPE_FINALIZE;
 		return true;
 	}
+	if (n == 2 && c->kind->id == KIND_SERVICE && strcmp(seg[1], "stats") == 0) {
+		*shape = SHAPE_STATS;
+		return true;
+	}
 	return n < 2 || c->status;
 }
 
@@ -133,7 +139,7 @@ static bool fit(struct call *c, const char **seg, size_t n, enum shape *shape)
 
 static enum answer answer_of(const struct verb_route *v)
 {
-	if (v->writes)
+	if (v->writes || v->shape == SHAPE_STATS)
 		return ANSWER_PLAIN;
 	return v->shape <= SHAPE_COLLECTION ? ANSWER_COLLECTION : ANSWER_ITEM;
 }
@@ -229,7 +235,8 @@ void rest_handle(void *arg, struct request *req)
 static bool is_of(const struct verb_route *v, const char *sub)
 {
 	const char *is = v->shape == SHAPE_STATUS ? "status" :
-			 v->shape == SHAPE_FINALIZE ? "finalize" : NULL;
+			 v->shape == SHAPE_FINALIZE ? "finalize" :
+			 v->shape == SHAPE_STATS ? "stats" : NULL;
 
 	return is && sub ? strcmp(is, sub) == 0 : is == sub;
 }
@@ -259,12 +266,14 @@ static void print_kind(const struct kind *kind, const struct verb_route *v)
 	static const char *const tails[] = {
 		[SHAPE_EVERYWHERE] = "", [SHAPE_COLLECTION] = "", [SHAPE_ITEM] = "/{name}",
 		[SHAPE_STATUS] = "/{name}/status", [SHAPE_FINALIZE] = "/{name}/finalize",
+		[SHAPE_STATS] = "/{name}/stats",
 	};
 	bool in_ns = kind->namespaced && v->shape != SHAPE_EVERYWHERE;
 
 	if ((v->shape == SHAPE_STATUS && !kind->has_status) ||
 	    (v->shape == SHAPE_EVERYWHERE && !kind->namespaced) ||
-	    (v->shape == SHAPE_FINALIZE && kind->id != KIND_NAMESPACE))
+	    (v->shape == SHAPE_FINALIZE && kind->id != KIND_NAMESPACE) ||
+	    (v->shape == SHAPE_STATS && kind->id != KIND_SERVICE))
 		return;
 	printf("%s /%s%s%s/%s%s/%s%s\n", v->method, *kind->group ? "apis" : "api",
 	       *kind->group ? "/" : "", kind->group, kind->version,

@@ -159,6 +159,7 @@ int verb_patch(struct call *c);
 int verb_finalize(struct call *c);
 int verb_delete(struct call *c);
 int verb_delete_collection(struct call *c);
+int verb_stats(struct call *c);             /* of a Service */
 
 /** write_finish() - submit, and answer @code with @body (a reference is taken) after the commit */
 int write_finish(struct call *c, struct txn *txn, unsigned code, const struct object *obj,

@@ -2,12 +2,10 @@
 /*
  * special.c - the paths that are no resource: version, health, metrics, discovery
  *
- * Room: rest.  May include: http, codec, state, reconcile.h, metrics, netd/base.
+ * Room: rest.  May include: http, codec, state, reconcile.h, netd/base.
  * #syscalls: uname
  */
 #include "special.h"
-#include <inttypes.h>
-#include <netd/metrics/metrics.h>
 #include <podnet/podnet.h>
 #include <stdio.h>
 #include <sys/utsname.h>
@@ -56,27 +54,6 @@ static void ready(struct call *c)
 	reply_text(c->req, passed && health == 0 ? 200 : 503, "text/plain", text);
 }
 
-static void count_objects(struct buf *out, void *arg)
-{
-	const struct rest *rest = arg;
-
-	buf_str(out, "# HELP podnet_objects Objects stored.\n# TYPE podnet_objects gauge\n");
-	for (size_t i = 0; i < KIND_COUNT; i++)
-		buf_printf(out, "podnet_objects{kind=\"%s\"} %zu\n", kinds[i].store_name,
-			   state_count(rest->state, &kinds[i]));
-}
-
-static void metrics(struct call *c)
-{
-	struct buf b = { 0 };
-	struct bytes *body;
-
-	metrics_text(&b, count_objects, c->rest);
-	body = buf_bytes(&b);
-	buf_fini(&b);
-	http_reply(c->req, body ? 200 : 500, "text/plain; version=0.0.4", body);
-}
-
 static const struct special {
 	const char *path;
 	void (*handle)(struct call *c);
@@ -85,7 +62,7 @@ static const struct special {
 	{ "/healthz", health },
 	{ "/livez", health },
 	{ "/readyz", ready },
-	{ "/metrics", metrics },
+	{ "/metrics", metrics_get },
 };
 
 bool special_handle(struct call *c, const char *path)

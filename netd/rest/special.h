@@ -12,6 +12,8 @@
 /** special_handle() - true: @path was one of them and is answered */
 bool special_handle(struct call *c, const char *path);
 void special_print(void);
+/** metrics_get() - of /metrics: stats.c */
+void metrics_get(struct call *c);
 /** refuse_method() - true: it was not a GET, and that is answered */
 bool refuse_method(struct call *c);
 

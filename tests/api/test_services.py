@@ -5,8 +5,9 @@ Room: HTTP only.
 """
 import ipaddress
 import json
+import socket
 
-from node import Client, Node, Refused, main
+from node import Client, Node, Refused, eventually, main, run
 
 FLAGS = ["--service-cidr", "10.96.0.0/24,fd96::/112", "--node-port-range", "30000-30063"]
 node = Node(flags=FLAGS).start()
@@ -272,5 +273,45 @@ def beta():
     client.close()
 
 
-main([cluster_ips, put_keeps, node_ports, types, families, single_stack, networks, restart, watched, beta,
-      node.stop])
+def stats():
+    """What a Service has counted: every port, nothing counted yet; read only, JSON only."""
+    c.post(SVC, svc("counted", [{"name": "a", "port": 80}, {"name": "b", "port": 53,
+                                                                    "protocol": "UDP"}]))
+    got = c.get(SVC + "/counted/stats")
+    zero = {"packets": 0, "bytes": 0}
+    assert got["kind"] == "ServiceStats" and got["apiVersion"] == "podnet.dev/v1", got
+    assert got["metadata"]["uid"] == c.get(SVC + "/counted")["metadata"]["uid"]
+    assert [(p["name"], p["protocol"], p["port"]) for p in got["ports"]] == [
+        ("a", "TCP", 80), ("b", "UDP", 53)], got
+    assert all((p["connections"], p["received"], p["sent"], p["endpoints"]) == (0, zero, zero, [])
+               for p in got["ports"]), got
+    for method, name, code in (("GET", "nobody", 404), ("POST", "counted", 405),
+                               ("PUT", "counted", 405), ("DELETE", "counted", 405)):
+        assert c.raw(method, SVC + "/" + name + "/stats")[0] == code, method
+    assert c.raw("GET", SVC + "/counted/stats", headers={"Accept": "text/html"})[0] == 406
+    assert c.raw("GET", NS + "/pods" + "/x/stats")[0] == 404
+    counted_once()
+    drop("counted")
+
+
+def counted_once():
+    """A datagram to an endpoint on the node itself passes twice, by way of lo."""
+    run("ip addr add 10.9.9.9/32 dev lo")
+    c.post(SLICES, {"metadata": {"name": "here", "labels": {"kubernetes.io/service-name": "counted"}},
+                    "addressType": "IPv4", "endpoints": [{"addresses": ["10.9.9.9"]}],
+                    "ports": [{"name": "b", "port": 9, "protocol": "UDP"}]})
+    eventually("programmed", lambda: "10.9.9.9" in run("nft list map inet podnet udp-backends4",
+                                                       check=False))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.connect((c.get(SVC + "/counted")["spec"]["clusterIP"], 53))
+        sock.send(b"?")
+    got = c.get(SVC + "/counted/stats")["ports"][1]
+    one = {"address": "10.9.9.9", "port": 9, "connections": 1,
+           "received": {"packets": 1, "bytes": 29}, "sent": {"packets": 0, "bytes": 0}}
+    assert got["endpoints"] == [one], got
+    c.delete(SLICES + "/here")
+    run("ip addr del 10.9.9.9/32 dev lo")
+
+
+main([cluster_ips, put_keeps, node_ports, types, families, single_stack, networks, stats, restart, watched,
+      beta, node.stop])

@@ -200,6 +200,41 @@ size_t reconcile_node_ips(const struct reconcile *rec, struct podnet_prefix ret[
 	return podnet_prefix_parse("192.0.2.1", &ret[0]) == 0;
 }
 
+int reconcile_traffic(struct reconcile *rec, bool waits,
+		      void (*done)(void *arg, const struct traffic *t), void *arg)
+{
+	(void)rec;
+	(void)waits;
+	done(arg, NULL);
+	return 0;
+}
+
+void reconcile_traffic_forget(struct reconcile *rec, const void *arg)
+{
+	(void)rec;
+	(void)arg;
+}
+
+int traffic_rows(const struct traffic *t, const struct object *service, struct traffic_row **ret,
+		 size_t *n)
+{
+	(void)t;
+	(void)service;
+	*ret = NULL;
+	*n = 0;
+	return 0;
+}
+
+bool traffic_any(const struct traffic *t)
+{
+	return t != NULL;
+}
+
+void traffic_add(struct traffic_row *to, const struct traffic_row *from)
+{
+	to->connections += from->connections;
+}
+
 const struct podnet_prefix *reconcile_node_overlap(const struct reconcile *rec,
 						   const struct podnet_prefix *p)
 {
