@@ -42,6 +42,7 @@ struct fwd {
 	struct loop *loop;
 	struct map holds;           /* struct hold, by key */
 	int door;                   /* where netd connects */
+	int lock;                   /* a name: there is one podnet-fwd at a place */
 	struct loop_watch *door_watch;
 	struct peer {
 		int fd;             /* -1: there is none */

@@ -132,7 +132,7 @@ int main(int argc, char **argv)
 	}
 	log_init(LOG_LEVEL_INFO);
 	signal(SIGPIPE, SIG_IGN);
-	f->door = f->peer.fd = f->spare = -1;
+	f->door = f->lock = f->peer.fd = f->spare = -1;
 	r = run(f, &args);
 	holds_fini(f);
 	peer_fini(f);

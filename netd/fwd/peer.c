@@ -193,18 +193,23 @@ static int name_of(const char *path, struct sockaddr_un *ret)
 	return 0;
 }
 
-/* Somebody who answers there stays; what nobody listens at any more is replaced. */
-static int take_place(const struct sockaddr_un *at)
+/*
+ * Who was first stays: the name in the abstract space goes with its process (unix(7)), unlike the
+ * path, so what is left of that is nobody's.
+ */
+static int take_place(struct fwd *f, const struct sockaddr_un *at)
 {
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	size_t len = strlen(at->sun_path);
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
 
-	if (fd < 0)
+	if (len + 1 > sizeof(name.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(name.sun_path + 1, at->sun_path, len);
+	f->lock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (f->lock < 0 || bind(f->lock, (struct sockaddr *)&name,
+				(socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len)) < 0)
 		return -errno;
-	if (connect(fd, (const struct sockaddr *)at, sizeof(*at)) == 0)
-		return -EADDRINUSE;
-	if (errno == ECONNREFUSED && unlink(at->sun_path) < 0)
-		return -errno;
-	return 0;
+	return unlink(at->sun_path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 int peer_listen(struct fwd *f, const char *path, char why[256])
@@ -214,7 +219,7 @@ int peer_listen(struct fwd *f, const char *path, char why[256])
 
 	f->door = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (r == 0)
-		r = f->door < 0 ? -errno : take_place(&at);
+		r = f->door < 0 ? -errno : take_place(f, &at);
 	umask(0177);
 	if (r == 0 && (bind(f->door, (struct sockaddr *)&at, sizeof(at)) < 0 ||
 		       listen(f->door, 8) < 0))
@@ -232,4 +237,5 @@ void peer_fini(struct fwd *f)
 	hang_up(f);
 	loop_unwatch(f->door_watch);
 	closep(&f->door);
+	closep(&f->lock);
 }

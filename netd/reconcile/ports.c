@@ -58,6 +58,8 @@ void ports_note(struct reconcile *rec, struct object *old, struct object *now)
 	struct svc *svc;
 	char key[560];
 
+	if (!(old && old->pod->nports) && !(now && now->pod->nports))
+		return;
 	snprintf(key, sizeof(key), "pod:%s/%s", any->meta->ns, any->meta->name);
 	svc = map_get(&s->by_name, key);
 	if (!svc && wanted)

@@ -97,8 +97,9 @@ def gone(client, address, port, udp=False):
 def fwd_pid():
     """Of podnet-fwd, by the socket that it listens at."""
     for line in run("ss", "-xlpnH").splitlines():
-        if NODE.dir + "/fwd.sock" in line:
-            return int(line.split("pid=")[1].split(",")[0])
+        pid = re.search(r"pid=(\d+)", line)    # none while it ends
+        if NODE.dir + "/fwd.sock" in line and pid:
+            return int(pid[1])
     return None
 
 
@@ -112,7 +113,7 @@ def first_of_all():
         assert condition("a")[1] == "HostPortInUse"
     assert told(watch.until(lambda e: told(e["object"]) != "False")["object"]) == "True"
     watch.close()
-    assert run("ss", "-tlnH", "src", "127.0.0.1:79"), "podnet-fwd listens"
+    eventually("podnet-fwd listens", lambda: run("ss", "-tlnH", "src", "127.0.0.1:79"))
     served("a", "world", "10.0.0.10", 79)
     drop_pod("a")
 
@@ -472,6 +473,10 @@ def fwd_killed():
         served("a", None, "::1", 95)
         eventually("held", lambda: in_use(None, "10.0.0.10", 95))
     served("a", "world", "10.0.0.10", 95)
+    second = subprocess.run([os.path.dirname(NODE.netd) + "/podnet-fwd", "--socket",
+                             NODE.dir + "/fwd.sock"], stderr=subprocess.PIPE, text=True, check=False)
+    assert second.returncode == 1 and "another podnet-fwd" in second.stderr, second.stderr
+    served("a", None, "127.0.0.1", 95)
     drop_pod("a")
 
 
