@@ -215,6 +215,20 @@ def a_restart_changes_nothing():
         assert " 0% packet loss" in ping.communicate()[0]
 
 
+def addresses_wait_in_the_pool():
+    """Those of the next pod are inside already, known to the host's end, and nothing leads there."""
+    eventually("the pool is full", lambda: NODE.metric("podnet_pool_ready") == 16)
+    waiting = {n["dst"]: n["dev"] for n in ip_json("neigh show nud permanent")}
+    routes = [r["dst"] for family in "46" for r in ip_json("-%s route show proto 142" % family)]
+    make(pod("next"))
+    for ip in ips("next"):
+        assert ip in waiting and ip not in routes, (ip, waiting, routes)
+        route = ip_json("-%d route show %s" % (6 if ":" in ip else 4, ip))
+        assert [r["dev"] for r in route] == [waiting[ip]], (ip, route, waiting)
+        assert pings(None, ip)
+    NODE.client.delete(PODS + "/next")
+
+
 def all_gone_at_the_end():
     for item in NODE.client.get(PODS)["items"]:
         NODE.client.delete(PODS + "/" + item["metadata"]["name"])
@@ -230,8 +244,8 @@ def all_gone_at_the_end():
 
 if __name__ == "__main__":
     setup()
-    main([pods_and_node_keep_their_addresses, what_leaves_is_masqueraded, requested_address_and_mac,
-          an_address_cools_down, host_network, several_networks, bandwidth_is_set_and_changed_live,
-          around_a_namespace_that_exists, sidecars_join, readiness_by_patch,
+    main([pods_and_node_keep_their_addresses, addresses_wait_in_the_pool, what_leaves_is_masqueraded,
+          requested_address_and_mac, an_address_cools_down, host_network, several_networks,
+          bandwidth_is_set_and_changed_live, around_a_namespace_that_exists, sidecars_join, readiness_by_patch,
           a_held_namespace_loses_its_network, a_namespace_takes_its_pods_with_it,
           a_restart_changes_nothing, all_gone_at_the_end])
