@@ -9,7 +9,7 @@
  * EndpointSlices follow from the pod's condition Ready (slices.c).
  *
  * Each probe has its own period from its first try on.  At the start of netd first tries are spread
- * over the period, and never are more than TRIES_MAX under way.  A pod that is being deleted is probed
+ * over the period, and never are more than TRIES_MAX under way: others wait in a row.  A pod that is being deleted is probed
  * until it is gone: it may still serve.  Source: k8s.io/kubernetes pkg/kubelet/prober/worker.go.
  * May include: state, codec, model, metrics, netd/base.
  */
@@ -20,8 +20,7 @@
 #include <netd/metrics/metrics.h>
 #include <stdlib.h>
 
-#define TRIES_MAX       256
-#define FULL_MS         20      /* until it is looked again whether fewer are under way */
+#define TRIES_MAX       512
 #define BATCH_WRITES    200
 #define RETRY_MS        1000
 #define EVENTS_MAX      25      /* of one container at once, and then one in each ... */
@@ -42,6 +41,8 @@ struct prober {
 	unsigned told;              /* Events, of EVENTS_MAX */
 	uint64_t told_us, said_us;
 	char *said;                 /* the last one */
+	bool waits;
+	struct prober *next_waiting;
 };
 
 /** A pod of this node with probes. */
@@ -56,6 +57,7 @@ struct probes {
 	struct map pods;            /* uid -> struct probed */
 	struct loop_timer *writer;
 	unsigned under_way;
+	struct prober *waiting, **waiting_end;
 };
 
 static const struct container *container_of(const struct prober *p, const struct object *pod)
@@ -145,11 +147,43 @@ static void wait_for_turn(struct prober *p)
 	loop_timer_set(p->timer, due > now ? (int64_t)((due - now + 999) / 1000) : 0);
 }
 
+static void wait_in_row(struct probes *probes, struct prober *p)
+{
+	if (!probes->waiting)
+		probes->waiting_end = &probes->waiting;
+	p->waits = true;
+	p->next_waiting = NULL;
+	*probes->waiting_end = p;
+	probes->waiting_end = &p->next_waiting;
+}
+
+static void leave_row(struct probes *probes, struct prober *p)
+{
+	struct prober **at = &probes->waiting;
+
+	while (*at && *at != p)
+		at = &(*at)->next_waiting;
+	if (!*at)
+		return;
+	*at = p->next_waiting;
+	if (!*at)
+		probes->waiting_end = at;
+	p->waits = false;
+}
+
+/* A place is free, and who has waited longest has it next turn. */
 static void forget_try(struct prober *p)
 {
+	struct probes *probes = p->of->control->probes;
+	struct prober *next = probes->waiting;
+
 	if (!p->try)
 		return;
-	p->of->control->probes->under_way--;
+	probes->under_way--;
+	if (next) {
+		leave_row(probes, next);
+		loop_timer_set(next->timer, 0);
+	}
 	probe_try_free(p->try);
 	p->try = NULL;
 	object_unref(p->tried);
@@ -220,9 +254,10 @@ static void begin_try(struct prober *p)
 static void due(void *arg)
 {
 	struct prober *p = arg;
+	struct probes *probes = p->of->control->probes;
 
-	if (p->of->control->probes->under_way >= TRIES_MAX)
-		loop_timer_set(p->timer, FULL_MS);
+	if (probes->under_way >= TRIES_MAX)
+		wait_in_row(probes, p);
 	else
 		begin_try(p);
 }
@@ -306,6 +341,8 @@ static void write_all(void *arg)
 static void probed_free(struct probed *d)
 {
 	for (size_t i = 0; i < d->n; i++) {
+		if (d->v[i].waits)
+			leave_row(d->control->probes, &d->v[i]);
 		forget_try(&d->v[i]);
 		loop_timer_free(d->v[i].timer);
 		free(d->v[i].said);
