@@ -120,13 +120,15 @@ def stopped_reader_is_told():
     """One that the history has passed: nothing is skipped before it is told 410, and it may list."""
     client, n = Client(node.socket), 0
     revision = client.post(PODS, pod("stops"))["metadata"]["resourceVersion"]
-    url = PODS + "?resourceVersion=%s&fieldSelector=metadata.name=stops" % revision
-    stopped = Watch(node.socket, url)
+    url = PODS + "?resourceVersion=%s&fieldSelector=metadata.name=stops"
+    stopped = Watch(node.socket, url % revision)
     while True:
         for _ in range(500):
             n += 1
-            client.patch(PODS + "/stops", {"metadata": {"annotations": {"n": str(n), "x": "y" * 2000}}})
-        late = Watch(node.socket, url)
+            got = client.patch(PODS + "/stops", {"metadata": {"annotations": {"n": str(n), "x": "y" * 2000}}})
+            if n == 300:        # more than what lies in a socket: the history that has passed it has passed the reader
+                revision = got["metadata"]["resourceVersion"]
+        late = Watch(node.socket, url % revision)
         first = late.next()
         late.close()
         if first["type"] == "ERROR":
