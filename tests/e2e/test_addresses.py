@@ -208,6 +208,36 @@ def sticky():
     drop("stick")
 
 
+def ask_as(source, address, port):
+    """The name of who answers a client of that address."""
+    with socket.create_connection((address, port), 5, (source, 0)) as sock:
+        return sock.recv(100).decode().split()[0]
+
+
+def sticky_addresses():
+    """[F5 F11] each address of a Service keeps a client's endpoint for itself, whatever the policy."""
+    spec = add("each", type="LoadBalancer", sessionAffinity="ClientIP")
+    svc = API.get(SERVICES + "/each")
+    svc["status"] = {"loadBalancer": {"ingress": [{"ip": "203.0.113.20"}]}}
+    API.put(SERVICES + "/each/status", svc)
+    places = (("10.0.0.10", spec["ports"][0]["nodePort"]), ("203.0.113.20", 80), (spec["clusterIP"], 80))
+    for place in places:
+        until(lambda place=place: isinstance(names(WORLD, *place), list))
+    sources = ["10.0.0.%d" % n for n in range(100, 116)]
+    for source in sources:
+        run("ip -n world addr add %s/24 dev eth0" % source)
+
+    def look():
+        return in_netns(WORLD, lambda: {(s, p): ask_as(s, *p) for s in sources for p in places})
+    first = look()
+    for policy in ("Cluster", "Local", "Cluster"):
+        change("each", externalTrafficPolicy=policy)
+        for _ in range(20):         # before it is programmed, and after
+            assert look() == first, policy
+    assert any(len({first[s, p] for p in places}) > 1 for s in sources), first
+    drop("each")
+
+
 def restarted():
     """[J1 J2] while netd is down all goes on, and then a new Service has an address of its own."""
     spec = add("old", type="NodePort")
@@ -226,4 +256,5 @@ def restarted():
 
 
 if __name__ == "__main__":
-    main([one_of_two_goes, by_protocol, updated, pinged, to_node_port, taken_ports, node_moves, sticky, restarted])
+    main([one_of_two_goes, by_protocol, updated, pinged, to_node_port, taken_ports, node_moves, sticky,
+          sticky_addresses, restarted])
