@@ -11,8 +11,8 @@
  * A published port is a frontend as well: an address of the node and a port, with one endpoint, the
  * pod; `last_port` makes it a range of ports, which is one element of a map whatever its length.
  *
- * A new connection takes an endpoint with equal chance (numgen random), or by weight, or by a hash
- * of where it comes from (Maglev).  It is masqueraded only when an endpoint reaches itself, or when
+ * A new connection takes an endpoint with equal chance (numgen random; a number that is no
+ * endpoint's is drawn again), or by weight, or by a hash of where it comes from (Maglev).  It is masqueraded only when an endpoint reaches itself, or when
  * it comes from outside and leaves for another node.  Present only where the library was built
  * with nftables; else every call returns -EOPNOTSUPP.
  *
