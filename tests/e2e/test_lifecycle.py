@@ -467,6 +467,23 @@ def preferred():
     drop_services("near")
 
 
+def masqueraded():
+    """[G8] external policy Cluster: who comes from outside for an endpoint that is not here is seen as the node."""
+    far = serve(WORLD, "echo.py", "far", 8080)
+    port = add_service("out", type="NodePort")["spec"]["ports"][0]["nodePort"]
+    add_slice("out", "out-1", [{"addresses": ["10.0.0.99"], "nodeName": "node2"},
+                               {"addresses": [IPS["a"]], "nodeName": "node1"}])
+    until(lambda: names(WORLD, "10.0.0.10", port) == ["a", "far"])
+    assert {reach(WORLD, "10.0.0.10", port) for _ in range(24)} == {"far 10.0.0.10", "a 10.0.0.99"}
+    change("out", externalTrafficPolicy="Local")
+    until(lambda: names(WORLD, "10.0.0.10", port) == ["a"])
+    assert reach(WORLD, "10.0.0.10", port) == "a 10.0.0.99"
+    API.delete(SLICES + "/out-1")
+    drop_services("out")
+    far.kill()
+    far.wait()
+
+
 def never_masqueraded():
     """[G11 A9] a pod is seen as itself by another pod, straight and through a Service."""
     cli = API.get(PODS + "/cli")["status"]
@@ -519,4 +536,4 @@ def long_names():
 if __name__ == "__main__":
     main([failed_pods, back_and_forth, never_refused_at_start, not_ready_published, terminating_serve, rolling,
           external_name, labels, collection, two_families, node_endpoint, elsewhere, health_port, preferred,
-          never_masqueraded, long_names])
+          masqueraded, never_masqueraded, long_names])
