@@ -136,6 +136,8 @@ int bootstrap(struct control *control)
 		r = ensure_network(control, txn, &net);
 	if (r == 0)
 		r = ensure_node(control, txn, net->network);
+	if (r == 0)
+		r = txn_release_blocks(txn, NULL);
 	if (r < 0)
 		return r;
 	control_submit(control, take_ptr(txn), false);

@@ -9,6 +9,7 @@
  */
 #include "internal.h"
 #include <errno.h>
+#include <netd/base/log.h>
 #include <sys/socket.h>
 
 static const char *claim_key(struct txn *txn, const char *network, const struct podnet_prefix *p,
@@ -154,6 +155,50 @@ int txn_release_ips(struct txn *txn, const struct pod *pod)
 			r = txn_release_ip(txn, net->network, &net->ips[k], IPAM_COOL_DOWN_S);
 	}
 	return r;
+}
+
+bool claim_is_lost(const struct state *state, const char *kind, const char *owner)
+{
+	return strcmp(kind, "block") == 0 && *owner && !state_by_uid(state, owner);
+}
+
+struct freeing {
+	struct txn *txn;
+	const char *uid;            /* NULL: whose Node is gone */
+};
+
+static int release_block(void *arg, const char *kind, const char *key, const char *owner,
+			 int64_t free_after)
+{
+	const struct freeing *f = arg;
+	struct arena *arena = &f->txn->batch.arena;
+	struct store_op op = { .type = STORE_RELEASE, .kind = "block", .ns = "" };
+	struct txn_effect effect = { .type = EFFECT_RELEASE_BLOCK };
+	const char *slash = strchr(key, '/');
+	int r;
+
+	(void)free_after;
+	if (f->uid ? strcmp(kind, "block") != 0 || strcmp(owner, f->uid) != 0
+		   : !claim_is_lost(f->txn->state, kind, owner))
+		return 0;
+	if (!slash || podnet_prefix_parse(slash + 1, &effect.prefix) < 0)
+		return 0;               /* a start would have refused it */
+	if (!f->uid)
+		log_event(LOG_LEVEL_WARNING, "lost_block_freed", "block=%s node=%s", key, owner);
+	op.name = arena_strdup(arena, key);
+	effect.network = arena_printf(arena, "%.*s", (int)(slash - key), key);
+	r = op.name && effect.network ? txn_effect(f->txn, &effect) : -ENOMEM;
+	return r < 0 ? r : txn_op(f->txn, &op);
+}
+
+/* Who has a foreign block only the store knows; that of another Node is not claimed by us meanwhile. */
+int txn_release_blocks(struct txn *txn, const char *uid)
+{
+	struct freeing f = { .txn = txn, .uid = uid };
+
+	if (!uid && !txn->state->nlost)
+		return 0;
+	return store_load_claims(txn->state->store, release_block, &f);
 }
 
 int txn_release_network(struct txn *txn, const struct network *network)

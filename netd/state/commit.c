@@ -66,6 +66,9 @@ static void commit_effect(struct state *state, const struct txn_effect *e)
 	case EFFECT_RELEASE_IP:
 		ipam_give(state->ipam, e->network, &e->prefix, e->free_after);
 		break;
+	case EFFECT_RELEASE_BLOCK:
+		ipam_give_block(state->ipam, e->network, &e->prefix);
+		break;
 	case EFFECT_FORGET_NETWORK:
 		ipam_forget(state->ipam, e->network);
 		break;
@@ -102,6 +105,7 @@ static void revert_effect(struct state *state, const struct txn_effect *e)
 		break;
 	case EFFECT_TOMB:
 	case EFFECT_RELEASE_IP:
+	case EFFECT_RELEASE_BLOCK:
 	case EFFECT_FORGET_NETWORK:
 		break;
 	}

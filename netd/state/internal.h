@@ -45,6 +45,7 @@ struct state {
 	struct txn *first, *last;   /* under way, in order */
 	uint64_t revision;
 	char node_uid[64];
+	size_t nlost;               /* blocks of Nodes that are gone, as they were loaded */
 	bool closed;
 };
 
@@ -88,6 +89,7 @@ enum txn_effect_type {
 	EFFECT_CLAIM_IP,            /* taken when built; given back when it fails */
 	EFFECT_CLAIM_BLOCK,
 	EFFECT_RELEASE_IP,          /* given when committed */
+	EFFECT_RELEASE_BLOCK,
 	EFFECT_FORGET_NETWORK,
 };
 
@@ -115,6 +117,8 @@ int txn_op(struct txn *txn, const struct store_op *op);
 /** txn_release_ip() - nobody may have it for @cool_s seconds */
 int txn_release_ip(struct txn *txn, const char *network, const struct podnet_prefix *ip,
 		   int64_t cool_s);
+/** claim_is_lost() - a block of a Node that is not there any more */
+bool claim_is_lost(const struct state *state, const char *kind, const char *owner);
 int txn_effect(struct txn *txn, const struct txn_effect *effect);
 /** claim_cooling() - of a row's time: by the clock that ipam is asked with, and never over the cool-down */
 int64_t claim_cooling(int64_t free_after);

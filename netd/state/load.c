@@ -243,6 +243,7 @@ static int load_claim(void *arg, const char *kind, const char *key, const char *
 	const struct loading *l = arg;
 	int r = ipam_load(l->state->ipam, kind, key, owner, claim_cooling(free_after));
 
+	l->state->nlost += claim_is_lost(l->state, kind, owner);
 	if (r != -EINVAL)
 		return r;
 	snprintf(l->error, STORE_WORDS, "the claim %.60s %.100s cannot be read", kind, key);

@@ -140,7 +140,7 @@ DEFINE_CLEANUP(struct txn, txn_drop)
 int txn_put(struct txn *txn, const struct kind *kind, struct doc *doc, struct object *old,
 	    struct object **ret);
 /**
- * txn_delete() - remove, and release the addresses of a Pod and the blocks of a Network; keeps a
+ * txn_delete() - remove, and release the addresses of a Pod and the blocks of a Network or Node; keeps a
  * tombstone for kinds with kernel state, until txn_teardown_done()
  */
 int txn_delete(struct txn *txn, struct object *obj, struct object **last);
@@ -152,6 +152,8 @@ int txn_claim_block(struct txn *txn, const struct network *network, int family,
 		    struct podnet_prefix *ret);
 /** txn_release_ips() - every address the pod holds, with the cool-down */
 int txn_release_ips(struct txn *txn, const struct pod *pod);
+/** txn_release_blocks() - those of another Node; @uid NULL: of every Node that is gone, with a line in the log */
+int txn_release_blocks(struct txn *txn, const char *uid);
 /** txn_release_network() - blocks and addresses of a network that is deleted */
 int txn_release_network(struct txn *txn, const struct network *network);
 /**

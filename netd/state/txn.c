@@ -205,6 +205,8 @@ static int release_all(struct txn *txn, struct object *obj)
 		return txn_release_ips(txn, obj->pod);
 	if (obj->kind->id == KIND_NETWORK)
 		return txn_release_network(txn, obj->network);
+	if (obj->kind->id == KIND_NODE)
+		return txn_release_blocks(txn, obj->meta->uid);
 	if (obj->kind->id == KIND_SERVICE)
 		return txn_release_service(txn, obj->service, NULL);
 	return 0;

@@ -162,6 +162,34 @@ def unsound():
     assert code == 0 and "none yet" in text, text
 
 
+BLOCKS = "SELECT key FROM claim WHERE kind = 'block' AND key LIKE 'default/10.244.%' ORDER BY key"
+CLAIM = "INSERT INTO claim SELECT kind, 'default/10.244.%d.0/22', '%s', 0 FROM claim WHERE key = '%s'"
+
+
+@alone
+def blocks_of_gone_nodes():
+    """A Node's blocks go with it; those that an older netd left are freed at start, and are no damage."""
+    node = Stored(["--log-level", "warning"]).start()
+    uid = node.client.post("/api/v1/nodes", {"metadata": {"name": "gone"}})["metadata"]["uid"]
+    node.stop()
+    mine = node.rows(BLOCKS)
+    assert len(mine) == 1, mine
+    for number, owner in ((8, uid), (12, uid), (16, "nobody")):
+        sql(node.db, CLAIM % (number, owner, mine[0][0]))
+    code, text = node.netd_says("--check")
+    assert code == 0 and "problem" not in text, text
+    node.start()
+    assert node.said("lost_block_freed") == 1, node.tail()
+    assert "block=default/10.244.16.0/22 node=nobody" in node.tail(), node.tail()
+    assert len(node.rows(BLOCKS)) == 3, node.rows(BLOCKS)
+    node.client.delete("/api/v1/nodes/gone")
+    assert node.rows(BLOCKS) == mine, node.rows(BLOCKS)
+    node.client.post(PODS, pod("there", {"podnet.dev/ips": "10.244.8.9"}))     # and can be claimed again
+    node.stop()
+    code, text = node.netd_says("--check")
+    assert code == 0, text
+
+
 @alone
 def at_work():
     """Pages that were sound at the start are not any more: 503, and all that was acknowledged before is there."""
@@ -213,4 +241,4 @@ def scribble_all_but_first(node, name):
 
 
 if __name__ == "__main__":
-    main([at_start, unsound, at_work])
+    main([at_start, unsound, blocks_of_gone_nodes, at_work])
