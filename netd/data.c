@@ -41,6 +41,49 @@ static int check_store(struct netd *netd, char why[256])
 	return 0;
 }
 
+struct bound {
+	const struct state *state;
+	const char *mine;
+	char was[256];              /* the node that ran here last; "": it was not written down */
+	const struct object *pod;
+};
+
+static int find_bound(void *arg, struct object *obj)
+{
+	struct bound *b = arg;
+	const char *node = obj->pod->node_name;
+
+	if (node && strcmp(node, b->mine) != 0 && (!*b->was || strcmp(node, b->was) == 0) &&
+	    state_get(b->state, &kinds[KIND_NODE], "", node))
+		b->pod = obj;
+	return b->pod != NULL;
+}
+
+/*
+ * Another node's pods are not for this one, and what this node's kernel has of them would be swept.
+ * So a node that is called otherwise than before does not start while the old one has pods.
+ */
+static int check_name(struct netd *netd, char why[256])
+{
+	struct bound b = { .state = netd->state, .mine = netd->node.node_name };
+	bool known = store_meta_get(netd->store, "node", b.was, sizeof(b.was)) >= 0;
+	const char *node;
+
+	if (known && strcmp(b.was, b.mine) == 0)
+		return 0;
+	if (known || !state_get(netd->state, &kinds[KIND_NODE], "", b.mine))
+		state_each(netd->state, &kinds[KIND_POD], NULL, find_bound, &b);
+	if (!b.pod) {                   /* if it cannot be written it is tried at the next start */
+		(void)store_meta_put(netd->store, "node", b.mine);
+		return 0;
+	}
+	node = b.pod->pod->node_name;
+	snprintf(why, 256, "this netd is called %.40s, and the pods here (%.25s/%.25s) are of node %.40s: "
+		 "start with --node-name %.40s, or delete them first", b.mine, b.pod->meta->ns,
+		 b.pod->meta->name, node, node);
+	return -EBUSY;
+}
+
 static void read_boot_id(char boot_id[37])
 {
 	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
@@ -134,7 +177,7 @@ int data_open(struct netd *netd, char why[256])
 	r = state_new(netd->loop, netd->store, &netd->node, &netd->state, words);
 	if (r < 0)
 		snprintf(why, 256, "%.90s: %.160s", path, words);
-	return r;
+	return r < 0 ? r : check_name(netd, why);
 }
 
 void data_tell(struct netd *netd)

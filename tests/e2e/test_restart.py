@@ -66,6 +66,27 @@ def listens(path):
     return True
 
 
+def another_name_is_another_node():
+    """It would sweep the pods of the old one, so it does not start while there are any."""
+    stands = os.stat("/run/netns/p0.default").st_ino
+    NODE.stop()
+    NODE.flags += ["--node-name", "node2"]
+    NODE.start(ready=False)
+    assert NODE.process.wait(DEADLINE) == 1, NODE.tail()
+    line = NODE.tail(1)
+    assert "event=start_failed what=store" in line and "called node2" in line and "--node-name node1" in line, line
+    NODE.flags = NODE.flags[:-2]
+    NODE.start()
+    assert os.stat("/run/netns/p0.default").st_ino == stands
+    NODE.client.delete(PODS)
+    NODE.stop()
+    NODE.flags += ["--node-name", "node2"]
+    NODE.start()
+    NODE.client.post(PODS, pod("new"))
+    NODE.await_running("new")
+    NODE.client.delete("/api/v1/nodes/node1")
+
+
 if __name__ == "__main__":
     NODE.start()
-    main([many_pods_unchanged, ready_under_load])
+    main([many_pods_unchanged, ready_under_load, another_name_is_another_node])
