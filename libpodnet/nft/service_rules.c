@@ -436,10 +436,11 @@ static const struct static_row {
 
 bool svc_static(const char *table, size_t i, struct svc_chain *ret)
 {
-	const struct static_row *row = &static_rows[i];
+	const struct static_row *row;
 
 	if (i >= ARRAY_SIZE(static_rows))
 		return svc_count_chain(table, i - ARRAY_SIZE(static_rows), ret);
+	row = &static_rows[i];
 	chain(ret, table, row->name);
 	ret->chain.type = row->type;
 	ret->chain.hook = row->hook;
