@@ -30,12 +30,17 @@ struct candidate {
 	const struct endpoint *is;
 	struct podnet_endpoint to;
 	bool local;
+	bool chosen;                    /* it is among those that are told */
 };
 
+/** Those of one port; two slices may name the same one. */
 struct candidates {
 	struct candidate *v;
 	size_t n, cap;
+	/* where each is, behind 0: open addressing, twice @cap places; NULL while there are few */
+	uint32_t *index;
 };
+#define FEW 32
 
 struct building_service {
 	const struct compile_services *in;
@@ -76,29 +81,73 @@ static bool same_name(const char *a, const char *b)
 	return strcmp(a ? a : "", b ? b : "") == 0;
 }
 
+static bool is_at(const struct candidate *c, const struct podnet_prefix *ip, uint32_t port)
+{
+	return c->to.port == port && memcmp(c->to.ip.addr, ip->addr, sizeof(ip->addr)) == 0;
+}
+
+/* The place of an endpoint in the index, or the free one where it belongs (FNV-1a). */
+static uint32_t *place_of(const struct candidates *c, const struct podnet_prefix *ip, uint32_t port)
+{
+	size_t mask = 2 * c->cap - 1, i;
+	uint64_t h = 0xcbf29ce484222325u ^ port;
+
+	for (size_t k = 0; k < sizeof(ip->addr); k++)
+		h = (h ^ ip->addr[k]) * 0x100000001b3u;
+	for (i = (h ^ h >> 32) & mask; c->index[i]; i = (i + 1) & mask)
+		if (is_at(&c->v[c->index[i] - 1], ip, port))
+			break;
+	return &c->index[i];
+}
+
 static bool known(const struct candidates *c, const struct podnet_prefix *ip, uint32_t port)
 {
+	if (c->index)
+		return *place_of(c, ip, port) != 0;
 	for (size_t i = 0; i < c->n; i++)
-		if (c->v[i].to.port == port &&
-		    memcmp(c->v[i].to.ip.addr, ip->addr, sizeof(ip->addr)) == 0)
+		if (is_at(&c->v[i], ip, port))
 			return true;
 	return false;
+}
+
+static void index_last(struct candidates *c)
+{
+	const struct podnet_endpoint *to = &c->v[c->n - 1].to;
+
+	if (c->index)
+		*place_of(c, &to->ip, to->port) = (uint32_t)c->n;
+}
+
+static int make_room(struct candidates *c)
+{
+	size_t cap = c->cap ? 2 * c->cap : 16, n = c->n;
+	struct candidate *v;
+
+	if (c->n < c->cap)
+		return 0;
+	v = reallocarray(c->v, cap, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	c->v = v;
+	c->cap = cap;
+	if (cap <= FEW)
+		return 0;
+	free(c->index);
+	c->index = calloc(2 * cap, sizeof(*c->index));
+	for (c->n = 1; c->index && c->n <= n; c->n++)
+		index_last(c);
+	c->n = n;
+	return c->index ? 0 : -ENOMEM;
 }
 
 static int add_candidate(struct building_service *b, const struct endpoint *e, uint32_t port)
 {
 	struct candidates *c = &b->found;
-	struct candidate *v;
 
 	if (!e->naddresses || known(c, &e->addresses[0], port))
 		return 0;
-	if (c->n == c->cap) {
-		v = reallocarray(c->v, c->cap ? 2 * c->cap : 16, sizeof(*v));
-		if (!v)
-			return -ENOMEM;
-		c->v = v;
-		c->cap = c->cap ? 2 * c->cap : 16;
-	}
+	if (make_room(c) < 0)
+		return -ENOMEM;
 	c->v[c->n] = (struct candidate){
 		.is = e, .local = e->node_name && strcmp(e->node_name, b->in->node_name) == 0,
 		.to = { .ip = e->addresses[0], .port = (uint16_t)port,
@@ -106,6 +155,7 @@ static int add_candidate(struct building_service *b, const struct endpoint *e, u
 	};
 	c->v[c->n].to.local = c->v[c->n].local;
 	c->n++;
+	index_last(c);
 	return 0;
 }
 
@@ -131,6 +181,8 @@ static int find_candidates(struct building_service *b, const struct service_port
 	int r = 0;
 
 	b->found.n = 0;
+	if (b->found.index)
+		memset(b->found.index, 0, 2 * b->found.cap * sizeof(*b->found.index));
 	for (size_t i = 0; i < b->nslices && r == 0; i++)
 		if (b->slices[i]->family == want)
 			r = find_in_slice(b, b->slices[i], port);
@@ -168,9 +220,10 @@ static void take(struct building_service *b, bool (*wanted)(const struct candida
 {
 	b->n = 0;
 	for (size_t i = 0; i < b->found.n; i++) {
-		const struct candidate *c = &b->found.v[i];
+		struct candidate *c = &b->found.v[i];
 
-		if (wanted(c) && (c->local || !local) && (!nearby || near(b, c)))
+		c->chosen = wanted(c) && (c->local || !local) && (!nearby || near(b, c));
+		if (c->chosen)
 			b->v[b->n++] = c->to;
 	}
 }
@@ -185,15 +238,6 @@ static void choose(struct building_service *b, bool local)
 		take(b, is_leaving, local, false);
 }
 
-static bool chosen(const struct building_service *b, const struct candidate *c)
-{
-	for (size_t i = 0; i < b->n; i++)
-		if (memcmp(&b->v[i].ip, &c->to.ip, sizeof(c->to.ip)) == 0 &&
-		    b->v[i].port == c->to.port)
-			return true;
-	return false;
-}
-
 /* All of the cluster, and of this node those that leave when none of it is ready. */
 static void choose_outside(struct building_service *b)
 {
@@ -203,10 +247,11 @@ static void choose_outside(struct building_service *b)
 	for (size_t i = 0; i < b->found.n; i++)
 		ready |= b->found.v[i].local && b->found.v[i].is->ready;
 	for (size_t i = 0; i < b->found.n; i++) {
-		const struct candidate *c = &b->found.v[i];
+		struct candidate *c = &b->found.v[i];
 
-		if (!c->local || !(ready ? is_ready(c) : is_leaving(c)) || chosen(b, c))
+		if (!c->local || !(ready ? is_ready(c) : is_leaving(c)) || c->chosen)
 			continue;
+		c->chosen = true;
 		b->v[b->n] = c->to;
 		b->v[b->n++].outside_only = 1;
 	}
@@ -218,7 +263,7 @@ static void add_leaving(struct building_service *b)
 	for (size_t i = 0; i < b->found.n; i++) {
 		const struct candidate *c = &b->found.v[i];
 
-		if (!is_leaving(c) || chosen(b, c))
+		if (!is_leaving(c) || c->chosen)
 			continue;
 		b->v[b->n] = c->to;
 		b->v[b->n++].leaving = 1;
@@ -353,6 +398,7 @@ int compile_service(const struct compile_services *in, const struct service *svc
 				tell_outside(&b, &svc->ports[i], families[f]);
 		}
 	free(b.found.v);
+	free(b.found.index);
 	free(b.v);
 	return b.rc;
 }

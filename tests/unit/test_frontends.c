@@ -160,9 +160,45 @@ static void frontends(void **state)
 	assert_string_equal(told.text, row->frontends);
 }
 
+static int count(void *arg, const struct podnet_frontend *f)
+{
+	size_t *n = arg;
+
+	*n += f->nendpoints;
+	return 0;
+}
+
+/* Two slices of 1,000 endpoints have 300 in common; of two ports, which find the same ones. */
+static void many(void **state)
+{
+	static struct podnet_prefix ips[1700];
+	static struct endpoint v[1700];
+	struct service_port ports[2] = { { .name = "a", .port = 80 }, { .name = "b", .port = 81 } };
+	struct endpoint_port targets[2] = { { .name = "a", .port = 8080 },
+					    { .name = "b", .port = 8081 } };
+	struct endpoint_slice one = { .endpoints = v, .nendpoints = 1000, .ports = targets,
+				      .nports = 2 };
+	struct endpoint_slice other = one;
+	const struct endpoint_slice *slices[] = { &one, &other };
+	struct service svc = { .cluster_ips = { prefix(CLUSTER_IP) }, .ncluster_ips = 1,
+			       .ports = ports, .nports = 2 };
+	size_t n = 0;
+	const struct compile_services in = { "here", NULL, count, &n };
+
+	(void)state;
+	other.endpoints = v + 700;
+	for (size_t i = 0; i < ARRAY_SIZE(v); i++) {
+		ips[i] = (struct podnet_prefix){ AF_INET, 32, { 10, 244, (uint8_t)(i >> 8),
+								(uint8_t)i } };
+		v[i] = (struct endpoint){ .addresses = &ips[i], .naddresses = 1, .ready = true };
+	}
+	assert_int_equal(compile_service(&in, &svc, slices, 2), 0);
+	assert_int_equal(n, 2 * ARRAY_SIZE(v));
+}
+
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_SIZE(rows)];
+	struct CMUnitTest tests[ARRAY_SIZE(rows) + 1] = { [ARRAY_SIZE(rows)] = cmocka_unit_test(many) };
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		tests[i] = (struct CMUnitTest){ rows[i].says, frontends, NULL, NULL,
