@@ -89,6 +89,7 @@ static int context_new(struct podnet **ret, const struct podnet_options *opts,
 	ctx->netns_fd = ctx->records_fd = -1;
 	snprintf(ctx->owner, sizeof(ctx->owner), "%s", o.owner);
 	ctx->protocol = o.protocol;
+	ctx->nft_owner = o.nft_owner;
 	ctx->debug = o.debug;
 	ctx->debug_arg = o.debug_arg;
 	ctx->netns_dir = strdup(o.netns_dir);

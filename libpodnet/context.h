@@ -24,6 +24,8 @@ struct podnet {
 	char owner[16];
 	char *netns_dir, *run_dir;
 	uint8_t protocol;
+	bool nft_owner;             /* see struct podnet_options; false too where the kernel cannot */
+	bool nft_claimed;           /* nft/table.c has seen to it */
 	uint32_t next_index;        /* ifindex for the next link we make, see plan/apply.c */
 	struct nl_batch batch;      /* reused */
 	void (*debug)(void *arg, const char *line);

@@ -116,7 +116,8 @@ static int make_sockets(struct netd *netd, char why[256])
 static int open_kernel(struct netd *netd, char why[256])
 {
 	struct podnet_error err = { 0 };
-	int r = kernel_open(netd->conf.netns_dir, netd->conf.run_dir, &netd->kernel, &err);
+	int r = kernel_open(netd->conf.netns_dir, netd->conf.run_dir, netd->conf.nft_owner,
+			    &netd->kernel, &err);
 
 	if (r < 0)
 		podnet_error_text(&err, why, 256);

@@ -235,6 +235,13 @@ static int parse_san(struct conf *conf, const struct row *row, const char *value
 	return parse_list(value, each_san, conf);
 }
 
+static int parse_nft_owner(struct conf *conf, const struct row *row, const char *value)
+{
+	(void)row;
+	conf->nft_owner = strcmp(value, "yes") == 0;
+	return conf->nft_owner || strcmp(value, "no") == 0 ? 0 : -EINVAL;
+}
+
 static int parse_fwd(struct conf *conf, const struct row *row, const char *value)
 {
 	static const char *const modes[] = {
@@ -310,6 +317,7 @@ static const struct row rows[] = {
 	TEXT("view-socket-group", view_socket_group, "podnet-view", "GROUP", "its group, if there is one"),
 	OTHER("fwd", parse_fwd, "start", "start|wait|no",
 	      "podnet-fwd, which holds published ports: start it, wait for another's, or do without"),
+	OTHER("nft-owner", parse_nft_owner, "no", "yes|no", "nobody else may change netd's nft table"),
 	OTHER("listen", parse_listen, NULL, "ADDR:PORT", "TLS at these, separated by commas; default: none"),
 	OTHER("tls-san", parse_san, NULL, "NAME,...", "further names and addresses of the TLS server"),
 	PATH("pki-dir", pki_dir, "/etc/podnet/pki", "keys and certificates of TLS; made if not there"),

@@ -36,6 +36,7 @@ struct conf {
 	struct podnet_prefix cluster_cidrs[2];      /* IPv4 first; family 0: made by netd */
 	struct podnet_prefix service_cidrs[2];      /* as given; an IPv6 one is made by netd */
 	uint32_t node_port_min, node_port_max;
+	bool nft_owner;
 	uint8_t block_len[2];                       /* IPv4, IPv6 */
 	uint32_t pool, mtu, resync_s, history;
 	struct conf_listen listen[LIMIT_LISTEN];

@@ -30,6 +30,12 @@ struct podnet_options {
 	uint8_t     protocol;       /* rtm_protocol of our routes; default PODNET_ROUTE_PROTOCOL */
 	void      (*debug)(void *arg, const char *line);    /* each operation, as the plan prints it */
 	void       *debug_arg;
+	/*
+	 * 1: the nft table is this context's alone (flags owner and persist, Linux 6.9 and later; else
+	 * as without): `nft flush ruleset` passes it by, nobody else can change it while the context
+	 * is open, and afterwards it stays.  nft(8) before 1.0.9 cannot load what it then lists.
+	 */
+	uint8_t     nft_owner;
 };
 
 /**

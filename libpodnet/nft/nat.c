@@ -42,6 +42,7 @@ static const struct family {
 };
 
 struct want {
+	bool owned;                 /* the table, by the context alone */
 	char table[NFT_NAME_SIZE];
 	struct nft_set sets[NSETS];
 	struct nft_ranges ranges[NSETS];
@@ -159,7 +160,7 @@ static int repair(struct nft_txn *t, const struct seen *s)
 	for (int i = 0; i < NSETS; i++)
 		rules = rules || s->sets[i].wrong;
 	if (!s->table || !s->awake) {
-		nft_table_put(t, s->want->table);
+		nft_table_put(t, s->want->table, s->want->owned);
 		changes++;
 	}
 	if (rules && s->chain.nrules)
@@ -224,8 +225,11 @@ int podnet_nat_ensure(struct podnet *ctx, const struct podnet_nat *spec, struct 
 
 	if (r == 0)
 		r = nft_socket(ctx, err);
+	if (r == 0)
+		r = nft_table_claim(ctx, err);
 	if (r < 0)
 		return r;
+	w.owned = ctx->nft_owner;
 	for (int i = 0; i < NFT_REPEATS; i++) {
 		r = attempt(&ctx->nft, &w, &pending, &why);
 		if (r != -ERESTART)

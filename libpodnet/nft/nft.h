@@ -74,8 +74,13 @@ int nft_txn_send(struct nft_txn *t, struct podnet_error *err);
 void nft_table_name(const struct podnet *ctx, char ret[NFT_NAME_SIZE]);
 /** nft_table_seen() - 1 there and in force, 0 there but dormant, -ENOENT, or another error */
 int nft_table_seen(struct nl *nl, const char *table, struct podnet_error *err);
-/** nft_table_put() - make it, or wake a dormant one */
-void nft_table_put(struct nft_txn *t, const char *table);
+/**
+ * nft_table_claim() - before the first change: a table that is there is owned, or not, as the context
+ * wants it.  One that cannot become so is deleted, and made anew by who asks for it.
+ */
+int nft_table_claim(struct podnet *ctx, struct podnet_error *err);
+/** nft_table_put() - make it, or wake a dormant one; @owned: by this socket alone */
+void nft_table_put(struct nft_txn *t, const char *table, bool owned);
 
 /* ---- range.c, set.c: interval sets of addresses ---- */
 

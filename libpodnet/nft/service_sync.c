@@ -395,7 +395,7 @@ static int build(struct repair *r, const struct svc_elems *want)
 
 	if (rc == 0) {
 		if (!r->seen->table || !r->seen->awake) {
-			nft_table_put(r->t, r->s->table);
+			nft_table_put(r->t, r->s->table, r->s->ctx->nft_owner);
 			r->changes++;
 		}
 		clear_chains(r);

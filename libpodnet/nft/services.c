@@ -465,6 +465,8 @@ int podnet_services_commit(struct podnet_services *s, struct podnet_error *err)
 	struct podnet_error why = { 0 };    /* of what svc_sync() then puts right */
 	int r = nft_socket(s->ctx, err);
 
+	if (r == 0)
+		r = nft_table_claim(s->ctx, err);
 	if (r < 0)
 		return r;
 	if (!s->doubt) {

@@ -110,7 +110,7 @@ void kernel_rest_pool(struct kernel *k);
 int kernel_open_pool(struct kernel *k, struct podnet_error *err);
 /* task.c */
 void kernel_run(struct kernel *k, struct kernel_task *task);
-int kernel_context(const char *netns_dir, const char *run_dir, struct podnet **ret,
+int kernel_context(const char *netns_dir, const char *run_dir, bool nft_owner, struct podnet **ret,
 		   struct podnet_error *err);
 /* services.c */
 /** kernel_take_services() - declare what a task of KERNEL_SERVICES brings, and commit */

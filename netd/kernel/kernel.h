@@ -124,11 +124,12 @@ struct kernel_config {
 struct kernel;
 /**
  * kernel_open() - its sockets, before the thread starts
+ * @nft_owner: see struct podnet_options
  *
  * Hearing of changes in other namespaces takes CAP_NET_BROADCAST, of who opens the socket and at
  * that moment (net/netlink/af_netlink.c): the caller may give it up afterwards.
  */
-int kernel_open(const char *netns_dir, const char *run_dir, struct kernel **ret,
+int kernel_open(const char *netns_dir, const char *run_dir, bool nft_owner, struct kernel **ret,
 		struct podnet_error *err);
 /** kernel_start() - the thread; also after a failure kernel_stop() frees it */
 int kernel_start(struct kernel *kernel, const struct kernel_config *conf, struct podnet_error *err);

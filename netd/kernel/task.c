@@ -353,11 +353,12 @@ void kernel_run(struct kernel *k, struct kernel_task *task)
 	queue_push(k->done, &task->node);
 }
 
-int kernel_context(const char *netns_dir, const char *run_dir, struct podnet **ret,
+int kernel_context(const char *netns_dir, const char *run_dir, bool nft_owner, struct podnet **ret,
 		   struct podnet_error *err)
 {
 	struct podnet_options opts = {
 		.size = sizeof(opts), .owner = "netd", .netns_dir = netns_dir, .run_dir = run_dir,
+		.nft_owner = nft_owner,
 	};
 
 	return podnet_open(ret, &opts, err);
@@ -381,7 +382,7 @@ int kernel_purge(const char *netns_dir, const char *run_dir, void (*line)(void *
 {
 	struct purge purge = { .line = line, .arg = arg };
 	struct podnet *ctx = NULL;
-	int total = 0, r = kernel_context(netns_dir, run_dir, &ctx, err);
+	int total = 0, r = kernel_context(netns_dir, run_dir, false, &ctx, err);
 
 	if (r < 0)
 		return r;

@@ -327,7 +327,7 @@ static int fail(struct podnet_error *err, int code, const char *step)
 	return code;
 }
 
-int kernel_open(const char *netns_dir, const char *run_dir, struct kernel **ret,
+int kernel_open(const char *netns_dir, const char *run_dir, bool nft_owner, struct kernel **ret,
 		struct podnet_error *err)
 {
 	_cleanup_(kernel_freep) struct kernel *k = calloc(1, sizeof(*k));
@@ -341,7 +341,7 @@ int kernel_open(const char *netns_dir, const char *run_dir, struct kernel **ret,
 	k->netns_dir = strdup(netns_dir);
 	if (!k->netns_dir)
 		return fail(err, -ENOMEM, "kernel_open");
-	r = kernel_context(netns_dir, run_dir, &k->ctx, err);
+	r = kernel_context(netns_dir, run_dir, nft_owner, &k->ctx, err);
 	if (r >= 0)
 		r = podnet_monitor_open(k->ctx, &k->mon, err);
 	if (r < 0)

@@ -86,7 +86,7 @@ static void rig_start(struct rig *rig, uint32_t pool)
 	assert_int_equal(loop_new(&rig->loop), 0);
 	assert_int_equal(loop_timer_new(rig->loop, on_late, rig, &rig->timer), 0);
 	conf.loop = rig->loop;
-	test_ok(kernel_open("/run/netns", "/run/podnet", &rig->kernel, &err), &err);
+	test_ok(kernel_open("/run/netns", "/run/podnet", false, &rig->kernel, &err), &err);
 	test_ok(kernel_start(rig->kernel, &conf, &err), &err);
 	rig->wait_facts = true;
 	turn(rig);
