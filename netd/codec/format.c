@@ -144,6 +144,11 @@ const char *format_own_ifname(const char *s)
 		return why;
 	if (strcmp(s, "lo") == 0)
 		return "the loopback interface is the kernel's";
+	/* net/ipv4/devinet.c, sysctl_dev_name_is_allowed(); net/core/dev.c, dev_alloc_name() */
+	if (strcmp(s, "all") == 0 || strcmp(s, "default") == 0)
+		return "'all' and 'default' are the kernel's in its sysctls";
+	if (strchr(s, '%'))
+		return "an interface is not named by a pattern: '%' is the kernel's";
 	if (strncmp(s, "pn", 2) == 0 && strlen(s) == 15 &&
 	    strspn(s + 2, "abcdefghijklmnopqrstuvwxyz234567") == 13)
 		return "names of 'pn' and 13 base32 letters are reserved";

@@ -53,7 +53,7 @@ const struct kind kinds[KIND_SERVED] = {
 		.name = "NetworkNamespace", .short_names = "netns", .categories = "podnet",
 		.store_name = "networknamespaces.podnet.dev", .has_status = true, .ours = true,
 		.in_kernel = true, .name_is_label = true, .fields = netns_fields,
-		.defaults = primitive_defaults, .decode = netns_decode,
+		.defaults = primitive_defaults, .check = netns_check, .decode = netns_decode,
 	},
 	[KIND_VETH] = {
 		.id = KIND_VETH, .group = "podnet.dev", .version = "v1", .plural = "veths",

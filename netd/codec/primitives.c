@@ -109,6 +109,22 @@ static void check_mtu(const struct doc *doc, const char *list, struct causes *ca
 	doc_cause(causes, CAUSE_INVALID, doc, "spec.mtu", "must be at least 1280 with IPv6");
 }
 
+/*
+ * As of a Pod: what is of one node does not move to another, which would have to be told to take it
+ * out of its kernel.
+ */
+void check_node_name(const struct doc *doc, const struct doc *old, struct causes *causes)
+{
+	if (old && doc_has(old, "spec.nodeName"))
+		check_immutable(doc, old, "spec.nodeName", causes);
+}
+
+void netns_check(const struct doc *doc, const struct doc *old, struct causes *causes)
+{
+	check_node_name(doc, old, causes);
+	check_immutable(doc, old, "spec.path", causes);
+}
+
 static bool same_text(const char *a, const char *b)
 {
 	return strcmp(a ? a : "", b ? b : "") == 0;
@@ -118,7 +134,7 @@ void veth_check(const struct doc *doc, const struct doc *old, struct causes *cau
 {
 	const char *name = doc_str(doc, "spec.ends[1].name");
 
-	(void)old;
+	check_node_name(doc, old, causes);
 	if (name && name[0] && same_text(name, doc_str(doc, "spec.ends[0].name")) &&
 	    same_text(doc_str(doc, "spec.ends[0].networkNamespace"),
 		      doc_str(doc, "spec.ends[1].networkNamespace")))
@@ -134,7 +150,7 @@ void bridge_check(const struct doc *doc, const struct doc *old, struct causes *c
 	const char *interface = doc_str(doc, "spec.interface");
 	const char *name = doc_str(doc, "metadata.name"), *why;
 
-	(void)old;
+	check_node_name(doc, old, causes);
 	check_mtu(doc, "spec.addresses", causes);
 	if ((interface && interface[0]) || !name || !name[0])
 		return;

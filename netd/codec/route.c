@@ -79,7 +79,7 @@ void route_check(const struct doc *doc, const struct doc *old, struct causes *ca
 	bool unicast = !type || !type[0] || strcmp(type, types[0]) == 0;
 	bool gateway = given(doc, "spec.gateway"), interface = given(doc, "spec.interface");
 
-	(void)old;
+	check_node_name(doc, old, causes);
 	check_family(doc, "spec.gateway", causes);
 	check_family(doc, "spec.source", causes);
 	if (unicast && !gateway && !interface)

@@ -53,6 +53,9 @@ void network_check(const struct doc *doc, const struct doc *old, struct causes *
 void *network_decode(const struct doc *doc, struct arena *arena);
 
 int primitive_defaults(struct doc *doc);
+/* of a kind that lives on one node */
+void check_node_name(const struct doc *doc, const struct doc *old, struct causes *causes);
+void netns_check(const struct doc *doc, const struct doc *old, struct causes *causes);
 void *netns_decode(const struct doc *doc, struct arena *arena);
 void veth_check(const struct doc *doc, const struct doc *old, struct causes *causes);
 void *veth_decode(const struct doc *doc, struct arena *arena);

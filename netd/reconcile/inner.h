@@ -83,6 +83,12 @@ void scope_fail(struct reconcile *rec, struct scope *scope);
 void scope_mend(struct reconcile *rec, struct scope *scope);
 /** scope_is_ours() - an object of a kind with kernel state, on this node */
 bool scope_is_ours(const struct reconcile *rec, const struct object *obj);
+/**
+ * scope_may_be_here() - of another node, and yet something of it may be in this kernel
+ *
+ * Until it was made immutable, the nodeName of a primitive could be changed when it had been made.
+ */
+bool scope_may_be_here(const struct reconcile *rec, const struct object *obj);
 
 /* reconcile.c */
 enum mark {

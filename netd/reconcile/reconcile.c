@@ -286,7 +286,7 @@ static void on_changed(void *arg, const struct object *was, const struct object 
 	if (!rec->begun)
 		return;
 	services_changed(rec, old, now);
-	if (!scope_is_ours(rec, any))
+	if (!scope_is_ours(rec, any) && (now || !scope_may_be_here(rec, any)))
 		return;
 	if (old && now && strcmp(old->meta->uid, now->meta->uid) != 0) {
 		on_deleted(rec, old);
@@ -320,10 +320,11 @@ static int start_object(void *arg, struct object *obj)
 static int start_tombstone(void *arg, struct object *last)
 {
 	struct reconcile *rec = arg;
-	struct scope *scope = scope_is_ours(rec, last) ? scope_get(rec, last->meta->uid) : NULL;
+	bool here = scope_is_ours(rec, last) || scope_may_be_here(rec, last);
+	struct scope *scope = here ? scope_get(rec, last->meta->uid) : NULL;
 
 	if (!scope)
-		return scope_is_ours(rec, last) ? -ENOMEM : 0;
+		return here ? -ENOMEM : 0;
 	scope->held = true;
 	return scope_add_past(scope, last);
 }

@@ -160,3 +160,8 @@ bool scope_is_ours(const struct reconcile *rec, const struct object *obj)
 		return false;
 	return !node || strcmp(node, rec->node->node_name) == 0;
 }
+
+bool scope_may_be_here(const struct reconcile *rec, const struct object *obj)
+{
+	return obj->kind->in_kernel && obj->kind->id != KIND_POD && !scope_is_ours(rec, obj);
+}

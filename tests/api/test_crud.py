@@ -6,7 +6,7 @@ Room: HTTP only; the kernel is looked at by tests/e2e.
 import sqlite3
 import subprocess
 
-from node import PODS, V1, Client, Node, Refused, main, pod
+from node import PODS, V1, Client, Node, Refused, eventually, main, pod, run
 
 node = Node().start()
 c = node.client
@@ -210,6 +210,27 @@ def routes():
         c.delete(url + "/" + name)
 
 
+def immutable():
+    """What has been one node's stays there, and a namespace is what it was adopted from, or made."""
+    specs = {"networknamespaces": {}, "veths": {"ends": [{"name": "mvx"}, {"name": "mvy"}]}, "bridges": {},
+             "routes": {"type": "blackhole", "destination": "10.78.0.0/24"}}
+    for kind, spec in specs.items():
+        url = V1 + "/" + kind
+        c.post(url, {"metadata": {"name": "moved"}, "spec": spec})
+        changes = [("nodeName", "elsewhere")] + [("path", "/proc/1/ns/net")] * (kind == "networknamespaces")
+        for field, value in changes:
+            why = refused(422, "Invalid", c.patch, url + "/moved", {"spec": {field: value}})
+            assert [x["field"] for x in why["details"]["causes"]] == ["spec." + field], why
+        c.patch(url + "/moved", {"spec": {"nodeName": None}})
+        assert c.get(url + "/moved")["spec"]["nodeName"] == "node1"
+        c.delete(url + "/moved")
+    url = V1 + "/networknamespaces"
+    c.post(url, {"metadata": {"name": "moved"}, "spec": {"path": "/proc/self/ns/none"}})
+    why = refused(422, "Invalid", c.patch, url + "/moved", {"spec": {"path": None}})
+    assert [x["field"] for x in why["details"]["causes"]] == ["spec.path"], why
+    c.delete(url + "/moved")
+
+
 def macs():
     """One MAC address twice on a bridge network is refused; on another one it is fine."""
     for i, kind in enumerate(("bridge", "bridge", "routed")):
@@ -295,6 +316,40 @@ def restart():
     fresh.close()
 
 
+def rewrite(before, after, holding):
+    """In every object of a stopped netd that has `holding` in it."""
+    base = sqlite3.connect(node.dir + "/state/netd.db")
+    with base:
+        for row, text in base.execute("SELECT rowid, bytes FROM object").fetchall():
+            text = text if isinstance(text, bytes) else text.encode()
+            if holding in text:
+                base.execute("UPDATE object SET bytes = ? WHERE rowid = ?", (text.replace(before, after), row))
+    base.close()
+
+
+def moved():
+    """What an earlier netd let move to another node, and left in the kernel, goes with the object at last."""
+    client = Client(node.socket)
+    for url, spec in (("/veths", {"ends": [{"name": "ghost0"}, {"name": "ghost1"}]}),
+                      ("/routes", {"type": "blackhole", "destination": "10.77.0.0/24"})):
+        client.post(V1 + url, {"metadata": {"name": "ghost"}, "spec": spec})
+        node.await_ready(V1 + url + "/ghost")
+    client.close()
+    node.stop()
+    rewrite(b'"node1"', b'"node9"', b'"ghost"')
+    node.start()
+    client = Client(node.socket)
+    for url in ("/veths", "/routes"):
+        assert client.get(V1 + url + "/ghost")["spec"]["nodeName"] == "node9"
+        client.delete(V1 + url + "/ghost")
+    eventually("gone", lambda: not run("ip route show 10.77.0.0/24") and "ghost" not in run("ip -br link"))
+    client.post(V1 + "/veths", {"metadata": {"name": "ghost"},
+                                "spec": {"ends": [{"name": "ghost0"}, {"name": "ghost1"}]}})
+    node.await_ready(V1 + "/veths/ghost")
+    client.delete(V1 + "/veths/ghost")
+    client.close()
+
+
 def reboot():
     """Another boot id in the database: as if the kernel had forgotten everything."""
     client = Client(node.socket)
@@ -305,14 +360,7 @@ def reboot():
     boot = before["status"]["bootID"].encode()
     client.close()
     node.stop()
-    base = sqlite3.connect(node.dir + "/state/netd.db")
-    with base:
-        for row, text in base.execute("SELECT rowid, bytes FROM object").fetchall():
-            text = text if isinstance(text, bytes) else text.encode()
-            if b"bootID" in text:
-                base.execute("UPDATE object SET bytes = ? WHERE rowid = ?",
-                             (text.replace(boot, b"00000000" + boot[8:]), row))
-    base.close()
+    rewrite(boot, b"00000000" + boot[8:], b"bootID")
     node.start()
     # its status is written after the pass that makes netd ready
     after = node.await_object(PODS + "/made", lambda o: o["status"].get("bootID") == boot.decode())
@@ -328,5 +376,5 @@ def reboot():
 
 
 main([every_kind, server_members, generate_name, locking, finalizers, grace, dry_run, addresses,
-      routes, macs, readiness_gates, transition_times,
-      restart, reboot, node.stop])
+      routes, immutable, macs, readiness_gates, transition_times,
+      restart, moved, reboot, node.stop])
