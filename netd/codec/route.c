@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 
 #define TABLE_MAIN  254         /* RT_TABLE_MAIN, where a route without a table goes */
+#define METRIC_NODE 8192        /* COMPILE_NODE_METRIC, of what netd itself needs */
 #define METRIC_V6   1024        /* IP6_RT_PRIO_USER, what the kernel makes of an IPv6 metric of 0 */
 
 static const char *const types[] = { "unicast", "unreachable", "blackhole", NULL };
@@ -73,6 +74,18 @@ static void check_family(const struct doc *doc, const char *path, struct causes 
 			   "must be of the family of spec.destination");
 }
 
+/* Of the kernel's table a plan could not tell whose it is. */
+static void check_metric(const struct doc *doc, const struct doc *old, struct causes *causes)
+{
+	static const char path[] = "spec.metric";
+
+	if (given(doc, "spec.networkNamespace") || doc_int(doc, path, 0) != METRIC_NODE ||
+	    (old && doc_int(old, path, 0) == METRIC_NODE))
+		return;
+	doc_cause(causes, CAUSE_INVALID, doc, path, "%d is the metric of netd's own routes",
+		  METRIC_NODE);
+}
+
 void route_check(const struct doc *doc, const struct doc *old, struct causes *causes)
 {
 	const char *type = doc_str(doc, "spec.type");
@@ -80,6 +93,7 @@ void route_check(const struct doc *doc, const struct doc *old, struct causes *ca
 	bool gateway = given(doc, "spec.gateway"), interface = given(doc, "spec.interface");
 
 	check_node_name(doc, old, causes);
+	check_metric(doc, old, causes);
 	check_family(doc, "spec.gateway", causes);
 	check_family(doc, "spec.source", causes);
 	if (unicast && !gateway && !interface)

@@ -133,6 +133,12 @@ void result_without_task(struct reconcile *rec, struct scope *scope, int rc,
 void depend_mark(struct reconcile *rec, const struct scope *scope);
 void depend_mark_network(struct reconcile *rec, const char *network);
 
+/* same.c */
+/** same_as_other() - @obj is a Route that would be another's route in the kernel, and whose */
+bool same_as_other(struct reconcile *rec, const struct object *obj, struct podnet_error *err);
+/** same_mark() - Routes that would be a route of this pod must be looked at */
+void same_mark(struct reconcile *rec, struct object *pod);
+
 /* services.c */
 int services_new(struct reconcile *rec);
 void services_free(struct services *s);

@@ -275,6 +275,8 @@ static void on_written(struct reconcile *rec, struct object *old, struct object 
 	if (now->kind->id == KIND_POD && !old)
 		mark_blocks(rec, now->pod);
 	reconcile_mark(rec, scope, MARK_URGENT);
+	if (now->kind->id == KIND_POD && !old)
+		same_mark(rec, now);
 }
 
 static void on_changed(void *arg, const struct object *was, const struct object *is)

@@ -226,7 +226,7 @@ static void put_was(struct reconcile *rec, const struct scope *scope, struct ker
 	else if ((scope->tried || scope->first) && obj->kind->id == KIND_POD)
 		l.other = on_bridge(rec, obj->pod);
 	fill_input(rec, &l, &in);
-	if (scope->npast || l.other)
+	if ((scope->npast || l.other) && !same_as_other(rec, obj, NULL))
 		compile_object(&in, obj, &task->was, NULL);
 }
 
@@ -240,6 +240,8 @@ static int ensure_task(struct reconcile *rec, struct scope *scope, struct kernel
 	fill_input(rec, &here, &in);
 	if (scope->node)
 		return compile_all_networks(rec, &in, task, err);
+	if (same_as_other(rec, scope->now, err))
+		return -EEXIST;
 	task->set = early_take_set(rec, scope->now);
 	r = task->set ? 0 : compile_object(&in, scope->now, &task->set, err);
 	if (r < 0)
@@ -261,6 +263,13 @@ static int absent_task(struct reconcile *rec, struct scope *scope, struct kernel
 	return r < 0 ? r : put_places(task, last);
 }
 
+static bool nothing_left(struct reconcile *rec, const struct scope *scope)
+{
+	const struct object *last = scope->npast ? scope->past[scope->npast - 1] : NULL;
+
+	return !scope->held || !last || nothing_in_kernel(last) || same_as_other(rec, last, NULL);
+}
+
 int want_task(struct reconcile *rec, struct scope *scope, struct kernel_task **ret,
 	      struct podnet_error *err)
 {
@@ -269,8 +278,7 @@ int want_task(struct reconcile *rec, struct scope *scope, struct kernel_task **r
 	int r;
 
 	*ret = NULL;
-	if (gone ? !scope->held || !scope->npast || nothing_in_kernel(scope->past[scope->npast - 1])
-		 : !scope->node && nothing_in_kernel(scope->now))
+	if (gone ? nothing_left(rec, scope) : !scope->node && nothing_in_kernel(scope->now))
 		return 0;
 	task = kernel_task_new(gone ? KERNEL_ABSENT : KERNEL_ENSURE, scope->uid);
 	if (!task)

@@ -91,6 +91,8 @@ ROWS = [
     ("POST", V1 + "/bridges", meta("a", interface="default"), {}, 422, "Invalid", "spec.interface"),
     ("POST", V1 + "/bridges", meta("all"), {}, 422, "Invalid", "spec.interface"),
     ("POST", V1 + "/routes", meta("a", destination="10.0.0.0/8"), {}, 422, "Invalid", "spec"),
+    ("POST", V1 + "/routes", meta("a", destination="10.0.0.0/8", type="blackhole", metric=8192), {}, 422,
+     "Invalid", "spec.metric"),
     ("DELETE", NS + "/default", None, {}, 403, "Forbidden", 'namespaces "default" is forbidden'),
     ("DELETE", NS + "/kube-system", None, {}, 403, "Forbidden", "is forbidden"),
     ("DELETE", "/api/v1/nodes/node1", None, {}, 403, "Forbidden", "netd runs on it"),

@@ -77,6 +77,45 @@ def a_route_that_is_taken_says_so():
     assert "proto 80" in run("ip route show 198.51.101.0/24").replace("calico", "80")
 
 
+def conflict(name):
+    got = NODE.await_ready(V1 + "/routes/" + name, "False")
+    said = [x for x in got["status"]["conditions"] if x["type"] == "Ready"][0]
+    assert said["reason"] == "NameConflict" and "the route of a pod" in said["message"], said
+
+
+def a_route_of_a_pod_is_the_pods():
+    """All routes of ours bear one protocol, yet a Route neither takes a pod's nor takes it away."""
+    def route(name, **spec):
+        NODE.client.post(V1 + "/routes", {"metadata": {"name": name}, "spec": spec})
+    NODE.client.post(PODS, pod("q"))
+    address = NODE.await_running("q")["status"]["podIP"]
+    alike = {"destination": "10.244.3.33/32", "interface": "pnaaaaaaaaaaaaa"}
+    before = [run("ip route show " + address), run("ip route show default", netns="q.default")]
+    route("host", destination=address + "/32", interface="pnaaaaaaaaaaaaa")
+    route("inside", destination="0.0.0.0/0", interface="eth0", networkNamespace="q.default")
+    for name in ("host", "inside"):
+        conflict(name)
+        NODE.client.delete(V1 + "/routes/" + name)
+    assert run("ip route show " + address) == before[0]
+    assert run("ip route show default", netns="q.default") == before[1]
+    route("early", **alike)
+    NODE.await_ready(V1 + "/routes/early")
+    NODE.client.post(PODS, pod("late", {"podnet.dev/ips": "10.244.3.33"}))
+    NODE.await_running("late")
+    conflict("early")
+    assert "alike" not in run("ip route show 10.244.3.33") and pings(None, "10.244.3.33")
+    NODE.client.patch(V1 + "/routes/early", {"spec": {"destination": "203.0.113.7/32"}})
+    NODE.await_ready(V1 + "/routes/early")
+    assert pings(None, "10.244.3.33")
+    NODE.client.patch(V1 + "/routes/early", {"spec": {"destination": "10.244.3.33/32"}})
+    conflict("early")
+    NODE.client.delete(PODS + "/late")
+    NODE.await_ready(V1 + "/routes/early")
+    for url in (V1 + "/routes/early", PODS + "/q"):
+        NODE.client.delete(url)
+    eventually("gone", lambda: not run("ip route show 10.244.3.33"))
+
+
 def a_conflict_that_ends_is_resolved():
     NODE.client.post(V1 + "/bridges", {"metadata": {"name": "late"}, "spec": {}})
     NODE.await_ready(V1 + "/bridges/late")
@@ -232,7 +271,7 @@ if __name__ == "__main__":
     setup()
     main([foreign_things_stay, a_pod_whose_namespace_is_taken_says_so,
           a_bridge_whose_name_is_taken_says_so, a_route_that_is_taken_says_so,
-          a_conflict_that_ends_is_resolved, the_first_success_is_no_repair,
+          a_route_of_a_pod_is_the_pods, a_conflict_that_ends_is_resolved, the_first_success_is_no_repair,
           a_pod_around_the_nodes_own_namespace_is_refused, a_network_over_the_nodes_own_is_refused,
           a_network_that_is_overlapped_later_says_so, another_netd_does_not_start, who_drops_is_told,
           another_cluster_cidr_is_warned_about, purge_takes_ours_and_nothing_else])
