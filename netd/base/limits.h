@@ -38,5 +38,6 @@
 #define LIMIT_PROOFS            64              /* clients' certificates that were looked at */
 #define LIMIT_TOKENS            1024
 #define LIMIT_TOKEN_BYTES       256
+#define LIMIT_MTU_IPV6          1280u       /* the least of a link with IPv6 (RFC 8200, 5) */
 
 #endif

@@ -19,6 +19,7 @@ struct compile_input {
 	uint32_t mtu;                           /* of pod links where the network says none */
 	bool has_ipv4;                          /* the node has an IPv4 address of its own */
 	const char *uplinks[2];                 /* of IPv4, IPv6: its link to others; "" or NULL */
+	bool narrow;                            /* that of IPv4 has too small an MTU for IPv6 */
 	/* network by name; NULL: there is none */
 	const struct network *(*network)(void *arg, const char *name);
 	/* this node's blocks of a network */

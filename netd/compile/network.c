@@ -16,6 +16,7 @@
 #include "room.h"
 
 #include <errno.h>
+#include <netd/base/limits.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -26,6 +27,17 @@ static void put_sysctl(struct building *b, const char *key, const char *value)
 	compile_note(b, podnet_set_sysctl(b->set, &sysctl, b->err));
 }
 
+uint32_t compile_mtu(const struct compile_input *in, const struct network *net)
+{
+	uint32_t mtu = net->mtu ? net->mtu : in->mtu;
+	size_t i;
+
+	for (i = 0; i < net->ncidrs; i++)
+		if (net->cidrs[i].family == AF_INET6 && mtu && mtu < LIMIT_MTU_IPV6)
+			mtu = LIMIT_MTU_IPV6;
+	return mtu;
+}
+
 static void put_bridge(struct building *b, const struct compile_input *in,
 		       const struct network *net)
 {
@@ -34,7 +46,7 @@ static void put_bridge(struct building *b, const struct compile_input *in,
 	struct podnet_link bridge = {
 		.name = compile_bridge_name(net, name),
 		.flags = PODNET_LINK_UP | PODNET_LINK_NO_ADDRGEN | PODNET_LINK_NO_SNOOPING,
-		.mtu = net->mtu ? net->mtu : in->mtu,
+		.mtu = compile_mtu(in, net),
 	};
 	size_t i, n = in->blocks(in->arg, net->meta.name, &blocks);
 
@@ -123,7 +135,7 @@ static const char *uplink(const struct compile_input *in, bool v6)
  * So that the node itself can connect(2) to a cluster IP where it has no default route: what goes
  * there is sent elsewhere, refused or dropped before it would leave.  Where there is no uplink, lo
  * serves; but then the kernel sends the node no ICMP error, and IPv6 takes such a route for one
- * that rejects.
+ * that rejects.  By a link with an MTU below 1280 the kernel has no IPv6 at all.
  */
 static void put_services(struct building *b, const struct compile_input *in)
 {
@@ -134,8 +146,8 @@ static void put_services(struct building *b, const struct compile_input *in)
 		};
 		bool v6 = route.dst.family == AF_INET6;
 
-		route.link = uplink(in, v6) ? uplink(in, v6) : uplink(in, !v6) ? uplink(in, !v6) :
-			     v6 ? NULL : "lo";
+		route.link = uplink(in, v6) ? uplink(in, v6) : v6 && in->narrow ? NULL :
+			     uplink(in, !v6) ? uplink(in, !v6) : v6 ? NULL : "lo";
 		if (route.link)
 			compile_note(b, podnet_set_route(b->set, &route, b->err));
 	}

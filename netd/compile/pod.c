@@ -43,7 +43,7 @@ struct attach {
 
 static void put_pair(struct building *b, const struct compile_input *in, const struct attach *a)
 {
-	uint32_t mtu = a->net->mtu ? a->net->mtu : in->mtu;
+	uint32_t mtu = compile_mtu(in, a->net);
 	uint32_t flags = PODNET_LINK_UP | PODNET_LINK_NO_ADDRGEN;
 	struct podnet_veth veth = { .end = {
 		{ .name = a->host, .flags = flags, .mtu = mtu },

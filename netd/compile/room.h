@@ -27,6 +27,8 @@ void compile_note(struct building *b, int r);
 /** compile_fail() - an error of ours, with a static step and field; returns @code */
 int compile_fail(struct podnet_error *err, int code, const char *step, const char *field,
 		 const char *object);
+/** compile_mtu() - of the links of @net: at least 1280 where they have IPv6 (RFC 8200, 5) */
+uint32_t compile_mtu(const struct compile_input *in, const struct network *net);
 /** compile_mac() - of the end inside, where others must know it beforehand */
 void compile_mac(const char *uid, const char *network, uint8_t ret[6]);
 /** compile_gateway() - the link-local gateway of routed networks, length of a host */

@@ -15,6 +15,7 @@
 #include "inner.h"
 
 #include <netd/base/fault.h>
+#include <netd/base/limits.h>
 #include <netd/metrics/metrics.h>
 
 #define REST_US 5000
@@ -35,7 +36,7 @@ int kernel_open_pool(struct kernel *k, struct podnet_error *err)
 
 	/* links made ahead fit only when they have the MTU that pods will ask for */
 	if (!spec.mtu && kernel_facts_read(k->ctx, &facts, NULL) == 0)
-		spec.mtu = facts.mtu;
+		spec.mtu = facts.mtu < LIMIT_MTU_IPV6 ? LIMIT_MTU_IPV6 : facts.mtu;
 	return podnet_pool_new(k->ctx, &spec, &k->pool, err);
 }
 

@@ -6,6 +6,8 @@
  */
 #include "services.h"
 
+#include <netd/base/limits.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 static int add_blocks(void *arg, struct object *obj)
@@ -54,10 +56,16 @@ void node_report(struct reconcile *rec)
 	};
 	const struct podnet_prefix *from;
 	size_t i, n = reconcile_node_addresses(rec, &from);
+	char small[160];
 
 	for (i = 0; i < n && i < ARRAY_SIZE(report.addresses); i++)
 		report.addresses[report.naddresses++] = from[i];
 	report.message = "the node forwards and its networks are programmed";
+	if (!rec->conf.mtu && rec->facts.mtu < LIMIT_MTU_IPV6) {
+		snprintf(small, sizeof(small), "pods with IPv6 have MTU %u, which it needs, and the "
+			 "default route's link only %u", LIMIT_MTU_IPV6, rec->facts.mtu);
+		report.message = small;
+	}
 	if (!rec->node_ok) {
 		report.reason = "KernelError";
 		report.message = rec->node_why;
@@ -103,7 +111,7 @@ void node_facts(void *arg, const struct kernel_facts *facts)
 	struct reconcile *rec = arg;
 	const struct podnet_prefix *from = facts->addresses;
 	size_t n = facts->naddresses;
-	bool mtu_changed = !rec->conf.mtu && facts->mtu != rec->facts.mtu;
+	bool mtu_changed = facts->mtu != rec->facts.mtu;
 	struct podnet_prefix ips[2];
 	bool retake, moved, readdressed = !same_addresses(facts, &rec->facts);
 

@@ -7,6 +7,7 @@
 #include "inner.h"
 
 #include <errno.h>
+#include <netd/base/limits.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -181,6 +182,7 @@ static void fill_input(struct reconcile *rec, struct lookup *l, struct compile_i
 		.mtu = rec->conf.mtu ? rec->conf.mtu : rec->facts.mtu,
 		.has_ipv4 = rec->nips && rec->ips[0].family == AF_INET,
 		.uplinks = { rec->facts.uplinks[0], rec->facts.uplinks[1] },
+		.narrow = rec->facts.mtu < LIMIT_MTU_IPV6,
 		.network = find_network,
 		.blocks = find_blocks,
 		.arg = l,

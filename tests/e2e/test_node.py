@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""test_node.py - the Node that netd is: what it says of itself, and what pods make of its links
+
+Room: e2e.
+"""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from node import *              # noqa: E402, F403  pylint: disable=wildcard-import
+
+NODE = Node(flags=["--cluster-cidr", "10.244.0.0/16,fd55::/48"])
+NODE1 = "/api/v1/nodes/node1"
+READY = "node forwards and its networks are programmed"
+
+
+def says(words):
+    """The Node, when its condition Ready has such a message."""
+    return NODE.await_object(NODE1, lambda o: any(
+        c["type"] == "Ready" and words in c.get("message", "") for c in o["status"]["conditions"]))
+
+
+def setup():
+    run("ip link add up0 mtu 600 type veth peer name up1")
+    run("ip link set up0 up")
+    run("ip link set up1 up")
+    run("ip addr add 192.0.2.1/24 dev up0")
+    run("ip route add default via 192.0.2.9")
+    NODE.start()
+
+
+def an_uplink_too_small_for_ipv6():
+    """Pods have what IPv6 needs, and the Node says so; it follows the link."""
+    for name in "ab":
+        NODE.client.post(PODS, pod(name))
+        NODE.await_running(name)
+    ips = [ip["ip"] for ip in NODE.client.get(PODS + "/b")["status"]["podIPs"]]
+    assert ip_json("link show eth0", "a.default")[0]["mtu"] == 1280
+    assert all(pings("a.default", ip) for ip in ips), ips
+    says("have MTU 1280, which it needs, and the default route's link only 600")
+    NODE.client.post(V1 + "/networks", {"metadata": {"name": "four"},
+                                        "spec": {"cidrs": ["10.64.0.0/16"]}})
+    NODE.client.post(PODS, pod("c", {"podnet.dev/networks": "four"}))
+    NODE.await_running("c")
+    assert ip_json("link show eth0", "c.default")[0]["mtu"] == 600
+    run("ip link set up0 mtu 1400")
+    says(READY)
+    eventually("its pods have it", lambda: ip_json("link show eth0", "a.default")[0]["mtu"] == 1400)
+
+
+def prefixes_that_nobody_configured():
+    """They differ from the stored ones, and there is nothing to tell of it."""
+    NODE.stop()
+    NODE.flags = []
+    NODE.start()
+    NODE.stop()
+    assert "cluster_cidr_kept" not in NODE.tail(1000), NODE.tail()
+    NODE.flags = ["--cluster-cidr", "10.99.0.0/16"]
+    NODE.start()
+    kept = [line for line in NODE.tail(1000).splitlines() if "cluster_cidr_kept" in line]
+    assert kept == ["event=cluster_cidr_kept stored=10.244.0.0/16 configured=10.99.0.0/16"], kept
+
+
+if __name__ == "__main__":
+    setup()
+    main([an_uplink_too_small_for_ipv6, prefixes_that_nobody_configured])
