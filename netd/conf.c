@@ -170,6 +170,7 @@ static int parse_cidrs(struct conf *conf, const struct row *row, const char *val
 {
 	(void)row;
 	memset(conf->cluster_cidrs, 0, sizeof(conf->cluster_cidrs));
+	conf->cidrs_said = true;
 	return parse_list(value, each_cidr, conf);
 }
 
@@ -183,6 +184,7 @@ static int parse_blocks(struct conf *conf, const struct row *row, const char *va
 		return -EINVAL;
 	conf->block_len[0] = (uint8_t)v4;
 	conf->block_len[1] = (uint8_t)v6;
+	conf->blocks_said = true;
 	return 0;
 }
 
@@ -467,25 +469,13 @@ static int read_file(struct conf *conf, bool named, char why[256])
 	}
 	while (file && r == 0 && fgets(line, sizeof(line), file))
 		r = read_line(conf, line, ++number, why);
+	if (file && r == 0 && ferror(file)) {   /* a directory, say */
+		snprintf(why, 256, "%.180s: %m", conf->config);
+		r = -EINVAL;
+	}
 	if (file)
 		fclose(file);
 	return r;
-}
-
-static int check_ranges(const struct conf *conf, char why[256])
-{
-	for (int i = 0; i < 2; i++)
-		for (int k = 0; k < 2; k++) {
-			const struct podnet_prefix *a = &conf->cluster_cidrs[i];
-			const struct podnet_prefix *b = &conf->service_cidrs[k];
-
-			if (!a->family || a->family != b->family ||
-			    (!podnet_prefix_contains(a, b) && !podnet_prefix_contains(b, a)))
-				continue;
-			snprintf(why, 256, "service-cidr and cluster-cidr overlap");
-			return -EINVAL;
-		}
-	return 0;
 }
 
 static int derive_socket(struct conf *conf, const char **path, const char *name, const char *file,
@@ -523,7 +513,7 @@ static int derive(struct conf *conf, char why[256])
 			 "'-' and '.'", conf->node_name);
 		return -EINVAL;
 	}
-	if (check_ranges(conf, why) < 0)
+	if (conf_check(conf, why) < 0)
 		return -EINVAL;
 	if (!conf->node_name) {
 		snprintf(why, 256, "no memory");
@@ -545,6 +535,7 @@ int conf_read(struct conf *conf, int argc, char **argv, char why[256])
 			snprintf(why, 256, "no memory");
 			return -ENOMEM;
 		}
+	conf->cidrs_said = conf->blocks_said = false;
 	r = read_flags(conf, argc, argv, why);
 	if (r < 0 || conf->action == CONF_HELP || conf->action == CONF_VERSION ||
 	    conf->action == CONF_FAULT_POINTS || conf->action == CONF_PRINT_ROUTES)

@@ -3,7 +3,7 @@
  * conf.h - what netd was told: flags, then /etc/podnet/netd.conf, then defaults, by one table
  *
  * Room: text to values, each checked, every error naming flag or file and line.
- * May include: netd/base, netd/model, netd/ports, include/podnet.
+ * May include: netd/base, netd/model, netd/ports, netd/codec/format.h, include/podnet.
  */
 #ifndef NETD_CONF_H
 #define NETD_CONF_H
@@ -38,6 +38,7 @@ struct conf {
 	uint32_t node_port_min, node_port_max;
 	bool nft_owner;
 	uint8_t block_len[2];                       /* IPv4, IPv6 */
+	bool cidrs_said, blocks_said;               /* cluster-cidr and block-size are no defaults */
 	uint32_t pool, mtu, resync_s, history;
 	struct conf_listen listen[LIMIT_LISTEN];
 	const char *tls_san[LIMIT_SAN];
@@ -49,6 +50,8 @@ struct conf {
 
 /** conf_read() - 0, or -EINVAL with one line for the user in @why */
 int conf_read(struct conf *conf, int argc, char **argv, char why[256]);
+/** conf_check() - of conf_read(): whether the values go together */
+int conf_check(const struct conf *conf, char why[256]);
 void conf_fini(struct conf *conf);
 void conf_help(void);
 

@@ -112,6 +112,7 @@ static int node_config(struct netd *netd, char why[256])
 {
 	struct node_config *node = &netd->node;
 	struct conf *conf = &netd->conf;
+	bool said[2];
 
 	*node = (struct node_config){
 		.node_name = conf->node_name, .netns_dir = conf->netns_dir, .run_dir = conf->run_dir,
@@ -120,6 +121,8 @@ static int node_config(struct netd *netd, char why[256])
 	read_boot_id(node->boot_id);
 	node->node_port_min = conf->node_port_min;
 	node->node_port_max = conf->node_port_max;
+	for (int i = 0; i < 2; i++)
+		said[i] = conf->cidrs_said && conf->cluster_cidrs[i].family;
 	if ((!conf->cluster_cidrs[1].family &&
 	     local_prefix(netd, "local-prefix", 48, &conf->cluster_cidrs[1]) < 0) ||
 	    (conf->service_cidrs[0].family == AF_INET && !conf->service_cidrs[1].family &&
@@ -130,6 +133,7 @@ static int node_config(struct netd *netd, char why[256])
 	for (int i = 0; i < 2; i++)
 		if (conf->cluster_cidrs[i].family) {
 			node->block_len[node->ncluster_cidrs] = conf->block_len[i];
+			node->cidr_said[node->ncluster_cidrs] = said[i];
 			node->cluster_cidrs[node->ncluster_cidrs++] = conf->cluster_cidrs[i];
 		}
 	for (int i = 0; i < 2; i++)

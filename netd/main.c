@@ -99,7 +99,9 @@ static int start_network(struct netd *netd, char why[256])
 	int r = control_start(netd->loop, netd->state, &netd->control);
 
 	if (r < 0) {
-		snprintf(why, 256, "controllers: %s", strerror(-r));
+		snprintf(why, 256, "controllers: %s", r == -ENOSPC ?
+			 "no block of addresses for this node is free in Network \"default\"" :
+			 strerror(-r));
 		return r;
 	}
 	rec.control = netd->control;

@@ -31,6 +31,8 @@ const char *format_destination(const char *s);      /* a CIDR or "default" */
 
 /** format_special() - "loopback" ..., what keeps an address from being a host's; NULL: nothing */
 const char *format_special(const struct podnet_prefix *p);
+/** format_reserved() - the range in or around @p that no network can have: "127.0.0.0/8"; or NULL */
+const char *format_reserved(const struct podnet_prefix *p);
 
 /**
  * quantity_parse() - Kubernetes quantity: 10, 1.5G, 64Ki, 3e6; fractions of a unit round up

@@ -108,17 +108,17 @@ static int width(const struct podnet_prefix *cidr)
 
 static void check_cidr(const struct doc *doc, size_t i, struct causes *causes)
 {
-	const char *text, *special;
+	const char *text, *range;
 	struct podnet_prefix cidr;
 	char path[40];
 
 	if (cidr_at(doc, i, &cidr) < 0)
 		return;
 	text = doc_str(doc, list_path("cidrs", i, path));
-	special = format_special(&cidr);
-	if (special)
+	range = format_reserved(&cidr);
+	if (range)
 		causes_add(causes, CAUSE_INVALID, path, text,
-			   "must not begin with %s, which pods cannot have", special);
+			   "overlaps with %s, whose addresses pods cannot have", range);
 	if (cidr.len > width(&cidr) - HOST_BITS_MIN)
 		causes_add(causes, CAUSE_INVALID, path, text,
 			   "is too small: at most /%d", width(&cidr) - HOST_BITS_MIN);

@@ -40,7 +40,7 @@ static void warn_changed(const struct node_config *conf, const struct network *n
 		for (size_t k = 0; k < net->ncidrs; k++)
 			if (net->cidrs[k].family == a->family)
 				b = &net->cidrs[k];
-		if (!b || memcmp(a, b, sizeof(*a)) != 0)
+		if (conf->cidr_said[i] && (!b || memcmp(a, b, sizeof(*a)) != 0))
 			log_event(LOG_LEVEL_WARNING, "cluster_cidr_kept", "stored=%s configured=%s",
 				  b ? podnet_prefix_format(b, theirs) : "none",
 				  podnet_prefix_format(a, ours));

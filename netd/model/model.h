@@ -311,6 +311,7 @@ struct node_config {
 	const char *netns_dir, *run_dir;
 	char boot_id[37];
 	struct podnet_prefix cluster_cidrs[2];
+	bool cidr_said[2];              /* the administrator said it: else a default, or made by netd */
 	size_t ncluster_cidrs;
 	uint8_t block_len[2];
 	uint32_t mtu;                   /* 0: of the underlay */

@@ -299,8 +299,20 @@ static const struct check_case cases[] = {
 	  "'blockSizes':null}}", "TooMany spec.cidrs Too many: 3: must have at most 2 items",
 	  NULL },
 	{ KIND_NETWORK, "{'spec':{'cidrs':['127.0.0.0/8'],'blockSizes':null}}",
-	  "Invalid spec.cidrs[0] Invalid value: \"127.0.0.0/8\": must not begin with a loop",
+	  "Invalid spec.cidrs[0] Invalid value: \"127.0.0.0/8\": overlaps with 127.0.0.0/8, w",
 	  NULL },
+	{ KIND_NETWORK, "{'spec':{'cidrs':['169.254.0.0/16','fe80::/64'],'blockSizes':[24,64]}}",
+	  "Invalid spec.cidrs[0] Invalid value: \"169.254.0.0/16\": overlaps with 169.254.0.0/16, w|"
+	  "Invalid spec.cidrs[1] Invalid value: \"fe80::/64\": overlaps with fe80::/10, w", NULL },
+	{ KIND_NETWORK, "{'spec':{'cidrs':['160.0.0.0/4','fc00::/6'],'blockSizes':[24,64]}}",
+	  "Invalid spec.cidrs[0] Invalid value: \"160.0.0.0/4\": overlaps with 169.254.0.0/16, w|"
+	  "Invalid spec.cidrs[1] Invalid value: \"fc00::/6\": overlaps with fe80::/10, w", NULL },
+	{ KIND_NETWORK, "{'spec':{'cidrs':['224.0.0.0/8','ff0e::/64'],'blockSizes':[24,64]}}",
+	  "Invalid spec.cidrs[0] Invalid value: \"224.0.0.0/8\": overlaps with 224.0.0.0/4, w|"
+	  "Invalid spec.cidrs[1] Invalid value: \"ff0e::/64\": overlaps with ff00::/8, w", NULL },
+	{ KIND_NETWORK, "{'spec':{'cidrs':['0.0.0.0/8','::/64'],'blockSizes':[24,64]}}",
+	  "Invalid spec.cidrs[0] Invalid value: \"0.0.0.0/8\": overlaps with 0.0.0.0/8, w|"
+	  "Invalid spec.cidrs[1] Invalid value: \"::/64\": overlaps with ::/127, w", NULL },
 	{ KIND_NETWORK, "{'spec':{'cidrs':['10.5.0.0/31'],'blockSizes':null}}",
 	  "Invalid spec.cidrs[0] Invalid value: \"10.5.0.0/31\": is too small|"
 	  "Invalid spec.blockSizes[0] Invalid value: 31: must be between 31", NULL },

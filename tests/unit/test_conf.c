@@ -5,6 +5,7 @@
 #include "lib/testlib.h"
 
 #include <netd/conf.c>
+#include <netd/conf_check.c>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -34,6 +35,19 @@ static const struct conf_case {
 	  "command line: cluster-cidr:", 0, 0 },
 	{ "no CIDR", "", { "--cluster-cidr=10.0.0.0" }, "command line: cluster-cidr:", 0, 0 },
 	{ "services among the pods", "", { "--service-cidr=10.244.3.0/24" }, "overlap", 0, 0 },
+	{ "link-local pods", "", { "--cluster-cidr=169.254.0.0/16" },
+	  "cluster-cidr: 169.254.0.0/16 overlaps with 169.254.0.0/16", 0, 0 },
+	{ "loopback in the file", "cluster-cidr = fe80::/64\n", { NULL },
+	  "cluster-cidr: fe80::/64 overlaps with fe80::/10", 0, 0 },
+	{ "multicast services", "", { "--service-cidr=224.0.0.0/16" },
+	  "service-cidr: 224.0.0.0/16 overlaps with 224.0.0.0/4", 0, 0 },
+	{ "no room for pods", "", { "--cluster-cidr=10.244.0.0/31" },
+	  "cluster-cidr: 10.244.0.0/31 is too small: at most /30", 0, 0 },
+	{ "blocks larger than all", "block-size = 12,64\n", { NULL },
+	  "block-size: 10.244.0.0/16 is smaller than a block of /12", 0, 0 },
+	{ "less than a default block", "", { "--cluster-cidr=10.244.0.0/24" }, NULL, 16, 0 },
+	{ "too short for IPv6", "", { "--mtu=600" }, "mtu: 600 must be at least 1280 with IPv6", 0, 0 },
+	{ "just long enough", "", { "--mtu=1280" }, NULL, 16, 1280 },
 	{ "no room for services", "", { "--service-cidr=10.1.0.0/30" }, "service-cidr:", 0, 0 },
 	{ "three service CIDRs", "", { "--service-cidr=10.1.0.0/16,fd00::/112,10.2.0.0/16" },
 	  "service-cidr:", 0, 0 },

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * conf_check.c - what was told must go together, and be what networks can be made of
+ *
+ * Room: see conf.h.  What is wrong here would fail later and with poor words, or never.
+ */
+#include <errno.h>
+#include <netd/codec/format.h>
+#include <netd/conf.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#define HOST_BITS_MIN   2       /* as of any Network: its own addresses, and one to give */
+
+static int say(char why[256], const char *name, const struct podnet_prefix *p, const char *fmt,
+	       const char *more, unsigned number)
+{
+	char text[PODNET_PREFIX_STRLEN];
+	int n = snprintf(why, 256, "%s: %s ", name, podnet_prefix_format(p, text));
+
+	snprintf(why + n, 256 - (size_t)n, fmt, more, number);
+	return -EINVAL;
+}
+
+static int check_range(const char *name, const struct podnet_prefix *p, char why[256])
+{
+	const char *range = p->family ? format_reserved(p) : NULL;
+
+	return range ? say(why, name, p, "overlaps with %s", range, 0) : 0;
+}
+
+static int check_cluster(const struct conf *conf, int i, char why[256])
+{
+	const struct podnet_prefix *p = &conf->cluster_cidrs[i];
+	unsigned most = (p->family == AF_INET ? 32 : 128) - HOST_BITS_MIN;
+
+	if (!p->family)
+		return 0;
+	if (p->len > most)
+		return say(why, "cluster-cidr", p, "is too small%s: at most /%u", "", most);
+	if (conf->blocks_said && conf->block_len[i] < p->len)
+		return say(why, "block-size", p, "is smaller than a block%s of /%u", "",
+			   conf->block_len[i]);
+	return check_range("cluster-cidr", p, why);
+}
+
+static int check_overlap(const struct conf *conf, char why[256])
+{
+	for (int i = 0; i < 2; i++)
+		for (int k = 0; k < 2; k++) {
+			const struct podnet_prefix *a = &conf->cluster_cidrs[i];
+			const struct podnet_prefix *b = &conf->service_cidrs[k];
+
+			if (!a->family || a->family != b->family ||
+			    (!podnet_prefix_contains(a, b) && !podnet_prefix_contains(b, a)))
+				continue;
+			snprintf(why, 256, "service-cidr and cluster-cidr overlap");
+			return -EINVAL;
+		}
+	return 0;
+}
+
+int conf_check(const struct conf *conf, char why[256])
+{
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < 2; i++)
+		r = check_cluster(conf, i, why);
+	for (int i = 0; r == 0 && i < 2; i++)
+		r = check_range("service-cidr", &conf->service_cidrs[i], why);
+	if (r < 0)
+		return r;
+	/* Network "default" always has an IPv6 CIDR: one is made where none was given */
+	if (conf->mtu && conf->mtu < LIMIT_MTU_IPV6) {
+		snprintf(why, 256, "mtu: %u must be at least %u with IPv6, or 0", conf->mtu,
+			 LIMIT_MTU_IPV6);
+		return -EINVAL;
+	}
+	return check_overlap(conf, why);
+}
