@@ -310,10 +310,10 @@ int ports_node_port(struct making *m, const struct podnet_frontend *f, struct sv
 /* ---- telling ---- */
 
 /* 1: it said something else before; 0; -ENOMEM */
-static int put_condition(struct making *m)
+static int put_condition(struct reconcile *rec, const struct port_outcome *o)
 {
-	const struct meta *meta = m->svc->pod->meta;
-	struct state *state = m->rec->conf.state;
+	const struct meta *meta = o->pod->meta;
+	struct state *state = rec->conf.state;
 	struct object *base = state_accepted(state, &kinds[KIND_POD], meta->ns, meta->name), *ret;
 	_cleanup_(txn_dropp) struct txn *txn = NULL;
 	_cleanup_(doc_freep) struct doc *doc = NULL;
@@ -326,8 +326,8 @@ static int put_condition(struct making *m)
 	if (!doc)
 		return -ENOMEM;
 	time_format(now_realtime_s(), now);
-	r = doc_set_condition(doc, "status.conditions", CONDITION, m->reason ? "False" : "True",
-			      m->reason ? m->reason : "Published", m->reason ? m->why : NULL, now);
+	r = doc_set_condition(doc, "status.conditions", CONDITION, o->reason ? "False" : "True",
+			      o->reason ? o->reason : "Published", o->reason ? o->why : NULL, now);
 	if (r <= 0)
 		return r;
 	r = txn_new(state, &txn);
@@ -335,20 +335,52 @@ static int put_condition(struct making *m)
 		r = txn_put(txn, &kinds[KIND_POD], doc, base, &ret);
 	if (r < 0)
 		return r;
-	txn_submit(take_ptr(txn), true, rewrite_written, m->rec);
+	txn_submit(take_ptr(txn), true, rewrite_written, rec);
 	return 1;
 }
 
-void ports_tell(struct making *m)
+static void tell(struct reconcile *rec, const struct port_outcome *o)
 {
 	char quoted[600];
 
-	if (put_condition(m) <= 0 || !m->reason)
+	if (put_condition(rec, o) <= 0 || !o->reason)
 		return;
 	log_event(LOG_LEVEL_WARNING, "port_not_published", "pod=%s/%s reason=%s err=%s",
-		  m->svc->pod->meta->ns, m->svc->pod->meta->name, m->reason,
-		  log_quote(m->why, quoted, sizeof(quoted)));
-	control_event(m->rec->conf.control, m->svc->pod, "Warning", m->reason, "%s", m->why);
+		  o->pod->meta->ns, o->pod->meta->name, o->reason,
+		  log_quote(o->why, quoted, sizeof(quoted)));
+	control_event(rec->conf.control, o->pod, "Warning", o->reason, "%s", o->why);
+}
+
+/* In order: one that is compiled twice is as it was found last. */
+int ports_outcome(struct making *m)
+{
+	struct services *s = m->rec->services;
+	struct port_outcome *o = calloc(1, sizeof(*o));
+
+	if (!o)
+		return -ENOMEM;
+	o->pod = object_ref(m->svc->pod);
+	o->reason = m->reason;
+	memcpy(o->why, m->why, sizeof(o->why));
+	if (s->outcomes)
+		s->last_outcome->next = o;
+	else
+		s->outcomes = o;
+	s->last_outcome = o;
+	return 0;
+}
+
+void ports_tell(struct reconcile *rec, struct services *s)
+{
+	while (s->outcomes) {
+		struct port_outcome *o = s->outcomes;
+
+		s->outcomes = o->next;
+		if (rec)
+			tell(rec, o);
+		object_unref(o->pod);
+		free(o);
+	}
 }
 
 /* ---- what the ports room says ---- */

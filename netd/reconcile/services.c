@@ -56,6 +56,7 @@ void services_free(struct services *s)
 		svc_free(svc);
 	map_fini(&s->by_name);
 	map_fini(&s->fronts);
+	ports_tell(NULL, s);
 	ports_free(s->ports);
 	free(s);
 }
@@ -351,10 +352,10 @@ static int compile_dirty(struct reconcile *rec, struct kernel_services *out)
 		s->dirty = m.svc->next_dirty;
 		m.svc->dirty = false;
 		r = compile_one(&m);
+		if (r == 0 && m.svc->pod)
+			r = ports_outcome(&m);
 		if (r < 0)
 			services_mark(s, m.svc);
-		else if (m.svc->pod)
-			ports_tell(&m);
 		else
 			forget(s, m.svc);
 	}
@@ -380,6 +381,7 @@ void services_send(struct reconcile *rec)
 	}
 	if (s->begun && !task->services->nset && !task->services->nabsent) {
 		kernel_task_free(task);
+		ports_tell(rec, s);
 		return;
 	}
 	fault_point("services-compiled");
@@ -431,6 +433,7 @@ void services_done(struct reconcile *rec, const struct kernel_task *task)
 
 	rec->services->under_way = false;
 	rec->services->told = true;
+	ports_tell(rec, rec->services);
 	if (task->rc < 0) {
 		podnet_error_text(&task->err, text, sizeof(text));
 		metric_add(METRIC_RECONCILE_FAILURES, 1);

@@ -34,8 +34,17 @@ struct svc {
 	struct svc *next_dirty;
 };
 
+/** What came of a pod's ports, to be told when the kernel has them. */
+struct port_outcome {
+	struct object *pod;
+	const char *reason;             /* NULL: they are published */
+	char why[256];
+	struct port_outcome *next;
+};
+
 struct services {
 	struct map by_name;             /* struct svc */
+	struct port_outcome *outcomes, *last_outcome;
 	struct map fronts;              /* struct front */
 	struct ports *ports;
 	struct svc *dirty;
@@ -85,8 +94,10 @@ void ports_begin_pods(struct reconcile *rec, bool published);
 int ports_compile(struct making *m);
 /** ports_node_port() - a frontend at a port of the node: hold it.  As services_front() */
 int ports_node_port(struct making *m, const struct podnet_frontend *f, struct svc **other);
-/** ports_tell() - the outcome, as condition and Event */
-void ports_tell(struct making *m);
+/** ports_outcome() - remember what came of the pod under way.  0 or -ENOMEM */
+int ports_outcome(struct making *m);
+/** ports_tell() - what is remembered, as conditions and Events; @rec NULL: forget it */
+void ports_tell(struct reconcile *rec, struct services *s);
 /** ports_moved() - the node has other addresses */
 void ports_moved(struct reconcile *rec);
 /** ports_needed() - is there anything to hold? */
