@@ -234,8 +234,8 @@ int peer_listen(struct fwd *f, const char *path, char why[256])
 
 void peer_fini(struct fwd *f)
 {
-	hang_up(f);
 	loop_unwatch(f->door_watch);
 	closep(&f->door);
 	closep(&f->lock);
+	hang_up(f);             /* last: who told us to end waits for that */
 }
