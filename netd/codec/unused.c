@@ -87,12 +87,13 @@ static const struct {
 	{ "Node", "spec.externalID", QUIET },
 	{ "Node", "spec.providerID", QUIET },
 	{ "Node", "spec.taints", false },
-	{ "Node", "spec.unschedulable", QUIET },
+	{ "Node", "spec.unschedulable", false },
 	{ "Event", "firstTimestamp", QUIET },
 	{ "Event", "deprecatedCount", QUIET },
 	{ "Service", "spec.loadBalancerIP", false },
 	{ "Service", "spec.topologyKeys", QUIET },
 	{ "Service", "spec.ipFamily", QUIET },
+	{ "NetworkPolicy", "spec", false },
 };
 
 /* The place twice: with the indexes of lists for the user, without them for the table. */
@@ -197,7 +198,7 @@ static void note_member(struct walk *w, const struct field *f, const json_t *v, 
 
 	if (row > 0 && !says_nothing(v))
 		causes_add(w->ignored, CAUSE_UNKNOWN, w->full.text, NULL, "%s", "");
-	if (row != 0)
+	if (row != 0 && (!f || strcmp(w->plain.text, "spec") != 0))    /* members of a spec are looked at */
 		return;
 	if (!f && !old)
 		causes_add(w->unknown, CAUSE_UNKNOWN, w->full.text, NULL, "%s", "");
@@ -229,6 +230,20 @@ static void note_object(struct walk *w, const struct field *table, const json_t 
 	}
 }
 
+/* The node's own link is not shaped. */
+static void note_bandwidth(struct walk *w, const struct doc *doc, const struct doc *old)
+{
+#define ROW(key) { "metadata.annotations[\"" key "\"]", "metadata.annotations[" key "]" }
+	static const struct { const char *path, *field; } keys[] = {
+		ROW("kubernetes.io/ingress-bandwidth"), ROW("kubernetes.io/egress-bandwidth"),
+	};
+#undef ROW
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (doc_has(doc, keys[i].path) && (!old || !doc_equal_at(doc, old, keys[i].path)))
+			causes_add(w->ignored, CAUSE_UNKNOWN, keys[i].field, NULL, "%s", "");
+}
+
 void kind_unused(const struct kind *kind, const struct doc *doc, const struct doc *old,
 		 struct causes *unknown, struct causes *ignored)
 {
@@ -237,6 +252,8 @@ void kind_unused(const struct kind *kind, const struct doc *doc, const struct do
 
 	if (!kind->ours) {
 		note_object(&w, kind->fields, doc->root, old ? old->root : NULL);
+		if (kind->id == KIND_POD && doc_bool(doc, "spec.hostNetwork", false))
+			note_bandwidth(&w, doc, old);
 		return;
 	}
 	append(&w.full, "metadata");

@@ -59,7 +59,10 @@ static void warn_all(struct call *c, const struct causes *unknown, const struct 
 	for (size_t i = 0; i < unknown->n && n++ < MAX_WARNINGS; i++)
 		warn(c, "unknown field \"", unknown->v[i].field, "\"");
 	for (size_t i = 0; i < ignored->n && n++ < MAX_WARNINGS; i++)
-		warn(c, "", ignored->v[i].field, " is accepted but not implemented");
+		if (c->kind->id == KIND_NETWORK_POLICY)
+			warn(c, "", c->kind->name, " is accepted but not enforced: no packet is stopped by it");
+		else
+			warn(c, "", ignored->v[i].field, " is accepted but not implemented");
 }
 
 /* Unknown fields of a strict request stand beside whatever else is wrong. */
