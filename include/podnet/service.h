@@ -153,7 +153,7 @@ struct podnet_service_counts {
  * podnet_services_counts() - read what the kernel has counted
  * @each: several times for one pair of frontend and endpoint: its members are to be added up
  *
- * Counted is what passes on, behind postrouting or into the node: a packet that the kernel or a
+ * Before the first commit there is nothing to tell.  Counted is what passes on, behind postrouting or into the node: a packet that the kernel or a
  * card will cut (GSO) is one.  At most 65,536 pairs a family are counted, those that came first.
  * Those of endpoints that went are taken out here and kept as one sum with the frontend, in the
  * handle.  Reads all of it, some 1 us a pair: nothing for the way of a packet or of a commit.

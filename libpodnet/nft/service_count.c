@@ -326,8 +326,12 @@ int podnet_services_counts(struct podnet_services *s,
 			   void *arg, struct podnet_error *err)
 {
 	struct reading rd = { .s = s, .each = each, .arg = arg };
-	int r = nft_socket(s->ctx, err);
+	int r;
 
+	/* before the first commit nobody is known, and all would seem to be gone */
+	if (!s->synced)
+		return 0;
+	r = nft_socket(s->ctx, err);
 	for (rd.family = 0; rd.family < SVC_FAMILIES && r == 0; rd.family++)
 		for (rd.which = 0; rd.which < SVC_COUNTS && r == 0; rd.which++)
 			r = read_set(&rd, err);
