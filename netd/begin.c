@@ -24,7 +24,7 @@ enum { STATE, RUN, NETNS, PKI, NDIRS };
 static const char *const state_files[] = {
 	"lock", "netd.db", "netd.db-wal", "netd.db-shm", "netd.db-journal", NULL
 };
-static const char *const run_files[] = { "netns", "sysctl", NULL };
+static const char *const run_files[] = { "netns", "sysctl", "routes", NULL };
 
 /* How many they are: that of keys is the last, and is there for TLS only. */
 static size_t dirs_of(const struct conf *conf, struct guard_dir dirs[NDIRS])

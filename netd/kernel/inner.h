@@ -69,7 +69,7 @@ void index_fini(struct kindex *ix);
 
 struct kernel {
 	struct kernel_config conf;
-	char *netns_dir;
+	char *netns_dir, *run_dir;
 	struct queue *in, *done, *notes;
 	struct loop_watch *done_watch, *notes_watch;
 	pthread_t thread;
@@ -85,7 +85,7 @@ struct kernel {
 	struct podnet_pool *pool;
 	struct podnet_services *services;
 	bool services_told, nets_told;      /* both: what is declared is whole */
-	int epoll, inotify;
+	int epoll, inotify, records;
 	bool inotify_on, stopping, hinted;
 	struct kernel_task *next;   /* the latest KERNEL_NEXT, NULL: none yet */
 	bool pool_broken;           /* making one failed: not again until a task got through */
@@ -112,6 +112,17 @@ int kernel_open_pool(struct kernel *k, struct podnet_error *err);
 void kernel_run(struct kernel *k, struct kernel_task *task);
 int kernel_context(const char *netns_dir, const char *run_dir, bool nft_owner, struct podnet **ret,
 		   struct podnet_error *err);
+/* records.c */
+/** records_open() - the directory's descriptor, or an error */
+int records_open(const char *run_dir);
+/** records_add() - before anything of an ENSURE is made */
+int records_add(struct kernel *k, const struct kernel_task *task);
+/** records_settle() - all of an ENSURE is so, and nothing of earlier versions left */
+void records_settle(struct kernel *k, const struct kernel_task *task);
+void records_drop(struct kernel *k, const char *scope);
+/** records_sweep() - what scopes have left that nobody keeps; @keep NULL: nobody keeps any */
+int records_sweep(struct podnet *ctx, int dir, bool (*keep)(const char *scope, void *arg),
+		  void (*line)(const char *text, void *arg), void *arg);
 /* services.c */
 /** kernel_take_services() - declare what a task of KERNEL_SERVICES brings, and commit */
 int kernel_take_services(struct kernel *k, struct kernel_task *task);

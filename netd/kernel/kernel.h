@@ -56,6 +56,7 @@ struct kernel_task {
 	 */
 	char *netns[2];
 	bool home;
+	char *record;               /* owned: what is at netns[0] and no sweep finds; see records.c */
 	char *pin;                  /* owned: an existing namespace to pin at netns[0], or NULL */
 	/*
 	 * ENSURE of scope "node" only: addresses of ours on lo, and unreachable routes of ours with

@@ -48,6 +48,7 @@ void kernel_task_free(struct kernel_task *task)
 	free(task->next);
 	free(task->netns[0]);
 	free(task->netns[1]);
+	free(task->record);
 	free(task->pin);
 	free(task->counts);
 	free(task->lines);
@@ -215,7 +216,9 @@ static int ensure(struct kernel *k, struct kernel_task *task)
 	if (r < 0)
 		return r;
 	task->changes += r;
-	r = find_was(k, task);
+	r = records_add(k, task);
+	if (r == 0)
+		r = find_was(k, task);
 	if (r < 0)
 		return r;
 	if (task->was)
@@ -237,6 +240,7 @@ static int ensure(struct kernel *k, struct kernel_task *task)
 	if (r > 0)
 		add_line("nft set services", task);
 	task->changes += r;
+	records_settle(k, task);
 	look_inode(k, task);
 	return 0;
 }
@@ -271,6 +275,7 @@ static int absent(struct kernel *k, struct kernel_task *task)
 	if (r < 0)
 		return r;
 	task->changes += r;
+	records_drop(k, task->scope);
 	k->reap_at = now + REAP_DELAY_US;
 	if (!k->reap_by)
 		k->reap_by = now + REAP_LATEST_US;
@@ -310,12 +315,14 @@ static bool keep(const char *scope, void *arg)
 static int sweep_all(struct kernel *k, struct kernel_task *task)
 {
 	struct sweep sweep = { .k = k, .task = task };
+	/* before the names of namespaces go, by which they are found */
+	int left = records_sweep(k->ctx, k->records, keep, add_sweep_line, &sweep);
 	int r = podnet_sweep(k->ctx, keep, add_sweep_line, &sweep, &task->err);
 
 	if (r < 0)
 		return r;
-	task->changes += r;
-	return 0;
+	task->changes += r + (left > 0 ? left : 0);
+	return left < 0 ? left : 0;
 }
 
 void kernel_run(struct kernel *k, struct kernel_task *task)
@@ -381,11 +388,15 @@ int kernel_purge(const char *netns_dir, const char *run_dir, void (*line)(void *
 		 void *arg, struct podnet_error *err)
 {
 	struct purge purge = { .line = line, .arg = arg };
+	_cleanup_close_ int records = -1;
 	struct podnet *ctx = NULL;
 	int total = 0, r = kernel_context(netns_dir, run_dir, false, &ctx, err);
 
 	if (r < 0)
 		return r;
+	records = records_open(run_dir);
+	total = records_sweep(ctx, records, NULL, purge_line, &purge);
+	total = total > 0 ? total : 0;
 	r = podnet_sweep(ctx, NULL, purge_line, &purge, err);
 	total += r > 0 ? r : 0;
 	if (r >= 0)

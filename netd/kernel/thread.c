@@ -266,7 +266,9 @@ static void kernel_free(struct kernel *k)
 	queue_free(k->notes);
 	closep(&k->epoll);
 	closep(&k->inotify);
+	closep(&k->records);
 	free(k->netns_dir);
+	free(k->run_dir);
 	free(k);
 }
 DEFINE_CLEANUP(struct kernel, kernel_free)
@@ -335,11 +337,12 @@ int kernel_open(const char *netns_dir, const char *run_dir, bool nft_owner, stru
 
 	if (!k)
 		return fail(err, -ENOMEM, "kernel_open");
-	k->epoll = k->inotify = -1;
+	k->epoll = k->inotify = k->records = -1;
 	k->tail[0] = &k->head[0];
 	k->tail[1] = &k->head[1];
 	k->netns_dir = strdup(netns_dir);
-	if (!k->netns_dir)
+	k->run_dir = strdup(run_dir);
+	if (!k->netns_dir || !k->run_dir)
 		return fail(err, -ENOMEM, "kernel_open");
 	r = kernel_context(netns_dir, run_dir, nft_owner, &k->ctx, err);
 	if (r >= 0)
@@ -364,7 +367,8 @@ int kernel_start(struct kernel *k, const struct kernel_config *conf, struct podn
 	if (r < 0)
 		return fail(err, r, "kernel_start");
 	kernel_watch_names(k);
-	r = start_thread(k);
+	k->records = records_open(k->run_dir);
+	r = k->records < 0 ? k->records : start_thread(k);
 	return r < 0 ? fail(err, r, "kernel_start") : 0;
 }
 

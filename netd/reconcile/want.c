@@ -139,6 +139,29 @@ static int copy_places(struct kernel_task *task, const char *a, const char *b, c
 	return pin && !(task->pin = strdup(pin)) ? -ENOMEM : 0;
 }
 
+/* What outlives its namespace's pins, and has no mark that a sweep would see: kernel/records.c. */
+static int put_record(struct kernel_task *task, const struct object *obj)
+{
+	char text[PODNET_PREFIX_STRLEN + 32], to[PODNET_PREFIX_STRLEN];
+	const char *link = NULL;
+
+	if (obj->kind->id == KIND_ROUTE)
+		snprintf(text, sizeof(text), "%s %u %u",
+			 podnet_prefix_format(&obj->route->destination, to), obj->route->table,
+			 obj->route->metric);
+	if (obj->kind->id == KIND_BRIDGE && obj->bridge->netns)
+		link = obj->bridge->interface;
+	/* of a pair with an end at home that one tells */
+	if (obj->kind->id == KIND_VETH && obj->veth->ends[0].netns && obj->veth->ends[1].netns)
+		link = obj->veth->ends[0].name;
+	if (link)
+		snprintf(text, sizeof(text), "link %s", link);
+	if (!link && obj->kind->id != KIND_ROUTE)
+		return 0;
+	task->record = strdup(text);
+	return task->record ? 0 : -ENOMEM;
+}
+
 static int put_places(struct kernel_task *task, const struct object *obj)
 {
 	char name[256];
@@ -249,7 +272,8 @@ static int ensure_task(struct reconcile *rec, struct scope *scope, struct kernel
 	if (r < 0)
 		return r;
 	put_was(rec, scope, task);
-	return put_places(task, scope->now);
+	r = put_places(task, scope->now);
+	return r < 0 ? r : put_record(task, scope->now);
 }
 
 static int absent_task(struct reconcile *rec, struct scope *scope, struct kernel_task *task,

@@ -2,6 +2,7 @@
 """test_foreign.py - what is not ours is never changed or deleted, also when it looks alike"""
 import json
 import os
+import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -245,6 +246,47 @@ def who_drops_is_told():
     eventually("mended", lambda: forwarding()["status"] == "True")
 
 
+def netd_says(*flags):
+    return run(NODE.netd, "--config", "/dev/null", "--state-dir", NODE.dir + "/state", "--run-dir", NODE.dir, *flags)
+
+
+def declare_abroad():
+    """In a namespace that is not ours, in one that is adopted, and at home: what only a record tells."""
+    def post(kind, name, **spec):
+        NODE.client.post(V1 + "/" + kind, {"metadata": {"name": name}, "spec": spec})
+        NODE.await_ready(V1 + "/%s/%s" % (kind, name))
+    post("networknamespaces", "adopted", path="/run/netns/alien")
+    post("bridges", "wbr", networkNamespace="world")
+    post("veths", "wv", ends=[{"name": "wv0", "networkNamespace": "world"},
+                              {"name": "wv1", "networkNamespace": "world"}])
+    post("routes", "there", destination="203.0.113.0/24", networkNamespace="world", interface="w0")
+    post("routes", "into", destination="203.0.113.0/24", networkNamespace="adopted", type="blackhole")
+    post("routes", "here", destination="203.0.113.0/24", type="unreachable")
+    post("routes", "six", destination="fd77::/64", table=77, networkNamespace="world", type="unreachable")
+
+
+def abroad():
+    return [run("ip -n world -br link"), run("ip -n world route show table all"),
+            run("ip -n world -6 route show table all type unreachable"),
+            run("ip -n alien route show table all"), run("ip route show 203.0.113.0/24")]
+
+
+def what_the_store_forgot_goes():
+    run("ip netns add world")
+    run("ip -n world link add w0 type bridge")
+    run("ip -n world link set w0 up")
+    run("ip -n world route add 203.0.114.0/24 dev w0 proto 142")    # of ours by protocol, and by nothing else
+    before = abroad()
+    netd_says("--backup", NODE.dir + "/copy")
+    declare_abroad()
+    assert not [i for i, was in enumerate(before) if abroad()[i] == was], abroad()
+    NODE.kill()
+    shutil.copy(NODE.dir + "/copy", NODE.dir + "/state/netd.db")
+    NODE.start()
+    eventually("as before", lambda: abroad() == before)
+    assert not NODE.client.get(V1 + "/routes")["items"] and not os.listdir(NODE.dir + "/routes")
+
+
 def purge_takes_ours_and_nothing_else():
     NODE.client.post(PODS, pod("p"))
     NODE.await_running("p")
@@ -252,18 +294,18 @@ def purge_takes_ours_and_nothing_else():
         "type": "bridge", "cidrs": ["10.61.0.0/16"]}})
     NODE.await_ready(V1 + "/networks/lan")
     assert any("br-lan" in record for record in os.listdir(NODE.dir + "/sysctl"))
-    before = snapshot()
+    before, there = snapshot(), abroad()
+    declare_abroad()
     NODE.stop()
-    run(NODE.netd, "--config", "/dev/null", "--state-dir", NODE.dir + "/state", "--run-dir",
-        NODE.dir, "--purge")
-    assert snapshot() == before
-    assert namespaces() == ["alien", "x.default"], namespaces()
+    netd_says("--purge")
+    assert snapshot() == before and abroad() == there, abroad()
+    assert namespaces() == ["alien", "world", "x.default"], namespaces()
     eventually("links gone", lambda: not marked_links())
     assert "inet podnet\n" not in run("nft list tables"), run("nft list tables")
     assert not run("ip route show table all proto 142"), run("ip route show table all proto 142")
     assert not run("ip -6 route show table all proto 142")
     assert "169.254.1.1" not in run("ip addr show lo")
-    for kept in ("sysctl", "netns"):
+    for kept in ("sysctl", "netns", "routes"):
         assert os.listdir(NODE.dir + "/" + kept) == [], os.listdir(NODE.dir + "/" + kept)
 
 
@@ -274,4 +316,4 @@ if __name__ == "__main__":
           a_route_of_a_pod_is_the_pods, a_conflict_that_ends_is_resolved, the_first_success_is_no_repair,
           a_pod_around_the_nodes_own_namespace_is_refused, a_network_over_the_nodes_own_is_refused,
           a_network_that_is_overlapped_later_says_so, another_netd_does_not_start, who_drops_is_told,
-          another_cluster_cidr_is_warned_about, purge_takes_ours_and_nothing_else])
+          another_cluster_cidr_is_warned_about, what_the_store_forgot_goes, purge_takes_ours_and_nothing_else])
