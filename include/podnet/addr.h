@@ -22,6 +22,7 @@ struct podnet_addr {
 	struct podnet_prefix prefix;    /* with host bits: 10.0.0.1/24 */
 	bool        no_prefix_route;    /* do not add the route of the prefix (IFA_F_NOPREFIXROUTE) */
 	bool        local;          /* IPv4: scope host, so it is never chosen as a source; as 127/8 is */
+	bool        deprecated;     /* IPv6: chosen as a source only where there is no other (RFC 4862, 5.5.4) */
 };
 
 struct podnet_addr_info {

@@ -6,6 +6,7 @@
 #define PODNET_PODNET_H
 
 #include <podnet/addr.h>
+#include <podnet/announce.h>
 #include <podnet/conntrack.h>
 #include <podnet/context.h>
 #include <podnet/error.h>

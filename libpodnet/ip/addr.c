@@ -18,6 +18,7 @@ static const struct pn_attr addr_attrs[] = {
 	PN_ATTR(u.addr.prefix.len, PN_EXACT, true),
 	PN_ATTR(u.addr.no_prefix_route, PN_EXACT, true),
 	PN_ATTR(u.addr.local, PN_EXACT, true),
+	PN_ATTR(u.addr.deprecated, PN_EXACT, true),
 };
 
 int pn_addr_check(const struct podnet_addr *spec, struct podnet_error *err)
@@ -48,6 +49,7 @@ static int addr_cmp(const struct pn_obj *a, const struct pn_obj *b)
 static void addr_put(const struct pn_put *p, enum pn_verb verb, const struct pn_obj *obj)
 {
 	const struct podnet_prefix *a = &obj->u.addr.prefix;
+	static const struct ifa_cacheinfo unpreferred = { .ifa_valid = UINT32_MAX };
 	uint32_t flags = IFA_F_PERMANENT | IFA_F_NODAD;
 	struct ifaddrmsg *ifa;
 
@@ -68,6 +70,8 @@ static void addr_put(const struct pn_put *p, enum pn_verb verb, const struct pn_
 	if (obj->u.addr.no_prefix_route)
 		flags |= IFA_F_NOPREFIXROUTE;
 	nl_put_u32(p->b, IFA_FLAGS, flags, "no_prefix_route");
+	if (obj->u.addr.deprecated)
+		nl_put(p->b, IFA_CACHEINFO, &unpreferred, sizeof(unpreferred), "deprecated");
 	nl_put_u8(p->b, IFA_PROTO, p->protocol, NULL);
 }
 
@@ -77,11 +81,13 @@ static void addr_print(char *buf, size_t size, enum pn_verb verb, const struct p
 	char text[PODNET_PREFIX_STRLEN];
 	bool bare = verb != PN_DEL && obj->u.addr.no_prefix_route;
 	bool local = verb != PN_DEL && obj->u.addr.local;
+	bool deprecated = verb != PN_DEL && obj->u.addr.deprecated;
 
 	(void)changed;
 	(void)peer_ns;
-	snprintf(buf, size, "%s %s%s%s", obj->link, podnet_prefix_format(&obj->u.addr.prefix, text),
-		 bare ? " noprefixroute" : "", local ? " scope host" : "");
+	snprintf(buf, size, "%s %s%s%s%s", obj->link, podnet_prefix_format(&obj->u.addr.prefix, text),
+		 bare ? " noprefixroute" : "", local ? " scope host" : "",
+		 deprecated ? " preferred_lft 0" : "");
 }
 
 const struct pn_kind pn_addr_kind = {
@@ -136,5 +142,6 @@ int pn_addr_parse(const struct nlmsghdr *nlh, struct pn_obj *ret, uint8_t *proto
 	memcpy(ret->u.addr.prefix.addr, mnl_attr_get_payload(addr),
 	       mnl_attr_get_payload_len(addr));
 	ret->u.addr.no_prefix_route = !!(flags & IFA_F_NOPREFIXROUTE);
+	ret->u.addr.deprecated = ifa->ifa_family == AF_INET6 && (flags & IFA_F_DEPRECATED);
 	return 0;
 }

@@ -75,7 +75,10 @@ struct pn_obj {
 		struct { char scope[64]; } netns;
 		struct { char key[96], value[96]; } sysctl;
 		struct pn_link_attrs dev;
-		struct { struct podnet_prefix prefix; uint8_t no_prefix_route, local, scope; } addr;
+		struct {
+			struct podnet_prefix prefix;
+			uint8_t no_prefix_route, local, deprecated, scope;
+		} addr;
 		struct pn_route_attrs route;
 		struct pn_rule_attrs rule;
 		struct pn_neigh_attrs neigh;

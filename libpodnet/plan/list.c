@@ -234,6 +234,7 @@ int podnet_addr_list(struct podnet *ctx, const char *netns, const char *link,
 				.prefix = f->obj.u.addr.prefix,
 				.no_prefix_route = f->obj.u.addr.no_prefix_route,
 				.local = f->obj.u.addr.local,
+				.deprecated = f->obj.u.addr.deprecated,
 			},
 			.ours = f->protocol == ctx->protocol, .scope = f->obj.u.addr.scope,
 		};

@@ -278,6 +278,7 @@ int podnet_set_addr(struct podnet_set *set, const struct podnet_addr *spec,
 	obj.u.addr.no_prefix_route = spec->no_prefix_route;
 	obj.u.addr.local = spec->prefix.family == AF_INET &&
 			   (spec->local || spec->prefix.addr[0] == 127);
+	obj.u.addr.deprecated = spec->prefix.family == AF_INET6 && spec->deprecated;
 	return add(set, &obj, "addr_check", err);
 }
 

@@ -29,6 +29,9 @@ static const struct row {
 	  "ip addr show lo | grep -q 10.1.2.3/24" },
 	{ "address 6", "ip link set lo up", ADDR, NULL, "lo", "fd00::3/64", NULL,
 	  "ip addr show lo | grep -q fd00::3/64" },
+	{ "deprecated address", "ip link add d0 type veth peer name d1; ip link set d0 up", ADDR, NULL,
+	  "d0", "fd00::3/128", "deprecated",
+	  "ip addr show d0 | grep -A1 fd00::3/128 | grep -q 'valid_lft forever preferred_lft 0sec'" },
 	{ "address elsewhere", "ip netns add n1; ip -n n1 link set lo up", ADDR, "n1", "lo",
 	  "fd00::3/64", NULL, "ip -n n1 addr show lo | grep -q fd00::3/64" },
 	{ "route", "ip link add d0 type veth peer name d1; ip link set d0 up; ip link set d1 up", ROUTE,
@@ -113,7 +116,8 @@ static int carry_ip(struct podnet *ctx, const struct row *row, bool ensure,
 		    struct podnet_error *err)
 {
 	struct podnet_prefix p = prefix(row->kind == RULE ? row->a : row->b);
-	const struct podnet_addr addr = { .netns = row->netns, .link = row->a, .prefix = p };
+	const struct podnet_addr addr = { .netns = row->netns, .link = row->a, .prefix = p,
+					  .deprecated = row->c != NULL };
 	const struct podnet_rule rule = { .family = p.family, .priority = 100, .from = p, .mark = 1,
 					  .mask = 255, .table = 1000 };
 	const struct podnet_neigh neigh = { .link = row->a, .addr = p, .mac = { 2, 0, 0, 0, 0, 9 },

@@ -83,9 +83,9 @@ static long do_setns_any(void)
 	return setns(0, 0);
 }
 
-static long do_socket_packet(void)
+static long do_socket_vsock(void)
 {
-	return socket(AF_PACKET, SOCK_RAW, 0);
+	return socket(AF_VSOCK, SOCK_STREAM, 0);
 }
 
 static long do_socket_unix(void)
@@ -162,7 +162,7 @@ static const struct row {
 	{ "a mount namespace", do_unshare_mount, EPERM, false },
 	{ "a user namespace with a network", do_unshare_user, EPERM, false },
 	{ "into a namespace of any kind", do_setns_any, EPERM, false },
-	{ "a packet socket", do_socket_packet, EPERM, false },
+	{ "a socket to the host of a virtual machine", do_socket_vsock, EPERM, false },
 	{ "a Unix socket", do_socket_unix, 0, false },
 	{ "a new file system", do_mount_new, EPERM, false },
 	{ "a bind mount", do_mount_bind, 0, false },
