@@ -152,6 +152,27 @@ static int parse_service_cidrs(struct conf *conf, const struct row *row, const c
 	return parse_list(value, each_service_cidr, conf);
 }
 
+/* Of any length: a single address is a pool too. */
+static int each_balancer_cidr(void *arg, const char *item)
+{
+	struct conf *conf = arg;
+	size_t n = conf->balancer_cidrs[0].family != 0;
+	struct podnet_prefix p;
+
+	if (conf->balancer_cidrs[1].family || read_cidr(item, &p) < 0 ||
+	    conf->balancer_cidrs[0].family == p.family)
+		return -EINVAL;
+	conf->balancer_cidrs[n] = p;
+	return 0;
+}
+
+static int parse_balancer_cidrs(struct conf *conf, const struct row *row, const char *value)
+{
+	(void)row;
+	memset(conf->balancer_cidrs, 0, sizeof(conf->balancer_cidrs));
+	return parse_list(value, each_balancer_cidr, conf);
+}
+
 static int parse_port_range(struct conf *conf, const struct row *row, const char *value)
 {
 	unsigned least, most;
@@ -307,6 +328,8 @@ static const struct row rows[] = {
 	      "pod addresses of Network \"default\"; without an IPv6 one a unique local /48 is made"),
 	OTHER("service-cidr", parse_service_cidrs, "10.96.0.0/16", "CIDR[,CIDR]",
 	      "cluster IPs of Services; without an IPv6 one a unique local /112 is made"),
+	OTHER("load-balancer-cidr", parse_balancer_cidrs, NULL, "CIDR[,CIDR]",
+	      "addresses given to Services of type LoadBalancer, one range a family; default: none"),
 	OTHER("node-port-range", parse_port_range, "30000-32767", "MIN-MAX", "node ports of Services"),
 	OTHER("block-size", parse_blocks, "22,64", "V4,V6", "prefix lengths of a node's blocks"),
 	TEXT("user", user, "podnet", "NAME", "who to become after the start, if there is such a user"),

@@ -35,6 +35,7 @@ struct conf {
 	size_t nnode_ips;
 	struct podnet_prefix cluster_cidrs[2];      /* IPv4 first; family 0: made by netd */
 	struct podnet_prefix service_cidrs[2];      /* as given; an IPv6 one is made by netd */
+	struct podnet_prefix balancer_cidrs[2];     /* one a family; family 0: none */
 	uint32_t node_port_min, node_port_max;
 	bool nft_owner;
 	uint8_t block_len[2];                       /* IPv4, IPv6 */

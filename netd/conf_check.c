@@ -44,19 +44,29 @@ static int check_cluster(const struct conf *conf, int i, char why[256])
 	return check_range("cluster-cidr", p, why);
 }
 
-static int check_overlap(const struct conf *conf, char why[256])
+static bool overlap(const struct podnet_prefix a[2], const struct podnet_prefix b[2])
 {
 	for (int i = 0; i < 2; i++)
-		for (int k = 0; k < 2; k++) {
-			const struct podnet_prefix *a = &conf->cluster_cidrs[i];
-			const struct podnet_prefix *b = &conf->service_cidrs[k];
+		for (int k = 0; k < 2; k++)
+			if (a[i].family && a[i].family == b[k].family &&
+			    (podnet_prefix_contains(&a[i], &b[k]) || podnet_prefix_contains(&b[k], &a[i])))
+				return true;
+	return false;
+}
 
-			if (!a->family || a->family != b->family ||
-			    (!podnet_prefix_contains(a, b) && !podnet_prefix_contains(b, a)))
-				continue;
-			snprintf(why, 256, "service-cidr and cluster-cidr overlap");
-			return -EINVAL;
-		}
+static int check_overlap(const struct conf *conf, char why[256])
+{
+	const struct { const char *name; const struct podnet_prefix *cidrs; } ranges[] = {
+		{ "cluster-cidr", conf->cluster_cidrs }, { "service-cidr", conf->service_cidrs },
+		{ "load-balancer-cidr", conf->balancer_cidrs },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++)
+		for (size_t k = 0; k < i; k++)
+			if (overlap(ranges[i].cidrs, ranges[k].cidrs)) {
+				snprintf(why, 256, "%s and %s overlap", ranges[i].name, ranges[k].name);
+				return -EINVAL;
+			}
 	return 0;
 }
 
@@ -68,6 +78,8 @@ int conf_check(const struct conf *conf, char why[256])
 		r = check_cluster(conf, i, why);
 	for (int i = 0; r == 0 && i < 2; i++)
 		r = check_range("service-cidr", &conf->service_cidrs[i], why);
+	for (int i = 0; r == 0 && i < 2; i++)
+		r = check_range("load-balancer-cidr", &conf->balancer_cidrs[i], why);
 	if (r < 0)
 		return r;
 	/* Network "default" always has an IPv6 CIDR: one is made where none was given */

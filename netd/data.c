@@ -139,6 +139,9 @@ static int node_config(struct netd *netd, char why[256])
 	for (int i = 0; i < 2; i++)
 		if (conf->service_cidrs[i].family)
 			node->service_cidrs[node->nservice_cidrs++] = conf->service_cidrs[i];
+	for (int i = 0; i < 2; i++)
+		if (conf->balancer_cidrs[i].family)
+			node->balancer_cidrs[node->nbalancer_cidrs++] = conf->balancer_cidrs[i];
 	return 0;
 }
 

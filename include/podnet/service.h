@@ -55,6 +55,8 @@ enum podnet_frontend_flags {
 						   only, unmasqueraded; without any it is dropped */
 	PODNET_FRONTEND_DROP = 1 << 2,          /* without endpoints: drop, do not refuse */
 	PODNET_FRONTEND_MAGLEV = 1 << 3,        /* by a hash of the source, consistently */
+	PODNET_FRONTEND_ALONE = 1 << 4,         /* of an address outside of the service networks, which
+						   is nothing else: its other ports are refused too */
 };
 
 /** An address and port, or a port of the node.  Arrays are borrowed for the call. */

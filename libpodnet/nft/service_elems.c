@@ -355,10 +355,11 @@ void svc_front_elems(const struct svc_front *f, struct svc_elems *out)
 		go_to(f, SVC_STICKY, SVC_ASK_STICKY, out);
 		go_to(f, SVC_REMEMBER, SVC_SET_STICKY, out);
 	}
-	if (!(f->flags & PODNET_FRONTEND_CLUSTER_IP) || at_port(&f->key)) {
+	/* what is invalid is dropped by the address where that is of the service networks */
+	if (!(f->flags & PODNET_FRONTEND_CLUSTER_IP) || at_port(&f->key))
 		put_published(f, out);
+	if (!(f->flags & (PODNET_FRONTEND_CLUSTER_IP | PODNET_FRONTEND_ALONE)) || at_port(&f->key))
 		return;
-	}
 	put(&w, f->key.addr, addr_size(&f->key));
 	svc_add(out, &e);
 }

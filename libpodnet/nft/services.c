@@ -228,7 +228,8 @@ static int check(const struct podnet_frontend *f, struct podnet_error *err)
 	if (f->nsources && !f->sources)
 		return reject(err, "sources", "NULL with a count");
 	if (f->flags & ~(uint32_t)(PODNET_FRONTEND_CLUSTER_IP | PODNET_FRONTEND_OUTSIDE_LOCAL |
-				   PODNET_FRONTEND_DROP | PODNET_FRONTEND_MAGLEV))
+				   PODNET_FRONTEND_DROP | PODNET_FRONTEND_MAGLEV |
+				   PODNET_FRONTEND_ALONE))
 		return reject(err, "flags", "an unknown one");
 	for (size_t i = 0; i < f->nendpoints; i++) {
 		const struct podnet_endpoint *e = &f->endpoints[i];

@@ -165,6 +165,35 @@ bool service_checks_health(const struct doc *doc)
 	       strcmp(policy, traffic_policies[TRAFFIC_LOCAL]) == 0;
 }
 
+bool service_is_from_pool(const struct doc *doc)
+{
+	const char *class = doc_str(doc, "spec.loadBalancerClass");
+
+	return service_type_of(doc) == SERVICE_LOAD_BALANCER && class &&
+	       strcmp(class, SERVICE_POOL_CLASS) == 0;
+}
+
+int service_parse_ips(const char *text, struct podnet_prefix ret[2])
+{
+	int n = 0;
+
+	while (n < 2) {
+		size_t len = strcspn(text, ", ");
+		char ip[PODNET_PREFIX_STRLEN];
+
+		snprintf(ip, sizeof(ip), "%.*s", (int)len, text);
+		if (len >= sizeof(ip) || strchr(ip, '/') || podnet_prefix_parse(ip, &ret[n]) < 0)
+			return -EINVAL;
+		text += len;
+		text += strspn(text, " ");
+		n++;
+		if (*text != ',')
+			break;
+		text += 1 + strspn(text + 1, " ");
+	}
+	return *text || (n == 2 && ret[0].family == ret[1].family) ? -EINVAL : n;
+}
+
 /* 0 and "" mean absent: the port itself. */
 static int default_target(json_t *port)
 {
@@ -255,6 +284,18 @@ static void decode_cluster_ips(const struct doc *doc, struct service *svc)
 	}
 }
 
+/* The annotation says it of two families; spec.loadBalancerIP alone can say one only. */
+static void decode_wanted(const struct doc *doc, struct service *svc)
+{
+	const char *text = meta_annotation(&svc->meta, SERVICE_POOL_IPS);
+	int n;
+
+	if (!text)
+		text = doc_str(doc, "spec.loadBalancerIP");
+	n = text ? service_parse_ips(text, svc->wanted_ips) : 0;
+	svc->nwanted_ips = n > 0 ? (size_t)n : 0;
+}
+
 void *service_decode(const struct doc *doc, struct arena *arena)
 {
 	struct service *svc = arena_alloc(arena, sizeof(*svc));
@@ -267,6 +308,8 @@ void *service_decode(const struct doc *doc, struct arena *arena)
 		return NULL;
 	svc->headless = service_is_headless(doc);
 	svc->client_ip_affinity = affinity && strcmp(affinity, affinities[1]) == 0;
+	svc->from_pool = service_is_from_pool(doc);
 	decode_cluster_ips(doc, svc);
+	decode_wanted(doc, svc);
 	return svc;
 }

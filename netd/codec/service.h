@@ -16,5 +16,8 @@ bool service_is_headless(const struct doc *doc);
 bool service_has_node_ports(const struct doc *doc);     /* its type can have them */
 bool service_is_external(const struct doc *doc);        /* reached from outside of the cluster */
 bool service_checks_health(const struct doc *doc);      /* has a healthCheckNodePort */
+bool service_is_from_pool(const struct doc *doc);       /* LoadBalancer of SERVICE_POOL_CLASS */
+/** service_parse_ips() - "192.0.2.7, fd00::7", one a family; how many, or -EINVAL */
+int service_parse_ips(const char *text, struct podnet_prefix ret[2]);
 
 #endif

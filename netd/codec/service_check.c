@@ -271,6 +271,7 @@ static void check_annotations(const struct doc *doc, const struct doc *old, stru
 	static const char algorithm[] = "podnet.dev/algorithm";
 	const json_t *before = old ? doc_at(old, "metadata.annotations") : NULL;
 	json_t *notes = doc_at(doc, "metadata.annotations"), *value;
+	struct podnet_prefix ips[2];
 	char field[96];
 	const char *key;
 
@@ -281,14 +282,19 @@ static void check_annotations(const struct doc *doc, const struct doc *old, stru
 		    json_equal(json_object_get(before, key), value))
 			continue;
 		snprintf(field, sizeof(field), "metadata.annotations[%.70s]", key);
-		if (strcmp(key, weights) != 0 && strcmp(key, algorithm) != 0)
+		if (strcmp(key, weights) != 0 && strcmp(key, algorithm) != 0 &&
+		    strcmp(key, SERVICE_POOL_IPS) != 0)
 			causes_add(causes, CAUSE_FORBIDDEN, field, NULL, "there is no such "
-				   "annotation of a Service: %s and %s are known", weights, algorithm);
+				   "annotation of a Service: %s, %s and " SERVICE_POOL_IPS
+				   " are known", weights, algorithm);
 		else if (strcmp(key, weights) == 0 && !weights_ok(text))
 			causes_add(causes, CAUSE_INVALID, field, text,
 				   "POD=WEIGHT, each from 1 to 256, joined by commas");
 		else if (strcmp(key, algorithm) == 0 && strcmp(text, "maglev") != 0)
 			causes_add(causes, CAUSE_NOT_SUPPORTED, field, text, "\"maglev\"");
+		else if (strcmp(key, SERVICE_POOL_IPS) == 0 && service_parse_ips(text, ips) < 0)
+			causes_add(causes, CAUSE_INVALID, field, text,
+				   "one address, or one of each family, joined by a comma");
 	}
 }
 

@@ -90,7 +90,6 @@ static const struct {
 	{ "Node", "spec.unschedulable", false },
 	{ "Event", "firstTimestamp", QUIET },
 	{ "Event", "deprecatedCount", QUIET },
-	{ "Service", "spec.loadBalancerIP", false },
 	{ "Service", "spec.topologyKeys", QUIET },
 	{ "Service", "spec.ipFamily", QUIET },
 	{ "NetworkPolicy", "spec", false },

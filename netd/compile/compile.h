@@ -20,6 +20,10 @@ struct compile_input {
 	bool has_ipv4;                          /* the node has an IPv4 address of its own */
 	const char *uplinks[2];                 /* of IPv4, IPv6: its link to others; "" or NULL */
 	bool narrow;                            /* that of IPv4 has too small an MTU for IPv6 */
+	const struct podnet_prefix *balanced;   /* load-balancer addresses of the pool, of Services */
+	size_t nbalanced;
+	const struct podnet_prefix *own;        /* addresses that the node has anyway */
+	size_t nown;
 	/* network by name; NULL: there is none */
 	const struct network *(*network)(void *arg, const char *name);
 	/* this node's blocks of a network */
@@ -51,15 +55,27 @@ int compile_route(const struct compile_input *in, const struct route *route,
 		  struct podnet_set **ret, struct podnet_error *err);
 /**
  * compile_node() - what the node needs whatever its pods are: forwarding, the gateway addresses,
- * unreachable routes for its blocks; and the nft table (arrays malloc'd, the caller frees)
+ * unreachable routes for its blocks, load-balancer addresses; and the nft table (arrays malloc'd, the caller frees)
  */
 int compile_node(const struct compile_input *in, const struct network *const *networks,
 		 size_t nnetworks, struct podnet_set **ret, struct podnet_nat *nat,
 		 struct podnet_error *err);
 
+/**
+ * compile_announcer() - which of @nodes answers and announces a load-balancer address
+ *
+ * Rendezvous hashing: all nodes choose alike without asking each other, and when one comes or goes,
+ * only its own addresses move.  Return: an index; @n is not 0.
+ */
+size_t compile_announcer(const char *const *nodes, size_t n, const struct podnet_prefix *ip);
+/** compile_announce_on() - the link on which this node announces @ip, or NULL: it does not */
+const char *compile_announce_on(const struct compile_input *in, const struct podnet_prefix *ip);
+
 /** What services are compiled for, and who is told of their frontends. */
 struct compile_services {
 	const char *node_name, *zone;           /* zone NULL: not known */
+	const struct podnet_prefix *own;        /* addresses of the node */
+	size_t nown;
 	/* borrowed for the call; a negative return stops and is returned */
 	int (*each)(void *arg, const struct podnet_frontend *f);
 	void *arg;

@@ -196,6 +196,7 @@ int compile_node(const struct compile_input *in, const struct network *const *ne
 	for (i = 0; i < nnetworks; i++)
 		put_blocks(&b, in, networks[i]);
 	put_services(&b, in);
+	compile_balanced(&b, in);
 	if (b.rc == 0 && fill_nat(networks, nnetworks, nat) < 0)
 		return compile_fail(err, -ENOMEM, "node_compile", NULL, "");
 	if (b.rc < 0)

@@ -40,4 +40,10 @@ struct podnet_prefix compile_host(const struct podnet_prefix *p);
 /** compile_first() - the first address behind the block's own, which is the network's; @len bits */
 struct podnet_prefix compile_first(const struct podnet_prefix *block, uint8_t len);
 
+/* balancer.c */
+/** compile_is_own() - @ip is among the node's own addresses */
+bool compile_is_own(const struct podnet_prefix *own, size_t n, const struct podnet_prefix *ip);
+/** compile_balanced() - the load-balancer addresses that this node answers */
+void compile_balanced(struct building *b, const struct compile_input *in);
+
 #endif

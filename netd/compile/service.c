@@ -10,7 +10,7 @@
  * the outside counts as Cluster, whatever the policy.  A source range counts for load-balancer
  * addresses only.
  */
-#include "compile.h"
+#include "room.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -321,14 +321,32 @@ static size_t ranges_of(const struct service *svc, int family, struct podnet_pre
 	return n;
 }
 
+/*
+ * What the node sends to an address of its own has that address as its source, so where the node
+ * may come, it may come as this one.
+ */
+static size_t add_self(const struct building_service *b, const struct podnet_prefix *ip,
+		       struct podnet_prefix *ranges, size_t n)
+{
+	for (size_t i = 0; i < b->in->nown; i++)
+		for (size_t k = 0; k < n; k++) {
+			if (!podnet_prefix_contains(&ranges[k], &b->in->own[i]))
+				continue;
+			ranges[n] = *ip;
+			ranges[n].len = ip->family == AF_INET6 ? 128 : 32;
+			return n + 1;
+		}
+	return n;
+}
+
 /* A range of the other family only: then nobody of this one may come. */
 static void tell_ingress(struct building_service *b, const struct service_port *port, int family,
 			 uint32_t flags)
 {
 	static const struct podnet_prefix nobody[2] = { { AF_INET, 32, { 0 } },
 							{ AF_INET6, 128, { 0 } } };
-	struct podnet_prefix *ranges = calloc(b->svc->nsource_ranges + 1, sizeof(*ranges));
-	size_t n = ranges ? ranges_of(b->svc, family, ranges) : 0;
+	struct podnet_prefix *ranges = calloc(b->svc->nsource_ranges + 2, sizeof(*ranges));
+	size_t n, known = ranges ? ranges_of(b->svc, family, ranges) : 0;
 
 	if (!ranges)
 		b->rc = -ENOMEM;
@@ -337,6 +355,9 @@ static void tell_ingress(struct building_service *b, const struct service_port *
 
 		if (f.ip.family != family)
 			continue;
+		if (b->svc->from_pool && !compile_is_own(b->in->own, b->in->nown, &f.ip))
+			f.flags |= PODNET_FRONTEND_ALONE;
+		n = known ? add_self(b, &f.ip, ranges, known) : 0;
 		f.sources = n || !b->svc->nsource_ranges ? ranges : &nobody[family != AF_INET];
 		f.nsources = n ? n : b->svc->nsource_ranges > 0;
 		tell(b, &f);

@@ -20,6 +20,7 @@ static void changed(void *arg, const struct object *old, const struct object *no
 	owners_changed(control, old, now);
 	slices_changed(control, old, now);
 	endpoints_changed(control, old, now);
+	balancer_changed(control, old, now);
 	if ((now ? now : old)->kind->id != KIND_POD)
 		return;
 	probes_changed(control, old, now);
@@ -72,6 +73,8 @@ static void redo(void *arg)
 	r = pods_after_reboot(control);
 	if (r == 0)
 		r = bootstrap(control);
+	if (control->waiting.n)
+		loop_timer_set(control->balancer_timer, 0);
 	if (r < 0 && r != -ESHUTDOWN)
 		loop_timer_set(control->redo_timer, REDO_MS);
 }
@@ -138,6 +141,8 @@ int control_start(struct loop *loop, struct state *state, struct control **ret)
 	if (r == 0)
 		r = loop_timer_new(loop, endpoints_write, control, &control->endpoints_timer);
 	if (r == 0)
+		r = loop_timer_new(loop, balancer_look, control, &control->balancer_timer);
+	if (r == 0)
 		r = probes_new(control);
 	if (r == 0)
 		r = loop_timer_new(loop, events_flush, control, &control->event_timer);
@@ -156,6 +161,7 @@ int control_start(struct loop *loop, struct state *state, struct control **ret)
 	slices_know(control);
 	slices_start(control);
 	endpoints_start(control);
+	balancer_start(control);
 	probes_start(control);
 	loop_timer_set(control->grace_timer, 0);
 	*ret = take_ptr(control);
@@ -172,6 +178,7 @@ void control_stop(struct control *control)
 	loop_timer_free(control->owner_timer);
 	loop_timer_free(control->slice_timer);
 	loop_timer_free(control->endpoints_timer);
+	loop_timer_free(control->balancer_timer);
 	loop_timer_free(control->event_timer);
 	loop_timer_free(control->redo_timer);
 	probes_free(control->probes);
@@ -180,6 +187,7 @@ void control_stop(struct control *control)
 	marks_free(&control->sliced);
 	marks_free(&control->endpointed);
 	selectors_free(control);
+	balancer_free(control);
 	events_free(control);
 	free(control);
 }

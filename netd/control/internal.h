@@ -31,6 +31,10 @@ struct control {
 	struct loop_timer *slice_timer;     /* slices.c */
 	struct loop_timer *endpoints_timer; /* endpoints.c */
 	struct marks sliced, endpointed;    /* Services to be looked at */
+	struct loop_timer *balancer_timer;  /* balancer.c */
+	struct map waiting;                 /* NAMESPACE/NAME -> struct waiting */
+	struct node_report node;            /* the last one, but for its words */
+	bool node_known;
 	struct probes *probes;              /* probes.c */
 	struct map selectors;               /* slices.c: label that Services ask for -> struct asked */
 	struct loop_timer *event_timer;     /* events.c */
@@ -98,6 +102,13 @@ void slices_write(void *control);
 void endpoints_start(struct control *control);
 void endpoints_changed(struct control *control, const struct object *old, const struct object *now);
 void endpoints_write(void *control);
+
+void balancer_start(struct control *control);
+void balancer_changed(struct control *control, const struct object *old, const struct object *now);
+/** balancer_node() - which addresses are the node's own, and nobody's to have */
+void balancer_node(struct control *control, const struct node_report *report);
+void balancer_look(void *control);
+void balancer_free(struct control *control);
 
 int probes_new(struct control *control);
 void probes_start(struct control *control);

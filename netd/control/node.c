@@ -204,6 +204,7 @@ void control_node(struct control *control, const struct node_report *report)
 	_cleanup_(doc_freep) struct doc *doc = old ? object_doc(old) : NULL;
 	_cleanup_(txn_dropp) struct txn *txn = NULL;
 
+	balancer_node(control, report);
 	if (!doc || set_report(control, doc, report) < 0 || txn_new(control->state, &txn) < 0)
 		return;
 	if (txn_put(txn, kind, doc, old, &obj) == 0)

@@ -97,8 +97,10 @@ static void on_home_link(struct kernel *k, const struct podnet_event *ev)
 		mark_link(k, home->scope, &home->link);
 	if (!ev->ours && !home && scope && (ev->deleted || !now.up))
 		mark_link(k, scope, &now);
-	if (!ev->ours && !home && !scope && !is_reserved(ev->link))
+	if (!ev->ours && !home && !scope && !is_reserved(ev->link)) {
 		facts_due(k);
+		kernel_announce_link(k, ev);
+	}
 	if (ev->deleted) {
 		index_home_del(&k->index, ev->index);
 		return;

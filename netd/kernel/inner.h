@@ -98,6 +98,9 @@ struct kernel {
 	uint64_t facts_at, reap_at, reap_by;        /* monotonic us; 0: not due */
 	uint64_t facts_rest;        /* not before: reading them must not eat the thread */
 	uint64_t settle_at, settle_rest;            /* the same of connections that may be stale */
+	struct announced *announced;
+	size_t nannounced;
+	uint64_t announce_at;                       /* the same of addresses to be announced */
 };
 
 /* pool.c */
@@ -134,6 +137,13 @@ void kernel_settle(struct kernel *k, uint64_t now);
 /* counts.c */
 /** kernel_read_counts() - the result of a task of KERNEL_COUNTS */
 int kernel_read_counts(struct kernel *k, struct kernel_task *task);
+/* announce.c */
+/** kernel_announce_take() - those of the node's task; what is new is announced at once */
+void kernel_announce_take(struct kernel *k, struct kernel_task *task);
+/** kernel_announce_link() - a link was heard of: what is announced there is, again, when it came up */
+void kernel_announce_link(struct kernel *k, const struct podnet_event *ev);
+/** kernel_announce() - when it is time for them */
+void kernel_announce(struct kernel *k, uint64_t now);
 /* events.c */
 void kernel_read_events(struct kernel *k);
 void kernel_read_names(struct kernel *k);       /* inotify */

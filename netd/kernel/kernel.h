@@ -40,6 +40,12 @@ struct kernel_next {
 	size_t n;
 };
 
+/** An address whose neighbours must know that it is here. */
+struct kernel_announce {
+	char link[PODNET_IFNAME_SIZE];
+	struct podnet_prefix ip;
+};
+
 struct kernel_task {
 	struct qnode node;
 	enum kernel_task_type type;
@@ -59,13 +65,15 @@ struct kernel_task {
 	char *record;               /* owned: what is at netns[0] and no sweep finds; see records.c */
 	char *pin;                  /* owned: an existing namespace to pin at netns[0], or NULL */
 	/*
-	 * ENSURE of scope "node" only: addresses of ours on lo, and unreachable routes of ours with
-	 * this metric, are the node's and go when they are not in the set; and the nft table
+	 * ENSURE of scope "node" only: addresses of ours on lo or deprecated, and unreachable routes of
+	 * ours with this metric, are the node's and go when they are not in the set; and the nft table
 	 */
 	uint32_t node_metric;
 	bool has_nat;
 	struct podnet_nat nat;      /* arrays owned, malloc */
 	struct podnet_service_nets nets;        /* with `has_nat`; arrays owned, malloc */
+	struct kernel_announce *announce;       /* with `has_nat`, all that there are; owned, malloc */
+	size_t nannounce;
 	struct kernel_services *services;       /* SERVICES; owned */
 	bool tell_inode;            /* ENSURE: that of netns[0] */
 	char **scopes;              /* SWEEP: sorted, owned */

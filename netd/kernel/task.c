@@ -41,6 +41,7 @@ void kernel_task_free(struct kernel_task *task)
 	free((void *)(uintptr_t)task->nets.inside);
 	free((void *)(uintptr_t)task->nets.local);
 	free((void *)(uintptr_t)task->nets.node_ips);
+	free(task->announce);
 	kernel_services_free(task->services);
 	for (i = 0; i < task->nscopes; i++)
 		free(task->scopes[i]);
@@ -161,8 +162,9 @@ static int was_addr(const struct podnet_addr_info *info, void *arg)
 {
 	struct kernel_task *task = arg;
 	struct podnet_addr addr = { .link = info->addr.link, .prefix = info->addr.prefix };
+	bool node = strcmp(info->addr.link, "lo") == 0 || info->addr.deprecated;
 
-	return info->ours ? podnet_set_addr(task->was, &addr, &task->err) : 0;
+	return info->ours && node ? podnet_set_addr(task->was, &addr, &task->err) : 0;
 }
 
 static int was_route(const struct podnet_route_info *info, void *arg)
@@ -195,13 +197,13 @@ static int find_was(struct kernel *k, struct kernel_task *task)
 {
 	int r;
 
-	/* a repair need not look: the set is what it was, and the tables may be long */
-	if (!task->node_metric || task->was || task->drift)
+	if (!task->node_metric || task->was)
 		return 0;
 	r = podnet_set_new(&task->was, task->scope, &task->err);
 	if (r >= 0)
-		r = podnet_addr_list(k->ctx, NULL, "lo", was_addr, task, &task->err);
-	if (r >= 0)
+		r = podnet_addr_list(k->ctx, NULL, NULL, was_addr, task, &task->err);
+	/* a repair need not look: the routes are what they were, and the tables may be long */
+	if (r >= 0 && !task->drift)
 		r = podnet_route_list(k->ctx, NULL, was_route, task, &task->err);
 	return r < 0 ? r : 0;
 }
@@ -241,6 +243,8 @@ static int ensure(struct kernel *k, struct kernel_task *task)
 		add_line("nft set services", task);
 	task->changes += r;
 	records_settle(k, task);
+	if (task->has_nat)
+		kernel_announce_take(k, task);
 	look_inode(k, task);
 	return 0;
 }

@@ -120,6 +120,7 @@ static void run_timers(struct kernel *k)
 	if (k->facts_at && k->facts_at <= now)
 		send_facts(k);
 	kernel_settle(k, now_monotonic_us());
+	kernel_announce(k, now_monotonic_us());
 	if (k->reap_at && k->reap_at <= now) {
 		k->reap_at = k->reap_by = 0;
 		podnet_doomed_reap(k->ctx, NULL);
@@ -134,6 +135,8 @@ static int wait_ms(const struct kernel *k)
 		at = k->reap_at;
 	if (k->settle_at && (!at || k->settle_at < at))
 		at = k->settle_at;
+	if (k->announce_at && (!at || k->announce_at < at))
+		at = k->announce_at;
 	if (fill && (!at || fill < at))
 		at = fill;
 	if (!at)
@@ -267,6 +270,7 @@ static void kernel_free(struct kernel *k)
 	closep(&k->epoll);
 	closep(&k->inotify);
 	closep(&k->records);
+	free(k->announced);
 	free(k->netns_dir);
 	free(k->run_dir);
 	free(k);

@@ -222,6 +222,9 @@ struct service_port {
 struct service_ingress {
 	struct podnet_prefix ip;        /* family 0: a host name instead */
 };
+/* spec.loadBalancerClass of Services whose addresses are ours to give */
+#define SERVICE_POOL_CLASS "podnet.dev/pool"
+#define SERVICE_POOL_IPS   "podnet.dev/load-balancer-ips"    /* annotation: which of them */
 struct service {
 	struct meta meta;
 	enum service_type type;
@@ -236,6 +239,9 @@ struct service {
 	struct podnet_prefix *external_ips, *source_ranges;
 	struct service_ingress *ingress;        /* status.loadBalancer */
 	size_t nports, nselector, nexternal_ips, nsource_ranges, ningress;
+	bool from_pool;                 /* LoadBalancer of SERVICE_POOL_CLASS: it holds its ingress */
+	struct podnet_prefix wanted_ips[2];     /* asked of the pool, at most one a family */
+	size_t nwanted_ips;
 	const char *external_name, *load_balancer_class, *traffic_distribution;
 	enum traffic_policy internal_policy, external_policy;
 	bool client_ip_affinity;
@@ -317,6 +323,8 @@ struct node_config {
 	uint32_t mtu;                   /* 0: of the underlay */
 	struct podnet_prefix service_cidrs[2];  /* the default family's first */
 	size_t nservice_cidrs;
+	struct podnet_prefix balancer_cidrs[2]; /* the pool of load-balancer addresses, one a family */
+	size_t nbalancer_cidrs;
 	uint32_t node_port_min, node_port_max;
 };
 

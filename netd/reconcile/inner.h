@@ -167,6 +167,12 @@ int traffic_new(struct reconcile *rec);
 void traffic_free(struct traffic *t);
 void traffic_done(struct reconcile *rec, const struct kernel_task *task);
 
+/* balanced.c */
+/** balanced_get() - addresses of the pool that Services hold; malloc'd, also when there are none */
+int balanced_get(const struct reconcile *rec, struct podnet_prefix **ret, size_t *n);
+/** balanced_moved() - other addresses are the node's own */
+void balanced_moved(struct reconcile *rec);
+
 /* status.c */
 struct outcome {
 	bool ok;

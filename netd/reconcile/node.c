@@ -49,6 +49,12 @@ size_t reconcile_node_addresses(const struct reconcile *rec, const struct podnet
 	return rec->conf.nnode_ips ? rec->conf.nnode_ips : rec->facts.naddresses;
 }
 
+size_t reconcile_own_addresses(const struct reconcile *rec, const struct podnet_prefix **ret)
+{
+	*ret = rec->facts.addresses;
+	return rec->facts.naddresses;
+}
+
 void node_report(struct reconcile *rec)
 {
 	struct node_report report = {
@@ -106,6 +112,17 @@ static bool same_addresses(const struct kernel_facts *a, const struct kernel_fac
 	       !memcmp(a->addresses, b->addresses, sizeof(a->addresses));
 }
 
+/* Ports of the node are on other addresses; and what is its own is not answered for a Service. */
+static void readdress(struct reconcile *rec)
+{
+	struct scope *node = scope_find(rec, NODE_SCOPE);
+
+	ports_moved(rec);
+	balanced_moved(rec);
+	if (node)
+		reconcile_mark(rec, node, 0);
+}
+
 void node_facts(void *arg, const struct kernel_facts *facts)
 {
 	struct reconcile *rec = arg;
@@ -132,7 +149,7 @@ void node_facts(void *arg, const struct kernel_facts *facts)
 		if (retake)
 			state_each(rec->conf.state, &kinds[KIND_NETWORK], NULL, mark_network, rec);
 		if (readdressed)
-			ports_moved(rec);
+			readdress(rec);
 		node_report(rec);
 		return;
 	}
@@ -146,6 +163,6 @@ void node_facts(void *arg, const struct kernel_facts *facts)
 	reconcile_mark_all(rec, 0);
 	health_moved(rec);
 	if (readdressed)
-		ports_moved(rec);
+		readdress(rec);
 	node_report(rec);
 }

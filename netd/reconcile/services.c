@@ -143,6 +143,7 @@ static void note(struct reconcile *rec, struct object *old, struct object *now)
 		svc = svc_get(s, any->meta->ns, any->meta->name);
 		if (!svc)
 			return;
+		balanced_note(s, svc, now);
 		object_unref(svc->service);
 		svc->service = now ? object_ref(now) : NULL;
 		health_changed(rec, any, now);
@@ -308,6 +309,7 @@ static int compile_one(struct making *m)
 {
 	const struct compile_services in = {
 		.node_name = m->rec->node->node_name, .zone = m->zone,
+		.own = m->rec->facts.addresses, .nown = m->rec->facts.naddresses,
 		.each = on_frontend, .arg = m,
 	};
 	const struct endpoint_slice **slices = calloc(m->svc->nslices + 1, sizeof(*slices));
@@ -364,7 +366,7 @@ static int compile_dirty(struct reconcile *rec, struct kernel_services *out)
 	return r;
 }
 
-void services_send(struct reconcile *rec)
+static void submit(struct reconcile *rec)
 {
 	struct services *s = rec->services;
 	struct kernel_task *task;
@@ -391,6 +393,12 @@ void services_send(struct reconcile *rec)
 	kernel_submit(rec->kernel, task);
 }
 
+void services_send(struct reconcile *rec)
+{
+	submit(rec);
+	balanced_sent(rec);
+}
+
 void services_changed(struct reconcile *rec, struct object *old, struct object *now)
 {
 	const struct object *any = now ? now : old;
@@ -399,6 +407,7 @@ void services_changed(struct reconcile *rec, struct object *old, struct object *
 	    any->kind->id != KIND_POD)
 		return;
 	note(rec, old, now);
+	balanced_changed(rec, now);
 	services_send(rec);
 }
 
@@ -418,6 +427,7 @@ void services_begin(struct reconcile *rec)
 	state_each(rec->conf.state, &kinds[KIND_ENDPOINT_SLICE], NULL, begin_object, rec);
 	ports_begin_pods(rec, true);
 	ports_begin(rec->services->ports, ports_needed(rec->services));
+	rec->services->node_due = false;        /* its first pass comes anyway, behind these */
 	services_send(rec);
 }
 

@@ -31,7 +31,8 @@ struct svc {
 	struct port_list holds;         /* ports of the node that are its own */
 	bool warned;                    /* that a node port is in use */
 	bool dirty, waits;              /* waits: it wants a frontend of another's */
-	struct svc *next_dirty;
+	bool balanced;                  /* it is in that list */
+	struct svc *next_dirty, *next_balanced;
 };
 
 /** What came of a pod's ports, to be told when the kernel has them. */
@@ -47,10 +48,11 @@ struct services {
 	struct port_outcome *outcomes, *last_outcome;
 	struct map fronts;              /* struct front */
 	struct ports *ports;
-	struct svc *dirty;
+	struct svc *dirty, *balanced;   /* balanced: those with addresses of the pool */
 	size_t nwaiting;
 	bool under_way, begun, whole;
 	bool told;                      /* the kernel thread has answered once */
+	bool node_due;                  /* those have changed: the node's turn, when the rest was sent */
 };
 
 /** While one task is made. */
@@ -82,6 +84,15 @@ int services_front(struct making *m, const struct podnet_frontend *f, struct svc
 void services_wait(struct making *m);
 /** services_who() - "Service shop/web", "pod shop/web" */
 const char *services_who(const struct svc *svc, char buf[600]);
+
+/* ---- balanced.c ---- */
+
+/** balanced_note() - @svc is about to be @now */
+void balanced_note(struct services *s, struct svc *svc, const struct object *now);
+/** balanced_changed() - what is no more is not answered any more, before its ports go */
+void balanced_changed(struct reconcile *rec, const struct object *now);
+/** balanced_sent() - what is new is answered, when its ports were sent */
+void balanced_sent(struct reconcile *rec);
 
 /* ---- ports.c ---- */
 

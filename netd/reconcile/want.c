@@ -107,18 +107,42 @@ static int put_service_nets(struct reconcile *rec, const struct compile_input *i
 	return r;
 }
 
+/* What is answered, and what of it is announced where. */
+static int put_announce(const struct compile_input *in, struct kernel_task *task)
+{
+	task->announce = calloc(in->nbalanced + 1, sizeof(*task->announce));
+	if (!task->announce)
+		return -ENOMEM;
+	for (size_t i = 0; i < in->nbalanced; i++) {
+		struct kernel_announce *to = &task->announce[task->nannounce];
+		const char *link = compile_announce_on(in, &in->balanced[i]);
+
+		if (!link)
+			continue;
+		snprintf(to->link, sizeof(to->link), "%s", link);
+		to->ip = in->balanced[i];
+		task->nannounce++;
+	}
+	return 0;
+}
+
 static int compile_all_networks(struct reconcile *rec, const struct compile_input *in,
 				struct kernel_task *task, struct podnet_error *err)
 {
 	size_t count = state_count(rec->conf.state, &kinds[KIND_NETWORK]);
 	_cleanup_free_ const struct network **v = calloc(count + 1, sizeof(*v));
+	_cleanup_free_ struct podnet_prefix *balanced = NULL;
+	struct compile_input with = *in;
 	struct networks nets = { .v = v };
-	int r;
+	int r = v ? balanced_get(rec, &balanced, &with.nbalanced) : -ENOMEM;
 
-	if (!v)
-		return -ENOMEM;
+	if (r < 0)
+		return r;
+	with.balanced = balanced;
 	state_each(rec->conf.state, &kinds[KIND_NETWORK], NULL, add_network, &nets);
-	r = compile_node(in, nets.v, nets.n, &task->set, &task->nat, err);
+	r = compile_node(&with, nets.v, nets.n, &task->set, &task->nat, err);
+	if (r == 0)
+		r = put_announce(&with, task);
 	if (r == 0)
 		r = put_service_nets(rec, in, &nets, task);
 	if (r < 0)
@@ -206,6 +230,7 @@ static void fill_input(struct reconcile *rec, struct lookup *l, struct compile_i
 		.has_ipv4 = rec->nips && rec->ips[0].family == AF_INET,
 		.uplinks = { rec->facts.uplinks[0], rec->facts.uplinks[1] },
 		.narrow = rec->facts.mtu < LIMIT_MTU_IPV6,
+		.own = rec->facts.addresses, .nown = rec->facts.naddresses,
 		.network = find_network,
 		.blocks = find_blocks,
 		.arg = l,

@@ -40,21 +40,31 @@ static int check_overlap(void *arg, struct object *obj)
 	return 0;
 }
 
+static bool overlaps_any(const struct podnet_prefix *p, const struct podnet_prefix *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (overlaps(p, &v[i]))
+			return true;
+	return false;
+}
+
 /* An address of a pod that is also a Service's could not be reached. */
 static void check_service_range(struct call *c, const struct network *net)
 {
 	const struct node_config *conf = state_config(c->rest->state);
 	char field[32], text[PODNET_PREFIX_STRLEN];
 
-	for (size_t i = 0; i < net->ncidrs; i++)
-		for (size_t k = 0; k < conf->nservice_cidrs; k++) {
-			if (!overlaps(&net->cidrs[i], &conf->service_cidrs[k]))
-				continue;
-			snprintf(field, sizeof(field), "spec.cidrs[%zu]", i);
-			causes_add(&c->refusal.causes, CAUSE_INVALID, field,
-				   podnet_prefix_format(&net->cidrs[i], text),
-				   "overlaps with the addresses of Services");
-		}
+	for (size_t i = 0; i < net->ncidrs; i++) {
+		const struct podnet_prefix *p = &net->cidrs[i];
+
+		if (!overlaps_any(p, conf->service_cidrs, conf->nservice_cidrs) &&
+		    !overlaps_any(p, conf->balancer_cidrs, conf->nbalancer_cidrs))
+			continue;
+		snprintf(field, sizeof(field), "spec.cidrs[%zu]", i);
+		causes_add(&c->refusal.causes, CAUSE_INVALID, field,
+			   podnet_prefix_format(&net->cidrs[i], text),
+			   "overlaps with the addresses of Services");
+	}
 }
 
 static void check_host(struct call *c, const struct network *net)

@@ -17,6 +17,7 @@
 #define FAMILIES    "spec.ipFamilies"
 #define POLICY      "spec.ipFamilyPolicy"
 #define HEALTH      "spec.healthCheckNodePort"
+#define CLASS       "spec.loadBalancerClass"
 
 static bool given(const struct doc *doc, const char *path)
 {
@@ -161,9 +162,24 @@ static void drop_useless(struct doc *doc, const struct doc *was)
 		drop_same(doc, was, "spec.externalTrafficPolicy");
 	if (balanced && service_type_of(doc) != SERVICE_LOAD_BALANCER) {
 		drop_same(doc, was, "spec.allocateLoadBalancerNodePorts");
-		drop_same(doc, was, "spec.loadBalancerClass");
+		drop_same(doc, was, CLASS);
 		doc_remove(doc, "status.loadBalancer.ingress");
 	}
+}
+
+/*
+ * Who asks for a load balancer and names none gets one of the pool, where there is one; the class
+ * says so from then on, and it may not change.
+ */
+static int fill_class(const struct node_config *conf, struct doc *doc, const struct doc *was)
+{
+	bool stays = was && service_type_of(was) == SERVICE_LOAD_BALANCER;
+	bool pool = stays ? service_is_from_pool(was) : conf->nbalancer_cidrs > 0;
+	int r = 0;
+
+	if (service_type_of(doc) == SERVICE_LOAD_BALANCER && pool && !given(doc, CLASS))
+		r = doc_set_str(doc, CLASS, SERVICE_POOL_CLASS);
+	return r == -EINVAL ? 0 : r;
 }
 
 bool service_is_free(const struct doc *doc)
@@ -287,6 +303,8 @@ int service_fill(struct call *c, struct doc *doc, const struct object *old)
 		return -ENOMEM;
 	if (was)
 		r = fill_from(doc, was);
+	if (r == 0)
+		r = fill_class(state_config(c->rest->state), doc, was);
 	if (r < 0 || !has_ips(doc))
 		return r;
 	return fill_families(state_config(c->rest->state), doc);

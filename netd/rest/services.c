@@ -5,9 +5,10 @@
  * Room: rest.  API-CONTRACT 15.5.  They are claimed in the transaction that writes the Service, so
  * what an answer says is so; what an update no longer needs is free when it has committed.  What
  * the body of an update leaves out is service_fill.c's.
- * May include: codec, state, model, netd/base.
+ * May include: codec, state, model, reconcile.h, netd/base.
  */
 #include "services.h"
+#include <netd/reconcile/reconcile.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -188,6 +189,54 @@ static int give_ports(struct grant *g)
 	return r;
 }
 
+static const char *field_of_request(const struct service *svc)
+{
+	return meta_annotation(&svc->meta, SERVICE_POOL_IPS) ?
+		"metadata.annotations[" SERVICE_POOL_IPS "]" : "spec.loadBalancerIP";
+}
+
+static int refuse_balancer(struct grant *g, int r, const struct podnet_prefix *ip)
+{
+	const struct node_config *conf = state_config(g->c->rest->state);
+	char cidrs[2][PODNET_PREFIX_STRLEN] = { "", "" }, text[PODNET_PREFIX_STRLEN];
+	struct causes *causes = &g->c->refusal.causes;
+	const char *field = field_of_request(g->now);
+
+	if (r != -EADDRINUSE && r != -ERANGE)
+		return refuse_memory(g->c);
+	for (size_t i = 0; i < conf->nbalancer_cidrs; i++)
+		podnet_prefix_format(&conf->balancer_cidrs[i], cidrs[i]);
+	podnet_prefix_format_addr(ip, text);
+	if (r == -EADDRINUSE)
+		causes_add(causes, CAUSE_INVALID, field, text, "failed to allocate IP %s: "
+			   "provided IP is already allocated", text);
+	else
+		causes_add(causes, CAUSE_INVALID, field, text, "failed to allocate IP %s: the pool "
+			   "has no such address for this Service. The pool is %s%s%s", text,
+			   cidrs[0][0] ? cidrs[0] : "empty", cidrs[1][0] ? " and " : "", cidrs[1]);
+	return refuse_causes(g->c);
+}
+
+/* A pool that has none left is no reason to refuse: it gets one when one is free. */
+static int grant_balancer(struct grant *g)
+{
+	struct balancer_ask ask = { .uid = g->uid };
+	const char *one = doc_str(g->doc, "spec.loadBalancerIP");
+	int r;
+
+	if (!g->now->from_pool)
+		return 0;
+	if (one && *one && !g->now->nwanted_ips) {
+		causes_add(&g->c->refusal.causes, CAUSE_INVALID, "spec.loadBalancerIP", one,
+			   "must be a valid IP address");
+		return refuse_causes(g->c);
+	}
+	if (g->c->rest->reconcile)
+		ask.navoid = reconcile_own_addresses(g->c->rest->reconcile, &ask.avoid);
+	r = txn_grant_balancer(g->txn, g->doc, g->now, g->old, &ask);
+	return r < 0 ? refuse_balancer(g, r, &ask.fault) : 0;
+}
+
 static int grant(struct call *c, struct txn *txn, struct doc *doc, const struct service *old)
 {
 	struct grant g = { .c = c, .txn = txn, .doc = doc, .old = old };
@@ -198,6 +247,8 @@ static int grant(struct call *c, struct txn *txn, struct doc *doc, const struct 
 	if (!g.now || !g.uid)
 		return refuse_memory(c);
 	r = grant_ips(&g);
+	if (r == 0)
+		r = grant_balancer(&g);
 	if (r == 0)
 		r = claim_ports(&g);
 	return r < 0 ? r : give_ports(&g);
@@ -217,6 +268,16 @@ static int revise(struct call *c, struct txn *txn, struct doc *doc, const struct
 		return r;
 	now = c->kind->decode(doc, request_arena(c->req));
 	return now && txn_release_service(txn, old->service, now) == 0 ? 0 : refuse_memory(c);
+}
+
+/* What was given is not a client's to change. */
+static int keep_status(struct doc *doc, const struct object *old)
+{
+	_cleanup_(doc_freep) struct doc *was = old->service->from_pool ? object_doc(old) : NULL;
+
+	if (!old->service->from_pool)
+		return 0;
+	return was ? doc_set_copy(doc, "status.loadBalancer", was, "status.loadBalancer") : -ENOMEM;
 }
 
 /* What is so of the families also where nobody is asked for an address. */
@@ -250,4 +311,5 @@ const struct kind_hooks service_hooks = {
 	.validate = validate,
 	.admit = admit,
 	.revise = revise,
+	.keep_status = keep_status,
 };

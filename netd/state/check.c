@@ -86,6 +86,9 @@ static int hold_service(struct checking *c, const char *owner, const struct serv
 
 	for (size_t i = 0; r == 0 && i < svc->ncluster_ips; i++)
 		r = hold(c, owner, CLAIM_SERVICES, &svc->cluster_ips[i]);
+	for (size_t i = 0; r == 0 && i < svc->ningress && svc->from_pool; i++)
+		if (svc->ingress[i].ip.family)
+			r = hold(c, owner, CLAIM_BALANCERS, &svc->ingress[i].ip);
 	for (size_t i = 0; r == 0 && i < svc->nports; i++) {
 		port = claim_port(svc->ports[i].node_port);
 		if (svc->ports[i].node_port && svc->ports[i].node_port != svc->health_check_port &&

@@ -131,6 +131,7 @@ void txn_free(struct txn *txn);
 /* numbers.c: networks that no Network is called */
 #define CLAIM_SERVICES      "~services"
 #define CLAIM_NODE_PORTS    "~node-ports"
+#define CLAIM_BALANCERS     "~balancers"        /* balancer.c */
 struct podnet_prefix claim_port(uint32_t port);
 /** service_port_seen() - a port before @i has the same node port */
 bool service_port_seen(const struct service *svc, size_t i);

@@ -202,6 +202,9 @@ int txn_release_service(struct txn *txn, const struct service *svc, const struct
 		if (port && port != health && !service_port_seen(svc, i) && !service_holds_port(kept, port))
 			r = txn_release_node_port(txn, port);
 	}
+	for (size_t i = 0; r == 0 && i < svc->ningress && svc->from_pool; i++)
+		if (svc->ingress[i].ip.family && !service_holds_balancer_ip(kept, &svc->ingress[i].ip))
+			r = txn_release_balancer_ip(txn, &svc->ingress[i].ip);
 	if (r == 0 && health && !service_holds_port(kept, health))
 		r = txn_release_node_port(txn, health);
 	return r;

@@ -166,8 +166,29 @@ int txn_claim_service_ip(struct txn *txn, int family, const struct podnet_prefix
 int txn_claim_node_port(struct txn *txn, uint32_t want, const char *owner, uint32_t *ret);
 int txn_release_service_ip(struct txn *txn, const struct podnet_prefix *ip);
 int txn_release_node_port(struct txn *txn, uint32_t port);
+int txn_release_balancer_ip(struct txn *txn, const struct podnet_prefix *ip);
 /** txn_release_service() - what @svc holds, but for what @kept holds too; free at once */
 int txn_release_service(struct txn *txn, const struct service *svc, const struct service *kept);
+/** What an address of the pool is asked for with, and why it could not be had. */
+struct balancer_ask {
+	const char *uid;                        /* of the Service */
+	const struct podnet_prefix *avoid;      /* the node's own: nobody's to have */
+	size_t navoid;
+	struct podnet_prefix fault;             /* of -EADDRINUSE and -ERANGE: the address asked for */
+	size_t missing;                         /* of 0: families without an address, the pool is full */
+};
+/**
+ * txn_grant_balancer() - into the status of @doc: an address of the pool for each of its families
+ * @now: @doc decoded, a Service from the pool; @old: what it holds already, or NULL
+ *
+ * What it holds it keeps, unless it asks for another one.  What is given up is for
+ * txn_release_service().  Return: 0; -EADDRINUSE, -ERANGE (not of the pool, or of no family of the
+ * Service), -ENOMEM.
+ */
+int txn_grant_balancer(struct txn *txn, struct doc *doc, const struct service *now,
+		       const struct service *old, struct balancer_ask *ask);
+/** service_holds_balancer_ip() - has @svc this address of the pool? */
+bool service_holds_balancer_ip(const struct service *svc, const struct podnet_prefix *ip);
 bool service_holds_port(const struct service *svc, uint32_t port);      /* 0: whether some has none */
 bool service_holds_ip(const struct service *svc, const struct podnet_prefix *ip);
 /**

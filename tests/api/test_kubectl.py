@@ -33,7 +33,7 @@ def test_of(kubectl, name):
 
 def run_sessions(names):
     make_uplink()
-    node = Node().start()
+    node = Node(flags=["--load-balancer-cidr", "192.0.2.64/26"]).start()
     kubectl = Kubectl(node)
     sys.argv[1:] = []
     main([test_of(kubectl, name) for name in names] + [kubectl.close, node.stop])

@@ -6,10 +6,13 @@ Room: HTTP only.
 import ipaddress
 import json
 import socket
+import subprocess
 
 from node import Client, Node, Refused, eventually, main, run
 
 FLAGS = ["--service-cidr", "10.96.0.0/24,fd96::/112", "--node-port-range", "30000-30063"]
+POOL = ["--load-balancer-cidr", "192.0.2.8/30,fd92::/126"]
+IPS_KEY = "podnet.dev/load-balancer-ips"
 node = Node(flags=FLAGS).start()
 c = node.client
 NS = "/api/v1/namespaces/default"
@@ -207,6 +210,133 @@ def restart():
     client.close()
 
 
+def ingress(obj):
+    return [i["ip"] for i in obj["status"]["loadBalancer"].get("ingress", [])]
+
+
+def balanced(name, annotations=None, **spec):
+    wish = svc(name, type="LoadBalancer", **spec)
+    wish["metadata"]["annotations"] = annotations or {}
+    return wish
+
+
+def await_ips(name, ips):
+    return node.await_object(SVC + "/" + name, lambda o: ingress(o) == ips)
+
+
+def no_pool():
+    """Without a pool the status is its user's, and a class that asks for one is told that there is none."""
+    global c
+    c = node.client             # of the netd that restart() has started
+    made = c.post(SVC, balanced("own", loadBalancerIP="anything"))
+    assert ingress(made) == [] and "loadBalancerClass" not in made["spec"], made
+    made["status"] = {"loadBalancer": {"ingress": [{"ip": "198.51.100.1"}]}}
+    assert ingress(c.put(SVC + "/own/status", made)) == ["198.51.100.1"]
+    watch = node.watch(NS + "/events")
+    c.post(SVC, balanced("asks", loadBalancerClass="podnet.dev/pool"))
+    watch.until(lambda e: e["object"]["reason"] == "NoLoadBalancerAddress" and
+                "no pool is configured" in e["object"]["message"])
+    watch.close()
+    refused("spec.loadBalancerIP", "The pool is empty", c.post, SVC,
+            balanced("more", loadBalancerClass="podnet.dev/pool", loadBalancerIP="192.0.2.8"))
+    drop("own")
+
+
+def pool():
+    """Addresses of the pool: given with the answer, asked for, kept, moved, given back."""
+    global c
+    c.post(SVC, balanced("old", ipFamilyPolicy="RequireDualStack"))
+    node.stop()
+    node.flags += POOL
+    c = node.start().client
+    asks = node.await_object(SVC + "/asks", ingress)        # who waited for a pool
+    old = node.await_object(SVC + "/old", ingress)
+    assert sorted(ingress(asks) + ingress(old)) == ["192.0.2.8", "192.0.2.9", "fd92::"], (asks, old)
+    assert old["spec"]["loadBalancerClass"] == "podnet.dev/pool", old
+    drop("asks", "old")
+    made = c.post(SVC, balanced("one"))
+    assert made["status"]["loadBalancer"]["ingress"] == [{"ip": "192.0.2.8", "ipMode": "VIP"}], made
+    assert made["spec"]["loadBalancerClass"] == "podnet.dev/pool", made
+    made["status"] = {"loadBalancer": {"ingress": [{"ip": "198.51.100.1"}]}}
+    assert ingress(c.put(SVC + "/one/status", made)) == ["192.0.2.8"], "what was given is ours to say"
+    again = c.put(SVC + "/one", svc("one", type="LoadBalancer"))
+    assert ingress(again) == ["192.0.2.8"], again
+    assert again["spec"]["loadBalancerClass"] == "podnet.dev/pool", again
+    for field, piece, wish in (
+            ("spec.loadBalancerIP", "already allocated", balanced("two", loadBalancerIP="192.0.2.8")),
+            ("spec.loadBalancerIP", "no such address", balanced("two", loadBalancerIP="192.0.2.12")),
+            ("spec.loadBalancerIP", "no such address", balanced("two", loadBalancerIP="fd92::1")),
+            ("spec.loadBalancerIP", "must be a valid IP", balanced("two", loadBalancerIP="high")),
+            ("metadata.annotations[%s]" % IPS_KEY, "already allocated",
+             balanced("two", {IPS_KEY: "192.0.2.8"})),
+            ("metadata.annotations[%s]" % IPS_KEY, "one of each family",
+             balanced("two", {IPS_KEY: "192.0.2.9, 192.0.2.10"})),
+            ("metadata.annotations[%s]" % IPS_KEY, "one of each family", balanced("two", {IPS_KEY: ""}))):
+        refused(field, piece, c.post, SVC, wish)
+    both = balanced("two", {IPS_KEY: "192.0.2.11, fd92::3"}, ipFamilyPolicy="RequireDualStack")
+    assert ingress(c.post(SVC + "?dryRun=All", both)) == ["192.0.2.11", "fd92::3"]
+    assert ingress(c.post(SVC, both)) == ["192.0.2.11", "fd92::3"], "first and last are addresses too"
+    moved = c.patch(SVC + "/one", {"spec": {"loadBalancerIP": "192.0.2.10"}})
+    assert ingress(moved) == ["192.0.2.10"], moved
+    assert ingress(c.patch(SVC + "/one", {"spec": {"loadBalancerIP": None}})) == ["192.0.2.10"]
+    refused("spec.loadBalancerIP", "already allocated", c.patch, SVC + "/one",
+            {"spec": {"loadBalancerIP": "192.0.2.11"}})
+    single = {"spec": {"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4"],
+                       "clusterIPs": [c.get(SVC + "/two")["spec"]["clusterIP"]]},
+              "metadata": {"annotations": {IPS_KEY: "192.0.2.11"}}}
+    assert ingress(c.patch(SVC + "/two", single)) == ["192.0.2.11"]
+    other = c.post(SVC, balanced("other", loadBalancerClass="a.b/c"))
+    assert ingress(other) == [], other
+    other["status"] = {"loadBalancer": {"ingress": [{"ip": "192.0.2.11"}]}}
+    assert ingress(c.put(SVC + "/other/status", other)) == ["192.0.2.11"], "it is nobody's of ours"
+    plain = c.patch(SVC + "/one", {"spec": {"type": "ClusterIP"}})
+    assert ingress(plain) == [] and "loadBalancerClass" not in plain["spec"], plain
+    assert ingress(c.patch(SVC + "/one", {"spec": {"type": "LoadBalancer"}})) == ["192.0.2.8"]
+    drop("other")
+    assert ingress(c.post(SVC, both | {"metadata": {"name": "six", "annotations": {
+        IPS_KEY: "192.0.2.10, fd92::3"}}})) == ["192.0.2.10", "fd92::3"], "given back by two"
+    drop("one", "two", "six")
+
+
+def pool_full():
+    """The Service is accepted, an Event tells, and it has an address when one is free."""
+    for i in range(4):
+        assert ingress(c.post(SVC, balanced("b%d" % i))) == ["192.0.2.%d" % (8 + i)]
+    watch = node.watch(NS + "/events")
+    assert ingress(c.post(SVC, balanced("late", ipFamilyPolicy="RequireDualStack"))) == ["fd92::"]
+    watch.until(lambda e: e["object"]["reason"] == "NoLoadBalancerAddress" and
+                e["object"]["involvedObject"]["name"] == "late")
+    watch.close()
+    drop("b2")
+    await_ips("late", ["192.0.2.10", "fd92::"])
+    c.post(SVC, balanced("later"))
+    c.patch(SVC + "/b1", {"spec": {"type": "NodePort"}})
+    await_ips("later", ["192.0.2.9"])
+
+
+def pool_restart():
+    """The same addresses, also without the option; what was given then is kept, and given back."""
+    global c
+    before = {o["metadata"]["name"]: ingress(o) for o in c.get(SVC)["items"]}
+    for flags in (POOL, [], POOL):
+        node.stop()
+        checked = subprocess.run([node.netd, "--check", "--config", "/dev/null",
+                                  "--state-dir", node.dir + "/state"], stdout=subprocess.PIPE, text=True,
+                                 check=False)
+        assert checked.returncode == 0, checked.stdout
+        node.flags = FLAGS + flags
+        c = node.start().client
+        assert {o["metadata"]["name"]: ingress(o) for o in c.get(SVC)["items"]} == before
+        refused("spec.loadBalancerIP", "already allocated" if flags else "The pool is empty", c.post, SVC,
+                balanced("thief", loadBalancerClass="podnet.dev/pool", loadBalancerIP="192.0.2.8"))
+        c.patch(SVC + "/b0", {"metadata": {"labels": {"seen": str(len(flags))}}})
+        if not flags:
+            c.delete(SVC + "/b3")
+            before.pop("b3")
+    assert ingress(c.post(SVC, balanced("again"))) == ["192.0.2.11"]
+    drop("again", *[n for n in before if n != "kubernetes" and n not in ("b1",)], "b1")
+
+
 def watched():
     client = Client(node.socket)
     for url, body in (
@@ -313,5 +443,5 @@ def counted_once():
     run("ip addr del 10.9.9.9/32 dev lo")
 
 
-main([cluster_ips, put_keeps, node_ports, types, families, single_stack, networks, stats, restart, watched,
-      beta, node.stop])
+main([cluster_ips, put_keeps, node_ports, types, families, single_stack, networks, stats, restart, no_pool,
+      pool, pool_full, pool_restart, watched, beta, node.stop])

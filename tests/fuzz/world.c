@@ -235,6 +235,13 @@ void traffic_add(struct traffic_row *to, const struct traffic_row *from)
 	to->connections += from->connections;
 }
 
+size_t reconcile_own_addresses(const struct reconcile *rec, const struct podnet_prefix **ret)
+{
+	(void)rec;
+	*ret = NULL;
+	return 0;
+}
+
 const struct podnet_prefix *reconcile_node_overlap(const struct reconcile *rec,
 						   const struct podnet_prefix *p)
 {
@@ -252,6 +259,7 @@ void world_open(struct world *w)
 	*w = (struct world){ .conf = {
 		.node_name = "n", .netns_dir = "/run/netns", .run_dir = "/run/podnet",
 		.ncluster_cidrs = 1, .block_len = { 22, 64 }, .nservice_cidrs = 1,
+		.nbalancer_cidrs = 1,
 		.node_port_min = 30000, .node_port_max = 32767,
 	} };
 	must(podnet_prefix_parse("10.244.0.0/16", &w->conf.cluster_cidrs[0]) == 0);

@@ -317,6 +317,65 @@ static void node(void **state)
 	check_node(&w, "node-no-networks", 0, 0);
 }
 
+/* ---- load-balancer addresses ---- */
+
+/* IPv4 on lo, IPv6 on the uplink, and what the node has itself nowhere. */
+static void balanced(void **state)
+{
+	const struct podnet_prefix ips[] = { prefix("192.0.2.7"), prefix("fd00:7::7"), prefix("192.0.2.8") };
+	_cleanup_(podnet_set_freep) struct podnet_set *set = NULL, *without = NULL;
+	struct podnet_error err = { 0 };
+	struct compile_input in;
+	struct podnet_nat nat;
+	struct world w;
+
+	(void)state;
+	make_world(&w);
+	in = input(&w);
+	in.balanced = ips;
+	in.nbalanced = ARRAY_SIZE(ips);
+	in.own = &ips[2];
+	in.nown = 1;
+	in.uplinks[0] = "eth0";
+	in.uplinks[1] = "eth1";
+	test_ok(compile_node(&in, NULL, 0, &set, &nat, &err), &err);
+	golden("node-balanced", set, NULL);
+	free((void *)(uintptr_t)nat.inside);
+	free((void *)(uintptr_t)nat.masquerade);
+	assert_string_equal(compile_announce_on(&in, &ips[0]), "eth0");
+	assert_string_equal(compile_announce_on(&in, &ips[1]), "eth1");
+	assert_null(compile_announce_on(&in, &ips[2]));
+	in.uplinks[1] = "";
+	assert_string_equal(compile_announce_on(&in, &ips[1]), "eth0");
+	in.uplinks[0] = NULL;
+	assert_null(compile_announce_on(&in, &ips[0]));
+	test_ok(compile_node(&in, NULL, 0, &without, &nat, &err), &err);
+	golden("node-balanced-no-uplink", without, NULL);
+	free((void *)(uintptr_t)nat.inside);
+	free((void *)(uintptr_t)nat.masquerade);
+}
+
+/* Each has about its share, whatever the order; without one of them only its own move. */
+static void announcers(void **state)
+{
+	const char *const nodes[] = { "node1", "node2", "node3", "node4" };
+	const char *const turned[] = { "node4", "node3", "node2", "node1" };
+	size_t share[4] = { 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < 4000; i++) {
+		struct podnet_prefix ip = { AF_INET, 32, { 192, 0, (uint8_t)(i >> 8), (uint8_t)i } };
+		size_t of4 = compile_announcer(nodes, 4, &ip), of3 = compile_announcer(nodes, 3, &ip);
+
+		share[of4]++;
+		assert_int_equal(compile_announcer(turned, 4, &ip), 3 - of4);
+		if (of4 < 3)
+			assert_int_equal(of3, of4);
+	}
+	for (size_t i = 0; i < 4; i++)          /* 1,000 and 5 sigma */
+		assert_in_range(share[i], 1000 - 137, 1000 + 137);
+}
+
 /* ---- primitives ---- */
 
 static void primitive_netns(void **state)
@@ -433,6 +492,8 @@ int main(void)
 		cmocka_unit_test(pod_without_its_network),
 		cmocka_unit_test(networks),
 		cmocka_unit_test(node),
+		cmocka_unit_test(balanced),
+		cmocka_unit_test(announcers),
 		cmocka_unit_test(primitive_netns),
 		cmocka_unit_test(primitive_veth),
 		cmocka_unit_test(primitive_bridge),

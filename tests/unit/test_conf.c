@@ -71,6 +71,16 @@ static const struct conf_case {
 	{ "an order for nobody", "", { "--new-token" }, "ROLE:NAME", 0, 0 },
 	{ "no such level", "", { "--log-level=loud" }, "command line: log-level:", 0, 0 },
 	{ "a value for none", "", { "--check=1" }, "--check takes no value", 0, 0 },
+	{ "a pool of one", "load-balancer-cidr = 192.0.2.7/32, fd00:7::/126\n", { NULL }, NULL, 16, 0 },
+	{ "a pool with host bits", "", { "--load-balancer-cidr=192.0.2.7/24" }, "load-balancer-cidr", 0, 0 },
+	{ "two pools of a family", "", { "--load-balancer-cidr=192.0.2.0/30,192.0.2.8/30" },
+	  "load-balancer-cidr", 0, 0 },
+	{ "a pool among pods", "", { "--load-balancer-cidr=10.244.1.0/24" },
+	  "load-balancer-cidr and cluster-cidr overlap", 0, 0 },
+	{ "a pool around Services", "", { "--load-balancer-cidr=10.0.0.0/8", "--cluster-cidr=172.16.0.0/16" },
+	  "load-balancer-cidr and service-cidr overlap", 0, 0 },
+	{ "a pool of multicast", "", { "--load-balancer-cidr=224.0.0.0/24" },
+	  "load-balancer-cidr: 224.0.0.0/24 overlaps with 224.0.0.0/4", 0, 0 },
 	{ "no flag at all", "", { "pool" }, "pool", 0, 0 },
 };
 

@@ -26,6 +26,7 @@ static const struct row {
 	const char *annotation, *wish;
 	bool headless, sticky, other_proxy;
 	const char *external;
+	const char *ingress, *range;        /* of the pool */
 	const char *frontends;
 } rows[] = {
 	{ .says = "ready ones", .endpoints = "abe", .frontends = "10.96.0.9:80 c [1* 2]" },
@@ -63,6 +64,19 @@ static const struct row {
 	  .frontends = "10.96.0.9:80 c [2]" },
 	{ .says = "same zone", .wish = "PreferClose", .endpoints = "bz",
 	  .frontends = "10.96.0.9:80 c [5]" },
+	{ .says = "an address of the pool", .type = SERVICE_LOAD_BALANCER, .ingress = "192.0.2.7",
+	  .endpoints = "ab", .frontends = "10.96.0.9:80 c [1* 2] 192.0.2.7:80 a [1* 2]" },
+	{ .says = "one that the node has itself", .type = SERVICE_LOAD_BALANCER, .ingress = "192.0.2.1",
+	  .endpoints = "a", .frontends = "10.96.0.9:80 c [1*] 192.0.2.1:80 [1*]" },
+	{ .says = "a range", .type = SERVICE_LOAD_BALANCER, .ingress = "192.0.2.7",
+	  .range = "198.51.100.0/24", .endpoints = "a",
+	  .frontends = "10.96.0.9:80 c [1*] 192.0.2.7:80 a<198.51.100.0/24 [1*]" },
+	{ .says = "a range that the node is in", .type = SERVICE_LOAD_BALANCER, .ingress = "192.0.2.7",
+	  .range = "192.0.2.0/30", .endpoints = "a",
+	  .frontends = "10.96.0.9:80 c [1*] 192.0.2.7:80 a<192.0.2.0/30<192.0.2.7/32 [1*]" },
+	{ .says = "a range of the other family", .type = SERVICE_LOAD_BALANCER, .ingress = "192.0.2.7",
+	  .range = "fd00::/64", .endpoints = "a",
+	  .frontends = "10.96.0.9:80 c [1*] 192.0.2.7:80 a<0.0.0.0/32 [1*]" },
 	{ .says = "headless", .headless = true, .endpoints = "a", .frontends = "" },
 	{ .says = "external name", .type = SERVICE_EXTERNAL_NAME, .endpoints = "a", .frontends = "" },
 	{ .says = "another's to serve", .other_proxy = true, .endpoints = "a", .frontends = "" },
@@ -85,11 +99,14 @@ static int each(void *arg, const struct podnet_frontend *f)
 	struct told *t = arg;
 
 	podnet_prefix_format_addr(&f->ip, ip);
-	add(t, "%s%s:%u %s%s%s%s", *t->text ? " " : "", strcmp(ip, "0.0.0.0") ? ip : "node", f->port,
+	add(t, "%s%s:%u %s%s%s%s%s", *t->text ? " " : "", strcmp(ip, "0.0.0.0") ? ip : "node", f->port,
 	    f->flags & PODNET_FRONTEND_CLUSTER_IP ? "c" : "",
 	    f->flags & PODNET_FRONTEND_DROP ? "d" : "",
 	    f->flags & PODNET_FRONTEND_OUTSIDE_LOCAL ? "o" : "",
-	    f->flags & PODNET_FRONTEND_MAGLEV ? "m" : "");
+	    f->flags & PODNET_FRONTEND_MAGLEV ? "m" : "",
+	    f->flags & PODNET_FRONTEND_ALONE ? "a" : "");
+	for (size_t i = 0; i < f->nsources; i++)
+		add(t, "<%s", podnet_prefix_format(&f->sources[i], ip));
 	if (f->sticky_s)
 		add(t, "s%u", f->sticky_s);
 	add(t, "%s[", t->text[strlen(t->text) - 1] == ' ' ? "" : " ");
@@ -128,6 +145,8 @@ static void frontends(void **state)
 	struct service_port port = { .protocol = PORT_TCP, .port = 80, .node_port =
 				     row->type == SERVICE_NODE_PORT ? 30080 : 0 };
 	struct podnet_prefix ips[8], cluster = prefix(CLUSTER_IP), external = prefix(row->external);
+	struct podnet_prefix own = prefix("192.0.2.1"), range = prefix(row->range);
+	struct service_ingress ingress = { prefix(row->ingress) };
 	struct kv label = { "service.kubernetes.io/service-proxy-name", "other" };
 	struct endpoint_port target = { .protocol = PORT_TCP, .port = 8080 };
 	char pods[8][8], text[64] = "", *value;
@@ -141,11 +160,14 @@ static void frontends(void **state)
 		.ncluster_ips = 1, .ports = &port, .nports = 1, .external_ips = &external,
 		.nexternal_ips = row->external != NULL, .internal_policy = row->inside,
 		.external_policy = row->outside, .client_ip_affinity = row->sticky, .affinity_s = 60,
-		.traffic_distribution = row->wish,
+		.traffic_distribution = row->wish, .ingress = &ingress, .ningress = row->ingress != NULL,
+		.from_pool = row->ingress != NULL, .source_ranges = &range,
+		.nsource_ranges = row->range != NULL,
 		.meta = { .labels = &label, .nlabels = row->other_proxy, .annotations = &annotation,
 			  .nannotations = row->annotation != NULL },
 	};
-	const struct compile_services in = { "here", "z", each, &told };
+	const struct compile_services in = { .node_name = "here", .zone = "z", .own = &own, .nown = 1,
+					     .each = each, .arg = &told };
 
 	if (row->annotation) {
 		snprintf(text, sizeof(text), "%s", row->annotation);
@@ -183,7 +205,7 @@ static void many(void **state)
 	struct service svc = { .cluster_ips = { prefix(CLUSTER_IP) }, .ncluster_ips = 1,
 			       .ports = ports, .nports = 2 };
 	size_t n = 0;
-	const struct compile_services in = { "here", NULL, count, &n };
+	const struct compile_services in = { .node_name = "here", .each = count, .arg = &n };
 
 	(void)state;
 	other.endpoints = v + 700;
