@@ -235,6 +235,7 @@ def another_cluster_cidr_is_warned_about():
 
 
 def who_drops_is_told():
+    """[J14] a chain such as dockerd makes where it is what turns forwarding on."""
     def forwarding():
         conditions = NODE.client.get("/api/v1/nodes/node1")["status"]["conditions"]
         return next((c for c in conditions if c["type"] == "podnet.dev/ForwardingOpen"), {})

@@ -5,6 +5,7 @@ Names in brackets are lines of the case list that each test shows.  Clients are 
 "world", a neighbour outside.
 """
 import collections
+import json
 import os
 import socket
 import subprocess
@@ -168,6 +169,28 @@ def affinity():
         drop_pod(name)
 
 
+def affinity_full():
+    """[F9] with no room for one more client, it is served all the same, and remembered by nobody."""
+    endpoint = add_pod("g", {"app": "full"})[0]
+    ip = add_service("full", {"app": "full"}, sessionAffinity="ClientIP")["spec"]["clusterIP"]
+    programmed(lambda: names("a.default", ip, 80) == ["g"])
+
+    def clients():
+        maps = [m["map"] for m in json.loads(run("nft -j list maps"))["nftables"] if "map" in m]
+        return next(m for m in maps if m["name"].startswith("client-") and "client-port" not in m["name"]
+                    and m["type"] == "ipv4_addr")
+    size = clients()["size"]
+    filler = ("10.%d.%d.%d : %s" % (128 + (n >> 16), n >> 8 & 255, n & 255, endpoint) for n in range(size - 2))
+    with open("/run/clients.nft", "w") as text:
+        text.write("add element inet podnet %s { %s }\n" % (clients()["name"], ", ".join(filler)))
+    run("nft -f /run/clients.nft")
+    for client in ("world", None, "b.default"):     # more than there is room for
+        programmed(lambda: names(client, ip, 80) == ["g"])
+    assert len(json.loads(run("nft -j list map inet podnet " + clients()["name"]))["nftables"][1]["map"]["elem"]) == size
+    API.delete(SERVICES + "/full")
+    drop_pod("g")
+
+
 def policies():
     """[G1 G2 B5 G4 C8] Local without a local endpoint drops what comes from outside only."""
     svc = add_service("far", {}, type="NodePort", externalTrafficPolicy="Local")
@@ -262,5 +285,5 @@ def repaired():
 
 
 if __name__ == "__main__":
-    main([cluster_ip, both_families, node_port, no_endpoints, endpoints_follow, affinity, policies,
+    main([cluster_ip, both_families, node_port, no_endpoints, endpoints_follow, affinity, affinity_full, policies,
           outside_addresses, types, distribution, repaired])
