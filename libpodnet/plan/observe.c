@@ -262,7 +262,10 @@ static void join_pairs(struct podnet_plan *plan)
 	}
 }
 
-/* An end with the pool's mark whose other end is not what it was: the pair is made anew. */
+/*
+ * An end with the pool's mark whose other end is not what it was, or that was renamed: the pair goes
+ * and is made anew.
+ */
 static void take_unmarked(struct podnet_plan *plan)
 {
 	for (size_t i = 0; i < plan->have.n; i++) {
@@ -273,7 +276,32 @@ static void take_unmarked(struct podnet_plan *plan)
 			continue;
 		have->is |= PN_OURS | PN_COVERED;
 		have->u.dev.type = PN_OTHER;
+		if (!pn_objs_find(&plan->want, have))
+			have->is |= PN_WAS;
 	}
+}
+
+/* lo is set up with the namespace and stays up; nobody declares it, so it is a wish when it is down */
+static int want_lo(struct podnet_plan *plan)
+{
+	struct pn_obj want;
+	int r = 0;
+
+	for (size_t i = 0; i < plan->have.n && r >= 0; i++) {
+		const struct pn_obj *have = &plan->have.v[i];
+
+		if (have->kind != PN_LINK || !plan->spaces[have->ns].ours ||
+		    strcmp(have->link, "lo") != 0 || (have->u.dev.flags & PODNET_LINK_UP))
+			continue;
+		memset(&want, 0, sizeof(want));
+		want.kind = PN_LINK;
+		want.ns = have->ns;
+		memcpy(want.link, have->link, sizeof(want.link));
+		want.u.dev.type = PN_ANY;
+		want.u.dev.flags = PODNET_LINK_UP;
+		r = pn_objs_insert(&plan->want, &want);
+	}
+	return r < 0 ? r : 0;
 }
 
 static int name_masters(struct podnet *ctx, struct podnet_plan *plan)
@@ -324,7 +352,8 @@ int pn_observe_links(struct podnet *ctx, struct podnet_plan *plan, struct podnet
 		return err && err->code == r ? r : pn_err(err, r, "observe_links", NULL, NULL);
 	join_pairs(plan);
 	take_unmarked(plan);
-	return 0;
+	r = want_lo(plan);
+	return r < 0 ? pn_err(err, r, "observe_links", NULL, NULL) : 0;
 }
 
 /* which namespaces there are */

@@ -24,6 +24,7 @@
 
 #define MARK            "podnet:netd:"
 #define POOL            "pool"      /* in place of the scope, on pairs that were made ahead */
+#define LO              1           /* its index in each namespace */
 #define FACTS_DELAY_US  20000
 
 static const char *scope_of(const char *alias)
@@ -201,6 +202,8 @@ static void on_inner_link(struct kernel *k, struct kns *ns, const struct podnet_
 	bool marked = scope_of(ev->alias) != NULL;
 	bool birth = !link && ns->watched;
 
+	if (!ev->ours && now.index == LO && !now.up && !ev->deleted)
+		index_mark_space(&k->index, ns);
 	if (!link && !marked)
 		return;
 	if (!ev->ours && !birth && (ev->deleted || !link || !marked || !same(link, &now)))

@@ -47,6 +47,16 @@ def rename(link, name, netns=None):
     run("ip link set %s down name %s" % (link, name), netns=netns)
 
 
+def rename_pooled():
+    """Of a pod whose link is as the pool made it: only the pool's mark is on both ends."""
+    while ip_json("link show eth0", "b.default")[0]["ifalias"] != "podnet:netd:pool":
+        NODE.client.delete(PODS + "/b")
+        eventually("b gone", lambda: "b.default" not in namespaces())
+        NODE.client.post(PODS, pod("b"))
+        NODE.await_running("b")
+    rename("eth0", "foo", netns="b.default")
+
+
 # what is done to the kernel, who must be repaired, and how one sees that it was
 ROWS = [
     ("host end of a pod deleted", lambda: run("ip link del " + host_link("a.default")), "a", pod_reachable),
@@ -82,6 +92,12 @@ ROWS = [
      lambda: con_reachable() and "other" not in run("ip link")),
     ("link inside a pod renamed", lambda: rename("eth0", "foo", netns="a.default"),
      "a", lambda: pod_reachable() and "foo" not in run("ip link", netns="a.default")),
+    ("link of the pool inside a pod renamed", rename_pooled, "b",
+     lambda: pod_reachable() and "foo" not in run("ip link", netns="b.default")),
+    ("loopback of a pod down", lambda: run("ip link set lo down", netns="b.default"), "b",
+     lambda: pings("b.default", "127.0.0.1")),
+    ("loopback of a declared namespace down", lambda: run("ip link set lo down", netns="con"), "con",
+     lambda: pings("con", "127.0.0.1")),
     ("veth deleted", lambda: run("ip link del veth1"), "con", con_reachable),
     ("veth taken from its bridge", lambda: run("ip link set veth1 nomaster"), "con", con_reachable),
     ("declared route deleted", lambda: run("ip route del default", netns="con"), "con",
