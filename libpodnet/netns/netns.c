@@ -115,7 +115,7 @@ int podnet_netns_ensure(struct podnet *ctx, const struct podnet_netns *spec,
 	if (state.ours)
 		return keep_ours(ctx, spec, err);
 	pn_err_why(err, -EEXIST, "netns_ensure", "name",
-		   "foreign: it is not recorded as this owner's");
+		   "it is foreign: not recorded as this owner's");
 	pn_err_object(err, spec->name);
 	return -EEXIST;
 }

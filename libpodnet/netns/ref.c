@@ -117,7 +117,9 @@ int pn_netns_resolve(struct podnet *ctx, const char *ref, int *ret, struct podne
 		fd = by_name ? -ENOENT : -EINVAL;
 	}
 	if (fd < 0) {
-		pn_err(err, fd, "netns_open", "netns", NULL);
+		pn_err_why(err, fd, "netns_open", "netns",
+			   fd == -EINVAL ? "it is not a network namespace" :
+			   fd == -ENOENT ? "there is no such network namespace" : NULL);
 		pn_err_object(err, ref);
 		return fd;
 	}

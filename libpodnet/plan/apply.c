@@ -112,7 +112,9 @@ static int no_link(struct run *run, const struct pn_op *op, const char *field, i
 {
 	char line[PN_LINE_SIZE];
 
-	pn_err(run->err, code, "link_find", field, NULL);
+	pn_err_why(run->err, code, "link_find", field,
+		   code != -ENODEV && code != -ENOENT ? NULL :
+		   !strcmp(field, "master") ? "its bridge is not there" : "its link is not there");
 	pn_name_object(run->plan->set, &op->obj, line, sizeof(line));
 	pn_err_object(run->err, line);
 	return code;

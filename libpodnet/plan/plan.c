@@ -64,7 +64,7 @@ static int compare(struct podnet_plan *plan, struct podnet_error *err)
 	r = pn_diff(&plan->want, &plan->have, plan->mode, &plan->ops, &conflict);
 	if (r < 0) {
 		pn_err_why(err, r, "plan_make", conflict ? "name" : NULL,
-			   conflict ? "foreign: it does not carry the mark of this owner and scope"
+			   conflict ? "it is foreign: there already, and not made for this object"
 				    : NULL);
 		if (conflict && err)
 			pn_name_object(plan->set, conflict, err->object, sizeof(err->object));

@@ -215,23 +215,44 @@ static void log_failure(struct scope *scope, const char *reason, const char *tex
 		  log_quote(text, quoted, sizeof(quoted)));
 }
 
+/* What is wrong with what, for who declared it; which call found it out stands in the log. */
+static const char *plain_text(const struct podnet_error *err, char *buf, size_t size)
+{
+	struct podnet_error said = *err;
+
+	if (!err->object[0]) {
+		podnet_error_text(err, buf, size);
+		return buf;
+	}
+	if (err->why) {
+		snprintf(buf, size, "%s: %s", err->object, err->why);
+		return buf;
+	}
+	said.step = err->object;
+	said.object[0] = '\0';
+	said.field = NULL;
+	podnet_error_text(&said, buf, size);
+	return buf;
+}
+
 static void failed(struct reconcile *rec, struct scope *scope, const struct podnet_error *err)
 {
-	char text[TEXT_MAX];
+	char text[TEXT_MAX], plain[TEXT_MAX];
 	const char *reason = reason_of(err);
-	struct outcome outcome = { .reason = reason, .message = text };
+	struct outcome outcome = { .reason = reason, .message = plain };
 	struct object *obj = about(rec, scope);
 
+	plain_text(err, plain, sizeof(plain));
 	podnet_error_text(err, text, sizeof(text));
 	scope->tried = true;
 	metric_add(METRIC_RECONCILE_FAILURES, 1);
 	log_failure(scope, reason, text);
 	if (scope->node)
-		tell_node(rec, false, text);
+		tell_node(rec, false, plain);
 	else if (scope->now)
 		write_status(rec, scope, &outcome, 0);
 	if (obj)
-		control_event(rec->conf.control, obj, "Warning", reason, "%s", text);
+		control_event(rec->conf.control, obj, "Warning", reason, "%s", plain);
 	end_first(rec, scope);
 	scope_fail(rec, scope);
 }

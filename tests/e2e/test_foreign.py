@@ -65,9 +65,28 @@ def a_bridge_whose_name_is_taken_says_so():
     NODE.client.post(V1 + "/bridges", {"metadata": {"name": "alike"}, "spec": {}})
     got = NODE.await_ready(V1 + "/bridges/alike", "False")
     message = got["status"]["conditions"][0]["message"]
-    assert "link alike" in message and "(foreign: " in message and "kernel" not in message, got
+    assert message == "link alike: it is foreign: there already, and not made for this object", got
     NODE.client.delete(V1 + "/bridges/alike")
     run("ip link show alike")
+
+
+def what_is_wrong_is_said_in_words():
+    """And not which call found it out: that is for the log."""
+    for kind, spec, reason, message in (
+            ("networknamespaces", {"path": "/etc/passwd"}, "Invalid", "/etc/passwd: it is not a network namespace"),
+            ("networknamespaces", {"path": "/run/none"}, "NamespaceNotFound",
+             "/run/none: there is no such network namespace"),
+            ("bridges", {"networkNamespace": "none"}, "NamespaceNotFound", "none: there is no such network namespace"),
+            ("veths", {"ends": [{"name": "wo0", "bridge": "none"}, {"name": "wo1"}]}, "LinkNotFound",
+             "link wo0: its bridge is not there"),
+            ("routes", {"destination": "203.0.113.0/24", "interface": "none"}, "LinkNotFound",
+             "route 203.0.113.0/24 dev none: its link is not there"),
+            ("routes", {"destination": "203.0.113.0/24", "gateway": "198.18.0.1"}, "GatewayUnreachable",
+             "route 203.0.113.0/24: Network is unreachable (kernel: Nexthop has invalid gateway)")):
+        NODE.client.post(V1 + "/" + kind, {"metadata": {"name": "wordy"}, "spec": spec})
+        got = NODE.await_ready(V1 + "/%s/wordy" % kind, "False")["status"]["conditions"][0]
+        NODE.client.delete(V1 + "/%s/wordy" % kind)
+        assert (got["reason"], got["message"]) == (reason, message), got
 
 
 def a_route_that_is_taken_says_so():
@@ -313,7 +332,7 @@ def purge_takes_ours_and_nothing_else():
 if __name__ == "__main__":
     setup()
     main([foreign_things_stay, a_pod_whose_namespace_is_taken_says_so,
-          a_bridge_whose_name_is_taken_says_so, a_route_that_is_taken_says_so,
+          a_bridge_whose_name_is_taken_says_so, what_is_wrong_is_said_in_words, a_route_that_is_taken_says_so,
           a_route_of_a_pod_is_the_pods, a_conflict_that_ends_is_resolved, the_first_success_is_no_repair,
           a_pod_around_the_nodes_own_namespace_is_refused, a_network_over_the_nodes_own_is_refused,
           a_network_that_is_overlapped_later_says_so, another_netd_does_not_start, who_drops_is_told,
