@@ -234,12 +234,40 @@ static void on_inside(struct kernel *k, const struct podnet_event *ev)
 		index_mark_space(&k->index, ns);
 }
 
+static int seed_link(const struct podnet_link_info *info, void *arg)
+{
+	struct kernel *k = arg;
+	const char *scope = scope_of(info->alias);
+	const struct khome *home;
+	struct klink link = {
+		.index = info->index, .mtu = info->link.mtu,
+		.master = info->link.master ? if_nametoindex(info->link.master) : 0,
+		.peer_nsid = info->peer_nsid,
+		.up = info->link.flags & PODNET_LINK_UP,
+	};
+
+	snprintf(link.name, sizeof(link.name), "%s", info->link.name);
+	home = index_home(&k->index, link.index);
+	if (home && scope)
+		drop_renamed(k, &home->link, &link);    /* what told of it was lost */
+	if (scope && index_home_put(&k->index, scope, &link) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+void kernel_seed_links(struct kernel *k)
+{
+	if (podnet_link_list(k->ctx, NULL, seed_link, k, NULL) < 0)
+		k->index.all = true;
+}
+
 static void on_event(const struct podnet_event *ev, void *arg)
 {
 	struct kernel *k = arg;
 
 	if (ev->type == PODNET_EVENT_OVERRUN) {
 		metric_add(METRIC_OVERRUNS, 1);
+		kernel_seed_links(k);
 		k->index.all = true;
 		facts_due(k);
 		return;
@@ -330,27 +358,4 @@ void kernel_send_marks(struct kernel *k)
 		if (!all)
 			send_mark(k, scope->name);
 	}
-}
-
-static int seed_link(const struct podnet_link_info *info, void *arg)
-{
-	struct kernel *k = arg;
-	const char *scope = scope_of(info->alias);
-	struct klink link = {
-		.index = info->index, .mtu = info->link.mtu,
-		.master = info->link.master ? if_nametoindex(info->link.master) : 0,
-		.peer_nsid = info->peer_nsid,
-		.up = info->link.flags & PODNET_LINK_UP,
-	};
-
-	snprintf(link.name, sizeof(link.name), "%s", info->link.name);
-	if (scope && index_home_put(&k->index, scope, &link) < 0)
-		return -ENOMEM;
-	return 0;
-}
-
-void kernel_seed_links(struct kernel *k)
-{
-	if (podnet_link_list(k->ctx, NULL, seed_link, k, NULL) < 0)
-		k->index.all = true;
 }
