@@ -21,6 +21,7 @@ static void changed(void *arg, const struct object *old, const struct object *no
 	slices_changed(control, old, now);
 	endpoints_changed(control, old, now);
 	balancer_changed(control, old, now);
+	node_changed(control, old, now);
 	if ((now ? now : old)->kind->id != KIND_POD)
 		return;
 	probes_changed(control, old, now);
@@ -131,6 +132,8 @@ int control_start(struct loop *loop, struct state *state, struct control **ret)
 	control->state = state;
 	r = loop_timer_new(loop, namespaces_empty, control, &control->empty_timer);
 	if (r == 0)
+		r = loop_timer_new(loop, node_restate, control, &control->node_timer);
+	if (r == 0)
 		r = loop_timer_new(loop, pods_expire, control, &control->grace_timer);
 	if (r == 0)
 		r = loop_timer_new(loop, grace_look, control, &control->look_timer);
@@ -173,6 +176,7 @@ void control_stop(struct control *control)
 	if (!control)
 		return;
 	loop_timer_free(control->empty_timer);
+	loop_timer_free(control->node_timer);
 	loop_timer_free(control->grace_timer);
 	loop_timer_free(control->look_timer);
 	loop_timer_free(control->owner_timer);
@@ -182,6 +186,7 @@ void control_stop(struct control *control)
 	loop_timer_free(control->event_timer);
 	loop_timer_free(control->redo_timer);
 	probes_free(control->probes);
+	node_free(control);
 	grace_free(control);
 	owners_free(control);
 	marks_free(&control->sliced);

@@ -20,6 +20,10 @@ struct control {
 	struct loop *loop;
 	struct state *state;
 	struct loop_timer *empty_timer;     /* namespaces.c */
+	struct loop_timer *node_timer;      /* node.c */
+	struct node_report *said;           /* the last report, in its arena; NULL: none yet */
+	struct arena said_arena;
+	uint64_t node_at;                   /* monotonic us: when the Node was last put right */
 	struct loop_timer *grace_timer;     /* pods.c */
 	uint64_t grace_at;                  /* monotonic us; 0: nothing waits */
 	struct loop_timer *look_timer;      /* grace.c */
@@ -57,8 +61,11 @@ int mark_deleted(struct doc *doc);
 struct doc *new_object(const struct kind *kind, const char *ns, const char *name);
 
 int bootstrap(struct control *control);
-/** set_node_facts() - labels and nodeInfo; once, at start */
+/** set_node_facts() - labels, nodeInfo and capacity */
 int set_node_facts(const struct node_config *conf, struct doc *doc);
+void node_changed(struct control *control, const struct object *old, const struct object *now);
+void node_restate(void *control);
+void node_free(struct control *control);
 
 void namespaces_start(struct control *control);
 void namespaces_changed(struct control *control, const struct object *old, const struct object *now);

@@ -2,18 +2,22 @@
 /*
  * node.c - this Node's labels, facts and condition
  *
- * Room: control.  The facts are what the kernel and the system's files say.  May include: state,
- * codec, model, netd/base, include/podnet.
+ * Room: control.  The facts are what the kernel and the system's files say, and the reconciler's
+ * report: what is netd's own of the Node, which is put right when somebody else has written it.
+ * May include: state, codec, model, netd/base, include/podnet.
  * #syscalls: open openat read fstat newfstatat statx close uname sched_getaffinity sysinfo
  */
 #include "internal.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <netd/base/log.h>
 #include <podnet/podnet.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+
+#define NODE_REST_US 1000000
 
 /* The first line of a small file, or "". */
 static void read_line(const char *path, char *buf, size_t size)
@@ -196,17 +200,74 @@ static int set_report(struct control *control, struct doc *doc, const struct nod
 				     report->message ? report->message : "");
 }
 
-void control_node(struct control *control, const struct node_report *report)
+static int copy_report(struct control *control, const struct node_report *report)
 {
+	struct arena arena = { 0 };
+	struct node_report *said = arena_alloc(&arena, sizeof(*said));
+
+	if (said) {
+		*said = *report;
+		said->reason = arena_strdup(&arena, report->reason ? report->reason : "");
+		said->message = arena_strdup(&arena, report->message ? report->message : "");
+		said->dropper = arena_strdup(&arena, report->dropper ? report->dropper : "");
+	}
+	if (!said || !said->reason || !said->message || !said->dropper) {
+		arena_fini(&arena);
+		return -ENOMEM;
+	}
+	arena_fini(&control->said_arena);
+	control->said_arena = arena;
+	control->said = said;
+	return 0;
+}
+
+/* 1: something of it was otherwise. */
+static int put_node(struct control *control, bool facts)
+{
+	const struct node_config *conf = state_config(control->state);
 	const struct kind *kind = &kinds[KIND_NODE];
-	struct object *old = state_accepted(control->state, kind, "",
-					    state_config(control->state)->node_name), *obj;
+	struct object *old = state_accepted(control->state, kind, "", conf->node_name), *obj;
 	_cleanup_(doc_freep) struct doc *doc = old ? object_doc(old) : NULL;
 	_cleanup_(txn_dropp) struct txn *txn = NULL;
 
+	if (!doc || (facts && set_node_facts(conf, doc) < 0) ||
+	    set_report(control, doc, control->said) < 0 || txn_new(control->state, &txn) < 0 ||
+	    txn_put(txn, kind, doc, old, &obj) < 0 || obj == old)
+		return 0;
+	control_submit(control, take_ptr(txn), true);
+	return 1;
+}
+
+void control_node(struct control *control, const struct node_report *report)
+{
 	balancer_node(control, report);
-	if (!doc || set_report(control, doc, report) < 0 || txn_new(control->state, &txn) < 0)
+	if (copy_report(control, report) == 0)
+		put_node(control, false);
+}
+
+/* Who writes the same again and again is answered once a second. */
+void node_changed(struct control *control, const struct object *old, const struct object *now)
+{
+	const struct object *node = now ? now : old;
+	uint64_t next = control->node_at + NODE_REST_US, at = now_monotonic_us();
+
+	if (node->kind->id == KIND_NODE && control->said &&
+	    strcmp(node->meta->name, state_config(control->state)->node_name) == 0)
+		loop_timer_set(control->node_timer, next > at ? (next - at) / 1000 + 1 : 0);
+}
+
+void node_restate(void *arg)
+{
+	struct control *control = arg;
+
+	if (!put_node(control, true))
 		return;
-	if (txn_put(txn, kind, doc, old, &obj) == 0)
-		control_submit(control, take_ptr(txn), true);
+	control->node_at = now_monotonic_us();
+	log_event(LOG_LEVEL_WARNING, "node_put_right", "node=%s",
+		  state_config(control->state)->node_name);
+}
+
+void node_free(struct control *control)
+{
+	arena_fini(&control->said_arena);
 }

@@ -49,6 +49,29 @@ def an_uplink_too_small_for_ipv6():
     eventually("its pods have it", lambda: ip_json("link show eth0", "a.default")[0]["mtu"] == 1400)
 
 
+def what_is_netds_of_it_is_put_right():
+    """Also when others write it; what is theirs stays."""
+    before = says(READY)
+    NODE.client.patch(NODE1 + "/status", {"status": {
+        "addresses": [{"type": "InternalIP", "address": "203.0.113.9"}], "capacity": {"pods": "1"},
+        "conditions": [{"type": "Ready", "status": "False", "reason": "No", "message": "nothing works"},
+                       {"type": "Theirs", "status": "True"}],
+        "nodeInfo": None}})
+    NODE.client.patch(NODE1, {"metadata": {"labels": {
+        "kubernetes.io/hostname": None, "kubernetes.io/os": "plan9", "theirs": "too"}}})
+    got = NODE.await_object(NODE1, lambda o: o["status"]["addresses"] == before["status"]["addresses"]
+                            and o["metadata"]["labels"].get("kubernetes.io/os") == "linux")
+    assert got["metadata"]["labels"] == dict(before["metadata"]["labels"], theirs="too"), got
+    for part in ("nodeInfo", "capacity", "allocatable"):
+        assert got["status"][part] == before["status"][part], got
+    conditions = {c["type"]: c["status"] for c in got["status"]["conditions"]}
+    assert conditions["Ready"] == "True" and conditions["Theirs"] == "True", conditions
+    assert NODE.tail(1000).count("event=node_put_right node=node1") in (1, 2), NODE.tail()
+    NODE.client.post(PODS, pod("quiet"))
+    NODE.await_running("quiet")
+    assert NODE.client.get(NODE1) == got, "and nobody writes it again"
+
+
 def prefixes_that_nobody_configured():
     """They differ from the stored ones, and there is nothing to tell of it."""
     NODE.stop()
@@ -64,4 +87,4 @@ def prefixes_that_nobody_configured():
 
 if __name__ == "__main__":
     setup()
-    main([an_uplink_too_small_for_ipv6, prefixes_that_nobody_configured])
+    main([an_uplink_too_small_for_ipv6, what_is_netds_of_it_is_put_right, prefixes_that_nobody_configured])
