@@ -84,6 +84,27 @@ static void check_host(struct call *c, const struct network *net)
 	}
 }
 
+/* Of the node itself; the kernel says it too, as its own route, but not that of a bridge that is down. */
+static int check_bridge(void *arg, struct object *obj)
+{
+	const struct overlap *o = arg;
+	const struct bridge *br = obj->bridge;
+	char field[32], text[PODNET_PREFIX_STRLEN];
+
+	for (size_t i = 0; !br->netns && i < o->mine->ncidrs; i++)
+		for (size_t k = 0; k < br->naddresses; k++) {
+			struct podnet_prefix of = podnet_prefix_mask(&br->addresses[k]);
+
+			if (!overlaps(&o->mine->cidrs[i], &of))
+				continue;
+			snprintf(field, sizeof(field), "spec.cidrs[%zu]", i);
+			causes_add(o->causes, CAUSE_INVALID, field,
+				   podnet_prefix_format(&o->mine->cidrs[i], text),
+				   "overlaps with the addresses of Bridge \"%s\"", obj->meta->name);
+		}
+	return 0;
+}
+
 static int validate(struct call *c, const struct doc *doc, const struct object *old)
 {
 	struct overlap o = { .causes = &c->refusal.causes, .name = c->name };
@@ -95,6 +116,7 @@ static int validate(struct call *c, const struct doc *doc, const struct object *
 		return refuse_memory(c);
 	check_service_range(c, o.mine);
 	check_host(c, o.mine);
+	state_each_accepted(c->rest->state, &kinds[KIND_BRIDGE], NULL, check_bridge, &o);
 	return state_each_accepted(c->rest->state, c->kind, NULL, check_overlap, &o);
 }
 

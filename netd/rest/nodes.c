@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * nodes.c - a Node keeps its CIDRs, and the one that netd runs on cannot be deleted
+ * nodes.c - a Node keeps its CIDRs, which no other has, and the one that netd runs on cannot be deleted
  *
  * Room: rest.  Its uid owns the blocks of this node: with another one, every address would be lost.
  * May include: codec, state, model, netd/base.
  */
 #include "internal.h"
+#include <stdio.h>
 
 static int prepare(struct call *c, struct doc *doc, const struct object *old)
 {
@@ -22,6 +23,75 @@ static int prepare(struct call *c, struct doc *doc, const struct object *old)
 	return r == -ENOMEM ? r : 0;        /* what is in the way is found by the checks */
 }
 
+struct block {
+	struct call *c;
+	const struct podnet_prefix *p;
+	const char *field;
+	bool found;
+};
+
+static bool overlaps(const struct podnet_prefix *a, const struct podnet_prefix *b)
+{
+	return podnet_prefix_contains(a, b) || podnet_prefix_contains(b, a);
+}
+
+static void say_overlap(struct block *b, const char *whose, const char *name)
+{
+	char text[PODNET_PREFIX_STRLEN];
+
+	b->found = true;
+	causes_add(&b->c->refusal.causes, CAUSE_INVALID, b->field, podnet_prefix_format(b->p, text),
+		   "overlaps with %s \"%s\"", whose, name);
+}
+
+static int check_other(void *arg, struct object *obj)
+{
+	struct block *b = arg;
+
+	if (strcmp(obj->meta->name, b->c->name) == 0)
+		return 0;
+	for (size_t i = 0; i < obj->node->npod_cidrs && !b->found; i++)
+		if (overlaps(b->p, &obj->node->pod_cidrs[i]))
+			say_overlap(b, "a block of Node", obj->meta->name);
+	return b->found;
+}
+
+/* A Node shows its first blocks only; this one may have further ones. */
+static int check_mine(void *arg, struct object *obj)
+{
+	struct block *b = arg;
+	const struct state *state = b->c->rest->state;
+	const struct podnet_prefix *blocks;
+	size_t n = ipam_blocks(state_ipam(b->c->rest->state), obj->meta->name, &blocks);
+
+	for (size_t i = 0; i < n && !b->found; i++)
+		if (overlaps(b->p, &blocks[i]))
+			say_overlap(b, "a block of Node", state_config(state)->node_name);
+	return b->found;
+}
+
+static int validate(struct call *c, const struct doc *doc, const struct object *old)
+{
+	const struct node *node;
+	char field[32];
+
+	if (!doc_has(doc, "spec.podCIDRs") || (old && old->node->npod_cidrs) ||
+	    strcmp(c->name, state_config(c->rest->state)->node_name) == 0)
+		return 0;               /* they cannot be changed, and netd sets its own */
+	node = c->kind->decode(doc, request_arena(c->req));
+	if (!node)
+		return refuse_memory(c);
+	for (size_t i = 0; i < node->npod_cidrs; i++) {
+		struct block b = { .c = c, .p = &node->pod_cidrs[i], .field = field };
+
+		snprintf(field, sizeof(field), "spec.podCIDRs[%zu]", i);
+		state_each_accepted(c->rest->state, c->kind, NULL, check_other, &b);
+		if (!b.found)
+			state_each_accepted(c->rest->state, &kinds[KIND_NETWORK], NULL, check_mine, &b);
+	}
+	return 0;
+}
+
 static int deletable(struct call *c, const struct object *obj)
 {
 	if (strcmp(obj->meta->name, state_config(c->rest->state)->node_name) != 0)
@@ -32,5 +102,6 @@ static int deletable(struct call *c, const struct object *obj)
 
 const struct kind_hooks node_hooks = {
 	.prepare = prepare,
+	.validate = validate,
 	.deletable = deletable,
 };

@@ -96,6 +96,8 @@ ROWS = [
     ("DELETE", NS + "/default", None, {}, 403, "Forbidden", 'namespaces "default" is forbidden'),
     ("DELETE", NS + "/kube-system", None, {}, 403, "Forbidden", "is forbidden"),
     ("DELETE", "/api/v1/nodes/node1", None, {}, 403, "Forbidden", "netd runs on it"),
+    ("POST", "/api/v1/nodes", {"metadata": {"name": "far"}, "spec": {"podCIDRs": ["10.244.0.0/20"]}},
+     {}, 422, "Invalid", "spec.podCIDRs[0]"),
     ("PATCH", "/api/v1/nodes/node1", {"spec": {"podCIDRs": ["10.3.0.0/24"]}},
      {"Content-Type": "application/merge-patch+json"}, 422, "Invalid", "spec.podCIDRs"),
     ("DELETE", NETS + "/default", None, {}, 403, "Forbidden",

@@ -220,6 +220,16 @@ def a_network_that_is_overlapped_later_says_so():
     NODE.client.delete(V1 + "/networks/under")
 
 
+def a_network_around_a_bridge_of_ours_is_refused():
+    NODE.client.post(V1 + "/bridges", {"metadata": {"name": "lan0"}, "spec": {"addresses": ["10.66.0.1/24"]}})
+    try:
+        NODE.client.post(V1 + "/networks", {"metadata": {"name": "around"}, "spec": {"cidrs": ["10.66.0.0/16"]}})
+        raise AssertionError("not refused")
+    except Refused as err:
+        assert err.code == 422 and 'addresses of Bridge "lan0"' in err.status["message"], err
+    NODE.client.delete(V1 + "/bridges/lan0")
+
+
 def start_refused(flags):
     """Standard error of a netd that does not start."""
     import subprocess
@@ -335,5 +345,6 @@ if __name__ == "__main__":
           a_bridge_whose_name_is_taken_says_so, what_is_wrong_is_said_in_words, a_route_that_is_taken_says_so,
           a_route_of_a_pod_is_the_pods, a_conflict_that_ends_is_resolved, the_first_success_is_no_repair,
           a_pod_around_the_nodes_own_namespace_is_refused, a_network_over_the_nodes_own_is_refused,
-          a_network_that_is_overlapped_later_says_so, another_netd_does_not_start, who_drops_is_told,
-          another_cluster_cidr_is_warned_about, what_the_store_forgot_goes, purge_takes_ours_and_nothing_else])
+          a_network_that_is_overlapped_later_says_so, a_network_around_a_bridge_of_ours_is_refused,
+          another_netd_does_not_start, who_drops_is_told, another_cluster_cidr_is_warned_about,
+          what_the_store_forgot_goes, purge_takes_ours_and_nothing_else])
