@@ -125,12 +125,17 @@ static int open_kernel(struct netd *netd, char why[256])
 }
 
 /* The default user may be missing: there is one where netd was installed from a package. */
+static bool must_be_there(const struct conf *conf, int r)
+{
+	return r == -ENOENT && strcmp(conf->user, "podnet") != 0;
+}
+
 static int find_user(const struct conf *conf, struct guard_user *user, char why[256])
 {
 	char quoted[320];
 	int r = guard_user(conf->user, user, why);
 
-	if (r == -ENOENT && strcmp(conf->user, "podnet") != 0)
+	if (must_be_there(conf, r))
 		return r;
 	if (r < 0)
 		log_event(LOG_LEVEL_WARNING, "root_kept", "user=%s err=%s", conf->user,
@@ -244,6 +249,40 @@ const char *begin_prepare(struct netd *netd, char why[256])
 		return "user";
 	what = hand_over(netd, dirs, n, &user, why);
 	return !what && tls_prepare(&netd->conf, why) < 0 ? "tls" : what;
+}
+
+/* As the user: what is root's own is given to him at the start, if he can come to it. */
+static int try_tokens(const struct conf *conf)
+{
+	const char *path = conf->token_file;
+	size_t n = strlen(conf->pki_dir);
+	struct stat st;
+
+	if (!conf->nlisten || (strncmp(path, conf->pki_dir, n) == 0 && path[n] == '/'))
+		return 0;               /* the directory is given as well */
+	if (stat(path, &st) < 0)
+		return errno == EACCES ? -EACCES : 0;
+	return st.st_uid == 0 || faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0 ? 0 : -errno;
+}
+
+int begin_check(const struct conf *conf, char why[256])
+{
+	struct guard_user user;
+	int r = guard_user(conf->user, &user, why);
+
+	if (must_be_there(conf, r))
+		return r;
+	if (r < 0 || !user.other)
+		return 0;
+	if (setegid(user.gid) < 0 || seteuid(user.uid) < 0) {
+		snprintf(why, 256, "becoming %.100s: %m", conf->user);
+		return -EPERM;
+	}
+	r = try_tokens(conf);
+	if (r < 0)
+		snprintf(why, 256, "%.180s: user %.40s cannot read it: %s", conf->token_file,
+			 conf->user, strerror(-r));
+	return seteuid(0) < 0 || setegid(0) < 0 ? -EPERM : r;
 }
 
 /* As who it was started by: nothing that could be sent to it is read. */

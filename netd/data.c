@@ -280,7 +280,7 @@ int data_check(const struct conf *conf)
 	_cleanup_free_ char *path = database(conf);
 	char why[256] = "out of memory";
 
-	if (!path || tls_check(conf, why) < 0) {
+	if (!path || tls_check(conf, why) < 0 || begin_check(conf, why) < 0) {
 		fprintf(stderr, "configuration: %s\n", why);
 		return 1;
 	}

@@ -43,6 +43,8 @@ struct netd {
 const char *begin_run(struct netd *netd, char why[256]);
 /** begin_prepare() - the directories only */
 const char *begin_prepare(struct netd *netd, char why[256]);
+/** begin_check() - whether there is the user, and he can read the tokens; changes nothing */
+int begin_check(const struct conf *conf, char why[256]);
 const char *begin_purge(struct netd *netd, char why[256]);
 const char *end_purge(struct netd *netd, char why[256]);
 

@@ -328,6 +328,28 @@ MOUNTS = [
 ]
 
 
+def told_by_check():
+    """What the start would refuse of the user, --check does too."""
+    etc = "/run/sandbox/told"
+    os.makedirs(etc + "/closed", 0o700)
+    os.chmod(etc, 0o755)
+    node = make()
+    flags = ["--listen", "127.0.0.1:16443", "--pki-dir", etc + "/pki", "--kubeconfig", etc + "/kubeconfig"]
+    assert "configuration: ok" in command(node, "--check", *flags)
+    assert "nobodyx: there is no such user" in command(node, "--check", "--user", "nobodyx", check=False)
+    for path, whose in ((etc + "/theirs", STRANGER), (etc + "/closed/tokens", 0)):
+        with open(path, "w", encoding="ascii"):
+            os.chmod(path, 0o600)
+        os.chown(path, whose, whose)
+        text = command(node, "--check", "--token-file", path, *flags, check=False)
+        assert path + ": user podnet cannot read it" in text, text
+        os.chown(path, USER, USER)
+        os.chmod(etc + "/closed", 0o755)
+        assert "configuration: ok" in command(node, "--check", "--token-file", path, *flags)
+        os.chmod(etc + "/closed", 0o700)
+    shutil.rmtree(etc)
+
+
 def seen(name):
     """Is it a namespace here, too?"""
     try:
@@ -356,4 +378,4 @@ def mount_namespaces():
 main([rights_and_owners, everything_works, events_of_pods_are_heard,
       root_by_wish_or_for_want_of_another, from_root_to_podnet_and_back, as_a_unit_starts_it,
       keys_change_hands,
-      readiness_is_told_after_the_drop, links_lead_nowhere, closed_above, mount_namespaces])
+      readiness_is_told_after_the_drop, links_lead_nowhere, closed_above, told_by_check, mount_namespaces])
