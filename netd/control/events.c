@@ -78,7 +78,9 @@ static struct pending_event *pending_new(const struct object *about, const char 
 	p->about_api = arena_strdup(&arena, kind_api_version(about->kind, api));
 	p->about_ns = arena_strdup(&arena, about->meta->ns);
 	p->about_name = arena_strdup(&arena, about->meta->name);
-	p->about_uid = arena_strdup(&arena, about->meta->uid);
+	/* kubelet's way, and what kubectl describe of a Node asks for */
+	p->about_uid = arena_strdup(&arena, about->kind->id == KIND_NODE ? about->meta->name
+									 : about->meta->uid);
 	p->about_rev = about->rev;
 	p->type = arena_strdup(&arena, type);
 	p->reason = arena_strdup(&arena, reason);
