@@ -5,6 +5,7 @@
  * Room: see conf.h.  A row is a name, a parser, a default and a line of help; `--node-name=x`,
  * `--node-name x` and `node-name = x` in the file are the same row.  A flag wins over the file.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <netd/base/limits.h>
 #include <netd/conf.h>
@@ -383,23 +384,33 @@ static const struct row *find_row(const char *name, size_t len)
 	return NULL;
 }
 
-/* The row that shares the most leading letters, for a misspelt name. */
-static const char *nearest(const char *name)
+/* Not on the command line alone: an action, or where the file is. */
+static bool in_file(const struct row *row)
 {
-	const char *best = rows[0].name;
+	return row->value && row != &rows[0] && row->parse != parse_order;
+}
+
+/* For a misspelt name the row that shares the most leading letters, the shorter of two; or nothing. */
+static const char *suggest(const char *name, bool flag, char buf[64])
+{
+	const char *best = NULL;
 	size_t most = 0;
 
+	name += strspn(name, "-");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		size_t n = 0;
 
-		while (name[n] && name[n] == rows[i].name[n])
+		if (!flag && !in_file(&rows[i]))
+			continue;
+		while (name[n] && tolower((unsigned char)name[n]) == rows[i].name[n])
 			n++;
-		if (n > most) {
-			most = n;
-			best = rows[i].name;
-		}
+		if (n < most || !n || (n == most && strlen(rows[i].name) >= strlen(best)))
+			continue;
+		most = n;
+		best = rows[i].name;
 	}
-	return best;
+	snprintf(buf, 64, best ? "; did you mean %s%s?" : "", flag ? "--" : "", best);
+	return buf;
 }
 
 static int set_row(struct conf *conf, const struct row *row, const char *value, bool flag,
@@ -430,11 +441,12 @@ static int read_flags(struct conf *conf, int argc, char **argv, char why[256])
 		const char *name = argv[i] + 2, *equals = strchr(argv[i], '=');
 		size_t len = equals ? (size_t)(equals - name) : strlen(argv[i]) - 2;
 		const struct row *row;
+		char more[64];
 		int r;
 
 		if (strncmp(argv[i], "--", 2) != 0 || !(row = find_row(name, len))) {
-			snprintf(why, 256, "unknown flag \"%.100s\"; did you mean --%s? (--help)", argv[i],
-				 nearest(strncmp(argv[i], "--", 2) ? argv[i] : name));
+			snprintf(why, 256, "unknown flag \"%.100s\"%s (--help)", argv[i],
+				 suggest(argv[i], true, more));
 			return -EINVAL;
 		}
 		if (row->value && !equals && i + 1 == argc) {
@@ -455,7 +467,7 @@ static int read_flags(struct conf *conf, int argc, char **argv, char why[256])
 
 static int read_line(struct conf *conf, char *line, unsigned number, char why[256])
 {
-	char where[160], *equals, *name;
+	char where[160], more[64], *equals, *name;
 	const struct row *row;
 
 	line[strcspn(line, "#")] = 0;
@@ -471,9 +483,13 @@ static int read_line(struct conf *conf, char *line, unsigned number, char why[25
 	*equals = 0;
 	name = trim(line);
 	row = find_row(name, strlen(name));
-	if (!row || !row->value || row == &rows[0] || row->parse == parse_order) {  /* flags only */
-		snprintf(why, 256, "%s: unknown name \"%.60s\"; did you mean %s?", where, name,
-			 nearest(name));
+	if (row && !in_file(row)) {
+		snprintf(why, 256, "%s: \"%s\" is a flag only: --%s", where, name, name);
+		return -EINVAL;
+	}
+	if (!row) {
+		snprintf(why, 256, "%s: unknown name \"%.60s\"%s", where, name,
+			 suggest(name, false, more));
 		return -EINVAL;
 	}
 	return set_row(conf, row, trim(equals + 1), false, where, why);
