@@ -433,6 +433,15 @@ size_t ipam_peek(const struct ipam *ipam, const char *network, int family, size_
 	return found;
 }
 
+int64_t ipam_cooling(const struct ipam *ipam, const char *network, const struct podnet_prefix *ip,
+		     int64_t now)
+{
+	const struct net *net = map_get(&ipam->nets, network);
+	int64_t until = net ? ipam_cooling_until(&net->cooling, ip) : 0;
+
+	return until > now ? until - now : 0;
+}
+
 void ipam_give(struct ipam *ipam, const char *network, const struct podnet_prefix *ip,
 	       int64_t free_after)
 {

@@ -54,6 +54,9 @@ int ipam_take(struct ipam *ipam, const struct network *network, int family,
  */
 size_t ipam_peek(const struct ipam *ipam, const char *network, int family, size_t n,
 		 struct podnet_prefix *ret);
+/** ipam_cooling() - for how many seconds from @now nobody can have @ip again; 0: it does not cool down */
+int64_t ipam_cooling(const struct ipam *ipam, const char *network, const struct podnet_prefix *ip,
+		     int64_t now);
 /** ipam_give() - free after @free_after; 0 takes a failed ipam_take() back */
 void ipam_give(struct ipam *ipam, const char *network, const struct podnet_prefix *ip,
 	       int64_t free_after);

@@ -210,6 +210,14 @@ bool ipam_cooling_remove(struct ipam_cooling *c, const struct podnet_prefix *ip)
 	return false;
 }
 
+int64_t ipam_cooling_until(const struct ipam_cooling *c, const struct podnet_prefix *ip)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (ipam_same(&c->v[i].ip, ip))
+			return c->v[i].free_after;
+	return 0;
+}
+
 bool ipam_cooling_pop(struct ipam_cooling *c, int64_t now, struct podnet_prefix *ip)
 {
 	if (!c->n || c->v[0].free_after > now)

@@ -42,6 +42,8 @@ struct ipam_cooling {
 int ipam_cooling_reserve(struct ipam_cooling *c);           /* room for one more; 0 or -ENOMEM */
 void ipam_cooling_add(struct ipam_cooling *c, const struct podnet_prefix *ip, int64_t free_after);
 bool ipam_cooling_remove(struct ipam_cooling *c, const struct podnet_prefix *ip);
+/** ipam_cooling_until() - when @ip is free; 0: it does not cool down */
+int64_t ipam_cooling_until(const struct ipam_cooling *c, const struct podnet_prefix *ip);
 /** ipam_cooling_pop() - one that is free at @now; false: none */
 bool ipam_cooling_pop(struct ipam_cooling *c, int64_t now, struct podnet_prefix *ip);
 void ipam_cooling_fini(struct ipam_cooling *c);

@@ -53,10 +53,16 @@ static int refuse_ip(struct admission *a, int r, const struct network *net,
 {
 	char text[PODNET_PREFIX_STRLEN];
 	struct causes *causes = &a->c->refusal.causes;
+	int64_t left = r == -EADDRINUSE && want ? state_cooling(a->c->rest->state, net->meta.name, want)
+						: 0;
 
+	if (left)               /* nothing is wrong with the wish: later it can be had */
+		return refuse(a->c, 409, "Conflict", "Operation cannot be fulfilled on pods \"%s\": the "
+			      "address %s was freed a moment ago and can be had again in %lld s",
+			      a->c->name, podnet_prefix_format_addr(want, text), (long long)left);
 	if (r == -EADDRINUSE && want)
 		causes_add(causes, CAUSE_INVALID, FIELD_IPS, podnet_prefix_format_addr(want, text),
-			   "the address is taken, or was until a moment ago");
+			   "the address is taken");
 	else if (r == -EADDRNOTAVAIL && want)
 		causes_add(causes, CAUSE_INVALID, FIELD_IPS, podnet_prefix_format_addr(want, text),
 			   "the address is reserved: the first two of a block, and of IPv4 the last, "

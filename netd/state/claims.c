@@ -85,6 +85,11 @@ int txn_claim_ip(struct txn *txn, const struct network *network, int family,
 	return r;
 }
 
+int64_t state_cooling(const struct state *state, const char *network, const struct podnet_prefix *ip)
+{
+	return ipam_cooling(state->ipam, network, ip, steady_s());
+}
+
 /* A block is claimed with its first address; here the address is given back at once. */
 int txn_claim_block(struct txn *txn, const struct network *network, int family,
 		    struct podnet_prefix *ret)

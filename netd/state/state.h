@@ -147,6 +147,8 @@ int txn_delete(struct txn *txn, struct object *obj, struct object **last);
 /** txn_claim_ip() - through ipam_take(); its errors are returned and nothing is claimed */
 int txn_claim_ip(struct txn *txn, const struct network *network, int family,
 		 const struct podnet_prefix *want, const char *owner, struct podnet_prefix *ret);
+/** state_cooling() - seconds until @ip, which was freed, can be had again; 0: it does not cool down */
+int64_t state_cooling(const struct state *state, const char *network, const struct podnet_prefix *ip);
 /** txn_claim_block() - the node's first block of @network and @family, claimed if there is none */
 int txn_claim_block(struct txn *txn, const struct network *network, int family,
 		    struct podnet_prefix *ret);

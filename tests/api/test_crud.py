@@ -175,14 +175,15 @@ def addresses():
     made = c.post(PODS, pod("addr", ask))
     assert made["status"]["networks"][1]["ips"] == ["10.99.0.77"], made
     assert made["status"]["podIP"] == made["status"]["networks"][0]["ips"][0], made
-    refused(422, "Invalid", c.post, PODS, pod("addr2", ask))
+    again = refused(422, "Invalid", c.post, PODS, pod("addr2", ask))
+    assert "podnet.dev/ips" in again["details"]["causes"][0]["field"], again
     why = refused(403, "Forbidden", c.delete, net + "/addr")
     assert "default/addr" in why["message"], why
     refused(422, "Invalid", c.post, PODS, pod("addr3", {"podnet.dev/networks": "nowhere"}))
     refused(422, "Invalid", c.post, PODS, pod("addr3", {"podnet.dev/ips": "1.2.3.4"}))
     c.delete(PODS + "/addr")
-    again = refused(422, "Invalid", c.post, PODS, pod("addr4", ask))
-    assert "podnet.dev/ips" in again["details"]["causes"][0]["field"], again
+    again = refused(409, "Conflict", c.post, PODS, pod("addr4", ask))
+    assert "10.99.0.77 was freed a moment ago and can be had again in " in again["message"], again
     c.delete(net + "/addr")
     refused(403, "Forbidden", c.delete, net + "/default")
 

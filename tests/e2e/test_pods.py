@@ -97,7 +97,8 @@ def an_address_cools_down():
         NODE.client.post(PODS, pod("asked3", {"podnet.dev/ips": first}))
         raise AssertionError("no cool-down")
     except Refused as err:
-        assert err.code == 422, err
+        assert err.code == 409 and first + " was freed a moment ago" in err.status["message"], err
+        assert 0 < int(err.status["message"].split()[-2]) <= 60, err
 
 
 def host_network():
