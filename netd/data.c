@@ -66,7 +66,7 @@ static int find_bound(void *arg, struct object *obj)
 static int check_name(struct netd *netd, char why[256])
 {
 	struct bound b = { .state = netd->state, .mine = netd->node.node_name };
-	bool known = store_meta_get(netd->store, "node", b.was, sizeof(b.was)) >= 0;
+	bool known = store_meta_get(netd->store, STATE_META_NODE, b.was, sizeof(b.was)) >= 0;
 	const char *node;
 
 	if (known && strcmp(b.was, b.mine) == 0)
@@ -74,7 +74,7 @@ static int check_name(struct netd *netd, char why[256])
 	if (known || !state_get(netd->state, &kinds[KIND_NODE], "", b.mine))
 		state_each(netd->state, &kinds[KIND_POD], NULL, find_bound, &b);
 	if (!b.pod) {                   /* if it cannot be written it is tried at the next start */
-		(void)store_meta_put(netd->store, "node", b.mine);
+		(void)store_meta_put(netd->store, STATE_META_NODE, b.mine);
 		return 0;
 	}
 	node = b.pod->pod->node_name;
@@ -251,7 +251,7 @@ static void print_problem(void *arg, const char *words)
 	printf("%s: %s\n", (const char *)arg, words);
 }
 
-static int look(const char *path)
+static int look(const char *path, const char *node)
 {
 	struct state_check found = { 0 };
 	struct store *view = NULL;
@@ -269,6 +269,11 @@ static int look(const char *path)
 	if (r < 0 || found.problems) {
 		printf("%s: %zu problems\n", path, found.problems + (r < 0));
 		return r < 0 ? data_exit(r) : EXIT_DATABASE;
+	}
+	if (found.pods && strcmp(found.node, node) != 0) {
+		printf("%s: %zu pods are of node %s, and node-name is %s: no start\n", path, found.pods,
+		       found.node, node);
+		return 1;
 	}
 	printf("%s: %zu objects, %zu claims, %zu events of history, revision %llu: ok\n", path,
 	       found.objects, found.claims, found.events, (unsigned long long)found.revision);
@@ -289,7 +294,7 @@ int data_check(const struct conf *conf)
 		printf("%s: none yet\n", path);
 		return 0;
 	}
-	return look(path);
+	return look(path, conf->node_name);
 }
 
 int data_backup(const struct conf *conf)

@@ -114,6 +114,8 @@ static int add_object(struct checking *c, const struct row *row, const struct ob
 		tell(c, "%s has the uid of %s", name, (const char *)map_get(&c->owners, uid));
 	if (map_put(&c->names, name, name) < 0 || map_put(&c->owners, uid, name) < 0)
 		return -ENOMEM;
+	if (obj->kind->id == KIND_POD && obj->pod->node_name)
+		c->found->pods += strcmp(obj->pod->node_name, c->found->node) == 0;
 	if (obj->kind->id == KIND_POD)
 		return hold_pod(c, uid, obj->pod);
 	return obj->kind->id == KIND_SERVICE ? hold_service(c, uid, obj->service) : 0;
@@ -241,9 +243,13 @@ int state_check(struct store *view, void (*problem)(void *arg, const char *words
 		struct state_check *ret)
 {
 	struct checking c = { .found = ret, .problem = problem, .arg = arg };
+	char name[280];
 	int r;
 
 	*ret = (struct state_check){ .revision = store_revision(view) };
+	if (store_meta_get(view, STATE_META_NODE, ret->node, sizeof(ret->node)) < 0)
+		ret->node[0] = '\0';
+	snprintf(name, sizeof(name), "%s %s", kinds[KIND_NODE].store_name, ret->node);
 	r = store_integrity(view, integrity, &c);
 	if (r >= 0)
 		r = store_load(view, check_object, &c);
@@ -251,6 +257,8 @@ int state_check(struct store *view, void (*problem)(void *arg, const char *words
 		r = store_load_claims(view, check_claim, &c);
 	if (r == 0)
 		check_unclaimed(&c);
+	if (!map_get(&c.names, name))
+		ret->pods = 0;
 	if (r == 0)
 		r = store_history(view, NULL, 0, UINT32_MAX, check_event, &c);
 	map_fini(&c.owners);

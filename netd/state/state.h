@@ -47,10 +47,14 @@ void object_unref(struct object *obj);
 /** object_doc() - its bytes parsed, to build the next version from; NULL: no memory */
 struct doc *object_doc(const struct object *obj);
 
+#define STATE_META_NODE "node"      /* of the store: the name of the Node that ran here last */
+
 /** What a look at a database has found. */
 struct state_check {
 	size_t objects, claims, events, problems;
 	uint64_t revision;          /* the counter */
+	char node[256];             /* which ran here last; "": not known */
+	size_t pods;                /* of that Node, while it is there */
 };
 /**
  * state_check() - whether what is in a database of store_open_view() is sound

@@ -78,8 +78,8 @@ def refuses(node, *words):
 
 
 def command(node, action, *flags, through=(), check=True):
-    return run(*through, node.netd, action, "--config", "/dev/null", "--state-dir", node.dir + "/state",
-               "--run-dir", node.dir, *flags, check=check)
+    return run(*through, node.netd, action, "--config", "/dev/null", "--node-name", "node1",
+               "--state-dir", node.dir + "/state", "--run-dir", node.dir, *flags, check=check)
 
 
 def end(node, *pods):

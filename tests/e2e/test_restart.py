@@ -75,6 +75,10 @@ def another_name_is_another_node():
     assert NODE.process.wait(DEADLINE) == 1, NODE.tail()
     line = NODE.tail(1)
     assert "event=start_failed what=store" in line and "called node2" in line and "--node-name node1" in line, line
+    look = [NODE.netd, "--check", "--config", "/dev/null", "--state-dir", NODE.dir + "/state", "--run-dir", NODE.dir]
+    said = run(*look, "--node-name", "node2", check=False)
+    assert "pods are of node node1, and node-name is node2: no start" in said, said
+    assert run(*look, "--node-name", "node1").rstrip().endswith(": ok")
     NODE.flags = NODE.flags[:-2]
     NODE.start()
     assert os.stat("/run/netns/p0.default").st_ino == stands

@@ -64,8 +64,8 @@ class Stored(Node):
 
     def netd_says(self, *flags, env=None):
         """Exit status and output of another netd with our directories."""
-        done = subprocess.run([self.netd, "--config", "/dev/null", "--state-dir", self.state,
-                               "--run-dir", self.dir] + list(flags), stdin=subprocess.DEVNULL,
+        done = subprocess.run([self.netd, "--config", "/dev/null", "--node-name", "node1",
+                               "--state-dir", self.state, "--run-dir", self.dir] + list(flags), stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               check=False, env=dict(os.environ, **(env or {})))
         return done.returncode, done.stdout
