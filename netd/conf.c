@@ -409,7 +409,9 @@ static const char *suggest(const char *name, bool flag, char buf[64])
 		most = n;
 		best = rows[i].name;
 	}
-	snprintf(buf, 64, best ? "; did you mean %s%s?" : "", flag ? "--" : "", best);
+	buf[0] = '\0';
+	if (best)
+		snprintf(buf, 64, "; did you mean %s%s?", flag ? "--" : "", best);
 	return buf;
 }
 
