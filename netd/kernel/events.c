@@ -98,6 +98,9 @@ static void on_home_link(struct kernel *k, const struct podnet_event *ev)
 		mark_link(k, home->scope, &home->link);
 	if (!ev->ours && !home && scope && (ev->deleted || !now.up))
 		mark_link(k, scope, &now);
+	/* its routes went with it and no event told; the link's scope does not know of a Route's */
+	if (!ev->ours && home && now.up && !home->link.up)
+		index_mark_home(&k->index);
 	if (!ev->ours && !home && !scope && !is_reserved(ev->link)) {
 		facts_due(k);
 		kernel_announce_link(k, ev);

@@ -2,6 +2,7 @@
 """test_drift.py - what somebody changes in the kernel is put back, and an Event says so"""
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from node import *              # noqa: E402, F403  pylint: disable=wildcard-import
@@ -23,7 +24,9 @@ def setup():
         {"name": "veth2", "networkNamespace": "con", "addresses": ["172.16.0.2/24"]}]}})
     client.post(V1 + "/routes", {"metadata": {"name": "con"}, "spec": {
         "networkNamespace": "con", "destination": "default", "gateway": "172.16.0.1"}})
-    for url in ("/networknamespaces/con", "/bridges/br0", "/veths/con", "/routes/con"):
+    client.post(V1 + "/routes", {"metadata": {"name": "over"}, "spec": {
+        "destination": "203.0.113.0/24", "interface": "br0"}})
+    for url in ("/networknamespaces/con", "/bridges/br0", "/veths/con", "/routes/con", "/routes/over"):
         NODE.await_ready(V1 + url)
     for name in "ab":
         NODE.await_running(name)
@@ -126,6 +129,17 @@ def make_test(row):
     return test
 
 
+def a_link_that_blinks_keeps_its_routes():
+    """Down and up again at once: the link is as it was, and no event tells of a Route that went with it."""
+    with open(NODE.dir + "/blink", "w") as batch:
+        batch.write("link set br0 down\nlink set br0 up\n")
+    for _ in range(5):
+        start = time.monotonic()
+        run("ip -batch " + NODE.dir + "/blink")
+        eventually("the route is back", lambda: "203.0.113.0/24" in run("ip route"))
+        assert time.monotonic() - start < 20, "by the resync"
+
+
 def what_is_foreign_inside_a_pod_stays():
     run("ip link add name extra type veth peer name extra2", netns="a.default")
     run("ip addr add 192.0.2.1/32 dev eth0", netns="a.default")
@@ -168,7 +182,7 @@ def nothing_to_do_makes_no_change():
 
 if __name__ == "__main__":
     setup()
-    main([make_test(row) for row in ROWS] + [what_is_foreign_inside_a_pod_stays,
+    main([make_test(row) for row in ROWS] + [a_link_that_blinks_keeps_its_routes, what_is_foreign_inside_a_pod_stays,
                                              a_namespace_tells_its_inode,
                                              a_sysctl_that_is_not_announced_waits_for_the_resync,
                                              nothing_to_do_makes_no_change])

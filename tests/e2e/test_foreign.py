@@ -296,9 +296,11 @@ def declare_abroad():
 
 
 def abroad():
-    return [run("ip -n world -br link"), run("ip -n world route show table all"),
-            run("ip -n world -6 route show table all type unreachable"),
-            run("ip -n alien route show table all"), run("ip route show 203.0.113.0/24")]
+    """Without what the kernel makes of IPv6 by itself, and when it likes."""
+    return [[l["ifname"] for l in ip_json("link show", "world")]] + [
+        run(command) for command in (
+            "ip -n world -4 route show table all", "ip -n world -6 route show table all proto 142",
+            "ip -n alien -4 route show table all", "ip route show 203.0.113.0/24")]
 
 
 def what_the_store_forgot_goes():
