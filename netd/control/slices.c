@@ -374,17 +374,34 @@ static int write_all(struct work *w, const size_t *places)
 	return r == 0 && !s->n ? write_slice(w, &nothing, places, SIZE_MAX) : r;
 }
 
+static int find_held(struct work *w)
+{
+	char prefix[64];
+
+	name_prefix(w->service->meta, prefix);
+	return state_each_named(w->control->state, &kinds[KIND_ENDPOINT_SLICE], w->service->meta->ns,
+				prefix, add_held, w);
+}
+
+/* Of a family that the Service has no more. */
+static int drop_family(struct work *w)
+{
+	int r = find_held(w);
+
+	for (size_t i = 0; i < w->shelf.n && r == 0; i++)
+		r = txn_delete(w->txn, w->shelf.v[i].obj, NULL);
+	free(w->shelf.v);
+	return r;
+}
+
 static int slices_of_family(struct work *w)
 {
 	_cleanup_free_ size_t *places = NULL;
-	const char *ns = w->service->meta->ns;
-	char prefix[64];
-	int r = state_each_accepted(w->control->state, &kinds[KIND_POD], ns, add_member, w);
+	int r = state_each_accepted(w->control->state, &kinds[KIND_POD], w->service->meta->ns,
+				    add_member, w);
 
-	name_prefix(w->service->meta, prefix);
 	if (r == 0)
-		r = state_each_named(w->control->state, &kinds[KIND_ENDPOINT_SLICE], ns, prefix,
-				     add_held, w);
+		r = find_held(w);
 	if (r == 0) {
 		places = calloc(w->members.n + 1, sizeof(*places));
 		r = places ? place(w, places) : -ENOMEM;
@@ -413,8 +430,7 @@ static int slices_of(struct control *control, struct txn *txn, struct object *se
 				  .node = state_config(control->state)->node_name,
 				  .family = (enum ip_family)f };
 
-		if (wants_family(service->service, w.family))
-			r = slices_of_family(&w);
+		r = wants_family(service->service, w.family) ? slices_of_family(&w) : drop_family(&w);
 	}
 	return r;
 }

@@ -355,6 +355,8 @@ def two_families():
         assert spec["clusterIPs"] == [first], spec
         until(lambda: not isinstance(reach(CLIENT, second, 80, 0.3), str))
         assert names(CLIENT, first, 80) == ["a", "b"]
+        slices = SLICES + "?labelSelector=kubernetes.io/service-name=fam"
+        until(lambda: [s["addressType"] for s in NODE.client.get(slices)["items"]] == ["IPv4"])
     drop_services("fam")
     spec = add_service("six", "web", ipFamilies=["IPv6"])["spec"]
     assert ":" in spec["clusterIP"] and len(spec["clusterIPs"]) == 1
