@@ -280,6 +280,33 @@ static int keep_status(struct doc *doc, const struct object *old)
 	return was ? doc_set_copy(doc, "status.loadBalancer", was, "status.loadBalancer") : -ENOMEM;
 }
 
+static bool has_external(const struct object *old, const struct podnet_prefix *ip)
+{
+	for (size_t i = 0; old && i < old->service->nexternal_ips; i++)
+		if (memcmp(&old->service->external_ips[i], ip, sizeof(*ip)) == 0)
+			return true;
+	return false;
+}
+
+/* Else whoever names it takes the traffic of the Service that is given the address later. */
+static void check_external(struct call *c, const struct doc *doc, const struct object *old)
+{
+	const struct node_config *conf = state_config(c->rest->state);
+	char path[40], range[PODNET_PREFIX_STRLEN];
+	struct podnet_prefix ip;
+
+	for (size_t i = 0; i < doc_len(doc, "spec.externalIPs"); i++) {
+		snprintf(path, sizeof(path), "spec.externalIPs[%zu]", i);
+		if (podnet_prefix_parse(doc_str(doc, path), &ip) < 0 || has_external(old, &ip))
+			continue;
+		for (size_t k = 0; k < conf->nservice_cidrs; k++)
+			if (podnet_prefix_contains(&conf->service_cidrs[k], &ip))
+				causes_add(&c->refusal.causes, CAUSE_INVALID, path, doc_str(doc, path),
+					   "may not be in the range of cluster IPs, %s",
+					   podnet_prefix_format(&conf->service_cidrs[k], range));
+	}
+}
+
 /* What is so of the families also where nobody is asked for an address. */
 static int validate(struct call *c, const struct doc *doc, const struct object *old)
 {
@@ -288,7 +315,7 @@ static int validate(struct call *c, const struct doc *doc, const struct object *
 	struct causes *causes = &c->refusal.causes;
 	char path[32];
 
-	(void)old;
+	check_external(c, doc, old);
 	if (service_type_of(doc) == SERVICE_EXTERNAL_NAME || service_is_free(doc))
 		return 0;
 	if (policy && strcmp(policy, "RequireDualStack") == 0 && conf->nservice_cidrs < 2)

@@ -67,6 +67,16 @@ def cluster_ips():
     drop("one", "two")
 
 
+def external_is_outside():
+    """An address of the cluster IPs' range is nobody's to name: the next Service may be given it."""
+    c.post(SVC, svc("named", externalIPs=["192.0.2.9"]))
+    for ip in (str(RANGE4[9]), str(RANGE6[9])):
+        refused("spec.externalIPs[1]", "may not be in the range of cluster IPs", c.patch, SVC + "/named",
+                {"spec": {"externalIPs": ["192.0.2.9", ip]}})
+    assert c.get(SVC + "/named")["spec"]["externalIPs"] == ["192.0.2.9"]
+    drop("named")
+
+
 def put_keeps():
     made = c.post(SVC, svc("keep", type="NodePort", ports=[
         {"name": "a", "port": 80}, {"name": "b", "port": 81, "nodePort": 30011}]))
@@ -443,5 +453,5 @@ def counted_once():
     run("ip addr del 10.9.9.9/32 dev lo")
 
 
-main([cluster_ips, put_keeps, node_ports, types, families, single_stack, networks, stats, restart, no_pool,
-      pool, pool_full, pool_restart, watched, beta, node.stop])
+main([cluster_ips, external_is_outside, put_keeps, node_ports, types, families, single_stack, networks, stats, restart,
+      no_pool, pool, pool_full, pool_restart, watched, beta, node.stop])
