@@ -188,19 +188,27 @@ static const char *hand_over(struct netd *netd, struct guard_dir *dirs, size_t n
 	return what;
 }
 
-/* It lies beside netd.  Without it netd works as well, and says so when a port is to be held. */
-static void begin_starter(struct netd *netd)
+/* It lies beside netd, and its place may be one that only root can come to. */
+static int open_fwd(void)
 {
 	char program[512], *name;
 	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - sizeof("podnet-fwd"));
 
-	if (netd->conf.fwd != PORTS_START || n <= 0)
-		return;
+	if (n <= 0)
+		return -1;
 	program[n] = '\0';
 	name = strrchr(program, '/');
 	if (!name)
-		return;
+		return -1;
 	memcpy(name + 1, "podnet-fwd", sizeof("podnet-fwd"));
+	return open(program, O_PATH | O_CLOEXEC);
+}
+
+/* Without @program netd works as well, and says so when a port is to be held. */
+static void begin_starter(struct netd *netd, int program)
+{
+	if (netd->conf.fwd != PORTS_START || program < 0)
+		return;
 	netd->starter_fd = starter_begin(program, netd->conf.fwd_socket, netd->conf.user);
 	if (netd->starter_fd < 0)
 		log_event(LOG_LEVEL_WARNING, "no_starter", "err=\"%s\"", strerror(-netd->starter_fd));
@@ -210,6 +218,7 @@ const char *begin_run(struct netd *netd, char why[256])
 {
 	struct guard_dir dirs[NDIRS];
 	size_t n = dirs_of(&netd->conf, dirs);
+	_cleanup_close_ int fwd = open_fwd();
 	struct guard_user user;
 	const char *what;
 
@@ -231,7 +240,7 @@ const char *begin_run(struct netd *netd, char why[256])
 		return "kernel";
 	if (guard_drop(&user, why) < 0)
 		return "user";
-	begin_starter(netd);
+	begin_starter(netd, fwd);
 	return guard_dirs_check(dirs, n, why) < 0 ? "directories" : NULL;
 }
 

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -130,6 +131,7 @@ int main(int argc, char **argv)
 		free(f);
 		return end ? r : 1;
 	}
+	prctl(PR_SET_NAME, "podnet-fwd");      /* executed by a descriptor it has that one's number */
 	log_init(LOG_LEVEL_INFO);
 	signal(SIGPIPE, SIG_IGN);
 	f->door = f->lock = f->peer.fd = f->spare = -1;

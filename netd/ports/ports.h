@@ -86,12 +86,12 @@ int ports_end(const char *socket);
 
 /**
  * starter_begin() - a process that starts podnet-fwd each time it is sent a byte
- * @program: path of podnet-fwd; @socket, @user: its arguments
+ * @program: descriptor of podnet-fwd, stays the caller's; @socket, @user: its arguments
  *
  * Called when the rights have been dropped and before there are threads: netd itself may execute
  * nothing.  It ends with netd.
  * Return: a descriptor, or a negative errno.
  */
-int starter_begin(const char *program, const char *socket, const char *user);
+int starter_begin(int program, const char *socket, const char *user);
 
 #endif

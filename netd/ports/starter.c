@@ -4,7 +4,8 @@
  *
  * Room: ports.  A process forked from netd at its start, when the rights are dropped and before
  * the filter of system calls, which lets netd fork and execute nothing.  It has no capability and
- * no descriptor of netd's but the one that it is asked by and 0 to 2.  What it starts is nobody's
+ * no descriptor of netd's but the one that it is asked by, the program, which root opened since the
+ * way to it may be closed to the user, and 0 to 2.  What it starts is nobody's
  * child, in a session of its own, so that it stays when netd ends.
  */
 #include "inner.h"
@@ -19,19 +20,24 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { ASKED = 3, PROGRAM = 4 };
+
 struct order {
-	const char *program, *socket, *user;
+	const char *socket, *user;
 };
 
 _Noreturn static void become(const struct order *o)
 {
+	char *const argv[] = { (char *)(uintptr_t)"podnet-fwd", (char *)(uintptr_t)"--socket",
+			       (char *)(uintptr_t)o->socket, (char *)(uintptr_t)"--user",
+			       (char *)(uintptr_t)o->user, NULL };
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	if (null >= 0)
 		dup2(null, 0);
 	if (chdir("/") == 0)
-		execl(o->program, "podnet-fwd", "--socket", o->socket, "--user", o->user, (char *)NULL);
-	log_event(LOG_LEVEL_ERROR, "fwd_not_started", "program=%s err=\"%m\"", o->program);
+		fexecve(PROGRAM, argv, environ);
+	log_event(LOG_LEVEL_ERROR, "fwd_not_started", "err=\"%m\"");
 	_exit(127);
 }
 
@@ -53,23 +59,33 @@ static void start(const struct order *o)
 	_exit(0);
 }
 
-_Noreturn static void serve(int fd, const struct order *o)
+/* @fd and @program to the numbers that are theirs, and nothing beside them. */
+static int keep_two(int fd, int program)
+{
+	int high = fcntl(program, F_DUPFD_CLOEXEC, PROGRAM + 1);
+
+	if (high < 0 || dup2(fd, ASKED) < 0 || dup2(high, PROGRAM) < 0 ||
+	    close_range(PROGRAM + 1, ~0u, 0) < 0)
+		return -errno;
+	return fcntl(ASKED, F_SETFD, FD_CLOEXEC) < 0 || fcntl(PROGRAM, F_SETFD, FD_CLOEXEC) < 0 ? -errno : 0;
+}
+
+_Noreturn static void serve(int fd, int program, const struct order *o)
 {
 	const struct guard_user self = { geteuid(), getegid(), false };
 	char why[256], asked[64];
 
 	prctl(PR_SET_NAME, "netd-starter");
-	if (dup2(fd, 3) < 0 || close_range(4, ~0u, 0) < 0 ||
-	    fcntl(3, F_SETFD, FD_CLOEXEC) < 0 || guard_drop_all(&self, why) < 0)
+	if (keep_two(fd, program) < 0 || guard_drop_all(&self, why) < 0)
 		_exit(1);
-	while (recv(3, asked, sizeof(asked), 0) > 0)
+	while (recv(ASKED, asked, sizeof(asked), 0) > 0)
 		start(o);
 	_exit(0);
 }
 
-int starter_begin(const char *program, const char *socket_path, const char *user)
+int starter_begin(int program, const char *socket_path, const char *user)
 {
-	const struct order o = { program, socket_path, user };
+	const struct order o = { socket_path, user };
 	int fds[2];
 	pid_t pid;
 
@@ -78,7 +94,7 @@ int starter_begin(const char *program, const char *socket_path, const char *user
 	pid = fork();
 	if (pid == 0) {
 		signal(SIGPIPE, SIG_DFL);
-		serve(fds[1], &o);
+		serve(fds[1], program, &o);
 	}
 	close(fds[1]);
 	if (pid < 0) {
