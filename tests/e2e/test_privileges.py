@@ -12,6 +12,7 @@ import socket
 import ssl
 import stat
 import sys
+import tempfile
 import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -375,7 +376,26 @@ def mount_namespaces():
             node.dir + "/state", "--run-dir", node.dir)
 
 
+def from_a_closed_place():
+    """netd lies where only root can come to, as a clone in /root does: podnet-fwd is started all the same."""
+    old = NODES.pop()
+    old.kill()
+    command(old, "--purge", check=False)
+    closed = tempfile.mkdtemp()
+    for program in (old.netd, os.path.join(os.path.dirname(old.netd), "podnet-fwd")):
+        shutil.copy(program, closed)
+    NODES.append(Node(netd=closed + "/netd"))
+    node = NODES[0].start()
+    node.client.post(PODS, pod("p", containers=[{"name": "c", "image": "x", "ports": [
+        {"containerPort": 80, "hostPort": 8099}]}]))
+    eventually("relayed", lambda: run("ss", "-tlnH", "src", "127.0.0.1:8099"))
+    end(node, "p")
+    NODES.clear()
+    shutil.rmtree(closed)
+
+
 main([rights_and_owners, everything_works, events_of_pods_are_heard,
       root_by_wish_or_for_want_of_another, from_root_to_podnet_and_back, as_a_unit_starts_it,
       keys_change_hands,
-      readiness_is_told_after_the_drop, links_lead_nowhere, closed_above, told_by_check, mount_namespaces])
+      readiness_is_told_after_the_drop, links_lead_nowhere, closed_above, told_by_check, from_a_closed_place,
+      mount_namespaces])

@@ -79,7 +79,7 @@ static int unapply(struct podnet *ctx, struct podnet_set *set, struct podnet_err
 /* one datagram to @ip and back, from inside @ns: the very first packet must pass */
 static int echo_child(const char *ns, const char *ip, int port)
 {
-	struct timeval second = { .tv_sec = 1 };
+	struct timeval patience = { .tv_sec = 20 };
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
 	char path[64], back[8] = "";
 	int fd, s;
@@ -90,7 +90,7 @@ static int echo_child(const char *ns, const char *ip, int port)
 		return 10;
 	s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	inet_pton(AF_INET, ip, &to.sin_addr);
-	setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second));
+	setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	if (sendto(s, "hello", 5, 0, (struct sockaddr *)&to, sizeof(to)) != 5)
 		return 11;
 	return recv(s, back, sizeof(back), 0) == 5 && !memcmp(back, "hello", 5) ? 0 : 12;
@@ -100,14 +100,14 @@ static bool echoes(const char *ns)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET }, from;
 	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), status = 0;
-	struct timeval second = { .tv_sec = 1 };
+	struct timeval patience = { .tv_sec = 20 };
 	socklen_t len = sizeof(at);
 	char text[8];
 	pid_t pid;
 
 	assert_int_equal(bind(s, (struct sockaddr *)&at, sizeof(at)), 0);
 	assert_int_equal(getsockname(s, (struct sockaddr *)&at, &len), 0);
-	setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second));
+	setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	pid = fork();
 	if (pid == 0)
 		_exit(echo_child(ns, "10.255.0.1", ntohs(at.sin_port)));
