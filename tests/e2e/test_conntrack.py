@@ -23,7 +23,7 @@ make_world()
 NODE = Node().start()
 API = NODE.client
 SERVERS = {}
-SOON = 1.0                          # seconds; what is stale goes at once, and a dump takes a while
+SOON = 10           # and not for ever, or until an entry has timed out (30 s)
 DNS = [{"name": "u", "port": 53, "targetPort": 8080, "protocol": "UDP"}]
 
 
