@@ -50,7 +50,12 @@ struct podnet_event {
 
 struct podnet_monitor;
 
-/** podnet_monitor_open() - start to listen.  @ctx must outlive the monitor. */
+/**
+ * podnet_monitor_open() - start to listen.  @ctx must outlive the monitor.
+ *
+ * The context's namespace gets an id in itself, if it has none and the caller may give it one
+ * (CAP_NET_ADMIN): events carry it, and it would come unasked later.
+ */
 PODNET_API int podnet_monitor_open(struct podnet *ctx, struct podnet_monitor **ret,
 				   struct podnet_error *err);
 PODNET_API void podnet_monitor_close(struct podnet_monitor *mon);

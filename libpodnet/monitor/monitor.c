@@ -38,7 +38,7 @@ struct podnet_monitor {
 	struct podnet *ctx;
 	struct nl rt, nft;          /* nft.fd is -1 where the kernel has no nf_tables */
 	int epoll_fd;
-	int32_t own_nsid;           /* somebody may have given our own namespace an id; or -1 */
+	int32_t own_nsid;           /* the id that our own namespace has in itself; or -1 */
 	char table[32];             /* our nf_tables table */
 	bool nft_pending;
 	struct podnet_event nft_ev;
@@ -150,6 +150,16 @@ static int nsid_of(struct podnet *ctx, int fd, int32_t *ret, struct podnet_error
 	return nl_get(&ctx->rt, &q.nlh, on_nsid, ret, err);
 }
 
+static int assign(struct podnet *ctx, int fd, struct podnet_error *err)
+{
+	struct nsid_request q;
+	int r;
+
+	nsid_request(&q, RTM_NEWNSID, fd);
+	r = nl_get(&ctx->rt, &q.nlh, on_nsid, &(int32_t){ 0 }, err);
+	return r == -EEXIST ? 0 : r;        /* somebody was faster: it has one */
+}
+
 static int monitor_new(struct podnet *ctx, struct podnet_monitor **ret, struct podnet_error *err)
 {
 	_cleanup_(podnet_monitor_closep) struct podnet_monitor *mon = calloc(1, sizeof(*mon));
@@ -178,6 +188,13 @@ int podnet_monitor_open(struct podnet *ctx, struct podnet_monitor **ret, struct 
 	_cleanup_(podnet_monitor_closep) struct podnet_monitor *mon = NULL;
 	int r = monitor_new(ctx, &mon, err);
 
+	/*
+	 * Asking for a link of another namespace whose other end is here gives ours an id in itself
+	 * (rtnl_fill_link_netnsid()), and from then on our own events carry that.  So it has one
+	 * before anybody listens; who may not give it, does not ask for such links either.
+	 */
+	if (r == 0)
+		assign(ctx, ctx->netns_fd, NULL);
 	if (r == 0)
 		r = nsid_of(ctx, ctx->netns_fd, &mon->own_nsid, err);
 	if (r < 0)
@@ -316,16 +333,6 @@ int podnet_monitor_read(struct podnet_monitor *mon,
 		r = read_socket(mon, &mon->nft, &d);
 	flush_nft(mon, &d);
 	return r < 0 ? pn_err(err, r, "monitor_read", NULL, NULL) : d.n;
-}
-
-static int assign(struct podnet *ctx, int fd, struct podnet_error *err)
-{
-	struct nsid_request q;
-	int r;
-
-	nsid_request(&q, RTM_NEWNSID, fd);
-	r = nl_get(&ctx->rt, &q.nlh, on_nsid, &(int32_t){ 0 }, err);
-	return r == -EEXIST ? 0 : r;        /* somebody was faster: it has one */
 }
 
 int podnet_nsid(struct podnet *ctx, const char *netns, struct podnet_error *err)

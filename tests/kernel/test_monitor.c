@@ -271,7 +271,7 @@ static void other_namespace(void **state)
 	assert_int_equal(podnet_nsid(f->ctx, "nothere", &err), -ENOENT);
 }
 
-/* our own namespace with an id of its own is still told as -1 */
+/* our own namespace has an id in itself, from an earlier monitor or another program: still told as -1 */
 static void own_id(void **state)
 {
 	struct fixture *f = *state;
@@ -281,7 +281,7 @@ static void own_id(void **state)
 	f->mon = NULL;
 	assert_int_equal(test_run("sh", "-c", "mkdir -p /run/netns && touch /run/netns/self &&"
 				  "mount --bind /proc/self/ns/net /run/netns/self &&"
-				  "ip netns set self 5", NULL), 0);
+				  "ip netns list-id | grep -q 'name: self'", NULL), 0);
 	assert_int_equal(podnet_monitor_open(f->ctx, &f->mon, NULL), 0);
 	assert_int_equal(test_run("ip", "link", "set", "lo", "up", NULL), 0);
 	listen_now(f->mon, &f->h);
@@ -289,6 +289,21 @@ static void own_id(void **state)
 	assert_true(i >= 0);
 	assert_int_equal(f->h.v[i].nsid, -1);
 	assert_int_equal(podnet_nsid(f->ctx, "self", NULL), -EINVAL);
+}
+
+/* and nothing gives it one while somebody listens: events would carry it from then on */
+static void own_id_later(void **state)
+{
+	struct fixture *f = *state;
+	int i;
+
+	assert_int_equal(test_run("sh", "-c", "mkdir -p /run/netns && touch /run/netns/self &&"
+				  "mount --bind /proc/self/ns/net /run/netns/self &&"
+				  "! ip netns set self 5 2>/dev/null && ip link set lo up", NULL), 0);
+	listen_now(f->mon, &f->h);
+	i = find(&f->h, PODNET_EVENT_LINK, false);
+	assert_true(i >= 0);
+	assert_int_equal(f->h.v[i].nsid, -1);
 }
 
 /* the monitor keeps the context's namespace, whatever its thread does */
@@ -417,7 +432,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ROW(kinds), ROW(members), ROW(qdiscs), ROW(ours), ROW(other_namespace), ROW(own_id),
-		ROW(bound), ROW(overrun), ROW(nft_commits), ROW(owner_netd), ROW(own_ports),
+		ROW(own_id_later), ROW(bound), ROW(overrun), ROW(nft_commits), ROW(owner_netd), ROW(own_ports),
 		ROW(without_memory),
 	};
 
