@@ -202,6 +202,37 @@ struct route {
 	const char *identity;           /* text that no two routes of a kernel have in common */
 };
 
+/* podnet.dev/v1 Tunnel: node-local, in the node's own network namespace */
+enum tunnel_type { TUNNEL_UDP, TUNNEL_VXLAN };
+enum tunnel_framing {           /* udp: what a datagram to and from a peer holds */
+	TUNNEL_RAW,             /* the IP packet */
+	TUNNEL_PI,              /* 4 bytes ahead of it: flags 0, EtherType (struct tun_pi) */
+};
+struct tunnel_peer {
+	struct podnet_prefix address;   /* of its underlay, length of a host, family of `local` */
+	uint32_t port;                  /* never 0 */
+	/* what is behind it: routed to it, and all that it may send from; no two peers' overlap */
+	struct podnet_prefix *cidrs;
+	size_t ncidrs;
+	enum tunnel_framing framing;    /* udp */
+	uint8_t mac[6];                 /* vxlan: of its device */
+};
+struct tunnel {
+	struct meta meta;
+	const char *node_name, *interface;      /* interface: default metadata.name */
+	enum tunnel_type type;
+	uint32_t id;                    /* vxlan: VNI */
+	struct podnet_prefix local;     /* this node's address of the underlay, length of a host */
+	uint32_t port;                  /* UDP, at local; never 0 */
+	uint32_t mtu;                   /* 0: of the underlay less the encapsulation */
+	uint8_t mac[6];                 /* vxlan: of the device */
+	struct podnet_prefix *addresses;        /* of the device */
+	size_t naddresses;
+	struct tunnel_peer *peers;
+	size_t npeers;
+	const char *identity;           /* text that no two tunnels of a node have in common */
+};
+
 /* What the kinds below share. */
 enum port_protocol { PORT_TCP, PORT_UDP, PORT_SCTP };
 enum ip_family { FAMILY_IPV4, FAMILY_IPV6 };
