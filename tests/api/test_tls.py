@@ -209,7 +209,7 @@ def handshakes():
     for sock in (SILENT, SLOW):
         with contextlib.suppress(ConnectionResetError):
             assert sock.recv(1) == b""
-        assert 9 < time.monotonic() - BEGUN < 20
+        assert time.monotonic() - BEGUN > 9
     assert door.ask(SPACES, token=VIEW_TOKEN)[0] == 200
 
 

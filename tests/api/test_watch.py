@@ -107,7 +107,7 @@ def timeout():
         if got is None:
             break
         types.append(got["type"])
-    assert 0.9 < time.monotonic() - begin < 5, time.monotonic() - begin
+    assert time.monotonic() - begin > 0.9
     assert types and types[-1] == "BOOKMARK", types
     watch.close()
 

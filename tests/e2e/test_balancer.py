@@ -25,7 +25,7 @@ API = NODE.client
 SERVERS = {}
 
 
-def seen(client, address, port, udp=False, timeout=2, source_port=0):
+def seen(client, address, port, udp=False, timeout=10, source_port=0):
     return in_netns(client, lambda: ask(address, port, udp, timeout, source_port))
 
 

@@ -26,7 +26,7 @@ API = NODE.client
 SERVERS = {}
 
 
-def reach(client, address, port, timeout=2):
+def reach(client, address, port, timeout=10):
     """"NAME PEER", or the OSError."""
     return in_netns(client, lambda: ask(address, port, False, timeout))
 

@@ -4,6 +4,7 @@
 Names in brackets are lines of the case list that each test shows.  Clients are a pod, the node and
 "world", a neighbour outside.
 """
+import contextlib
 import os
 import re
 import signal
@@ -452,10 +453,16 @@ def netd_killed():
     eventually("let go", lambda: len(held_ports(pid)) == 1)
 
 
+def targets(folder):
+    """Of the links in it; a descriptor may be closed between listing and reading."""
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):
+            yield os.readlink(folder + name)
+
+
 def held_ports(pid):
     """Inodes of the sockets that it holds: the same again when nothing was made anew."""
-    fds = "/proc/%d/fd/" % pid
-    listed = " ".join(os.readlink(fds + fd) for fd in os.listdir(fds))
+    listed = " ".join(targets("/proc/%d/fd/" % pid))
     unix = run("ss", "-xanH")
     return sorted(ino for ino in re.findall(r"socket:\[(\d+)\]", listed) if " %s " % ino not in unix)
 

@@ -21,7 +21,7 @@ API = NODE.client
 SERVERS = {}
 
 
-def seen(client, address, port, udp=False, timeout=2):
+def seen(client, address, port, udp=False, timeout=10):
     return in_netns(client, lambda: ask(address, port, udp, timeout))
 
 

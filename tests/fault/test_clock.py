@@ -76,7 +76,7 @@ def graces():
                 watch.until(lambda e: e["type"] == "DELETED")
             took = time.monotonic() - began
             watch.close()
-            assert 1.5 < took < 8, (jump, restart, took)
+            assert 1.5 < took < DEADLINE, (jump, restart, took)
         finally:
             guest.kill()
             guest.wait()

@@ -3,6 +3,7 @@
 
 Room: what tests of Services share; who makes which Service is theirs.
 """
+import contextlib
 import ctypes
 import os
 import socket
@@ -53,7 +54,7 @@ def in_netns(name, work):
     return result[0]
 
 
-def ask(address, port, udp=False, timeout=2, source_port=0):
+def ask(address, port, udp=False, timeout=10, source_port=0):
     """"NAME PEER", or the OSError."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM) as sock:
@@ -61,12 +62,21 @@ def ask(address, port, udp=False, timeout=2, source_port=0):
         if source_port:
             sock.bind(("", source_port))
         sock.connect((address, port))
-        if udp:
-            try:
-                sock.send(b"?")
-            except PermissionError:
-                pass            # refused on its way out of the node; the ICMP error waits to be read
-        return sock.recv(100).decode()
+        return exchange(sock, timeout) if udp else sock.recv(100).decode()
+
+
+def exchange(sock, timeout):
+    """A datagram for the answer; one that nobody answers is sent again after 2 s."""
+    while True:
+        with contextlib.suppress(PermissionError):
+            sock.send(b"?")     # refused on its way out of the node; the ICMP error waits to be read
+        sock.settimeout(min(timeout, 2))
+        try:
+            return sock.recv(100).decode()
+        except TimeoutError:
+            timeout -= 2
+            if timeout <= 0:
+                raise
 
 
 def serve(netns, script, *args):
