@@ -488,7 +488,7 @@ def fwd_killed():
 
 
 def repaired():
-    """[J3 J10] a flush, an element deleted; nft reads what it prints."""
+    """[J3 J10] a flush, an element deleted."""
     make_pod("a", [{"containerPort": 8080, "hostPort": 96}], annotation="7300-7301", listen=(8080, 7300))
     await_condition("a", "True", "Published")
     for command in ("nft flush ruleset", "nft delete table inet podnet",
@@ -497,9 +497,6 @@ def repaired():
         run(command)
         served("a", "world", "10.0.0.10", 96)
         served("a", "world", "10.0.0.10", 7300)
-    check = subprocess.run(["nft", "-c", "-f", "-"], input=run("nft list ruleset"), text=True,
-                           check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert check.returncode == 0 and not check.stdout, check.stdout
     drop_pod("a")
 
 

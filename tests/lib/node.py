@@ -21,6 +21,7 @@ import time
 import traceback
 
 import openapi
+import ruleset
 from leftovers import Before
 
 DEADLINE = float(os.environ.get("PODNET_TEST_DEADLINE", "60"))
@@ -329,12 +330,30 @@ def eventually(what, condition):
     raise AssertionError("never: " + what)
 
 
+def check_ruleset():
+    """Again, where netd changes it between what nft prints and what nft checks."""
+    for _ in range(10):
+        refused = ruleset.refusal()
+        if not refused:
+            return
+    raise AssertionError(refused)
+
+
 def run_test(test):
-    """It fails also by an exchange that api/openapi.yaml does not document."""
+    """It fails also by an exchange that api/openapi.yaml does not document, and by what nft cannot load."""
     test()
     undocumented = openapi.book.take() if openapi.book else []
     if undocumented:
         raise AssertionError("api/openapi.yaml does not say so:\n   " + "\n   ".join(undocumented))
+    check_ruleset()
+
+
+def stopped():
+    """What stays in the kernel when netd has ended."""
+    for node in Node.every:
+        if node.alive():
+            node.stop()
+    check_ruleset()
 
 
 def passes(test):
@@ -359,6 +378,6 @@ def passes(test):
 def main(tests):
     """Run the functions given on the command line, or all; one line each, ctest's plain ending."""
     chosen = [t for t in tests if not sys.argv[1:] or t.__name__ in sys.argv[1:]]
-    failed = sum(not passes(test) for test in chosen)
-    print("%d passed, %d failed" % (len(chosen) - failed, failed))
+    failed = sum(not passes(test) for test in chosen + [stopped])
+    print("%d passed, %d failed" % (len(chosen) + 1 - failed, failed))
     sys.exit(failed > 0)
