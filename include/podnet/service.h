@@ -158,7 +158,9 @@ struct podnet_service_counts {
  * Before the first commit there is nothing to tell.  Counted is what passes on, behind postrouting or into the node: a packet that the kernel or a
  * card will cut (GSO) is one.  At most 65,536 pairs a family are counted, those that came first.
  * Those of endpoints that went are taken out here and kept as one sum with the frontend, in the
- * handle.  Reads all of it, some 1 us a pair: nothing for the way of a packet or of a commit.
+ * handle.  What came after podnet_services_absent() begins at 0, also at the address of one that
+ * went.  Reads all of it, some 1 us a pair: nothing for the way of a packet or of a commit, but of
+ * one that brings a frontend where another one went since.
  * Return: 0, what @each returned when it was negative, or as podnet_services_commit().
  */
 PODNET_API int podnet_services_counts(struct podnet_services *services,

@@ -13,7 +13,8 @@
  * counts no further endpoints, and balancing goes on.
  *
  * Elements of endpoints that went are taken out when somebody reads; what they counted is kept
- * with the frontend, so that its sum never goes back while it is there.
+ * with the frontend, so that its sum never goes back while it is there.  Those of a frontend that
+ * went are taken out then too, or before another one comes to what it had.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,6 +27,7 @@
 #include <sys/socket.h>
 
 #define PAIRS_MAX 65536             /* frontends with endpoints, of one family */
+#define WENT_MAX 1024               /* frontends that went; beyond, any that comes has to do with them */
 
 static const char *const stems[SVC_COUNTS] = { "connections", "to-endpoints", "from-endpoints" };
 static const uint8_t nfprotos[SVC_FAMILIES] = { NFPROTO_IPV4, NFPROTO_IPV6 };
@@ -219,6 +221,28 @@ static int place(const struct reading *rd, const struct counted *elem, struct sv
 	return *ret && (*ret)->sent ? svc_serves((*ret)->sent, dest) : 0;
 }
 
+/* Nobody's, or of another one than that which has its key now. */
+static bool is_stray(const struct svc_entry *e)
+{
+	return !e || !e->sent || e->anew;
+}
+
+/* Those of frontends that went stay. */
+static void keep_stray(struct reading *rd)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < rd->found.n; i++) {
+		struct svc_entry *e;
+		struct svc_dest dest;
+
+		place(rd, &rd->found.v[i], &dest, &e);
+		if (is_stray(e))
+			rd->found.v[kept++] = rd->found.v[i];
+	}
+	rd->found.n = kept;
+}
+
 /* Those whose endpoint serves are told; the others stay in front. */
 static int tell_found(struct reading *rd)
 {
@@ -245,13 +269,15 @@ static int tell_found(struct reading *rd)
 }
 
 /* Out of the set, and to the sum of the frontend; when that fails they are there the next time. */
-static void drop_gone(struct reading *rd, const struct nft_map *set)
+static int drop_gone(struct reading *rd, const struct nft_map *set)
 {
 	_cleanup_(nft_txn_fini) struct nft_txn t = { 0 };
 	struct nft_elems out = { .t = &t, .map = set, .type = NFT_MSG_DELSETELEM };
 
+	int r;
+
 	if (!rd->found.n)
-		return;
+		return 0;
 	nft_txn_init(&t, &rd->s->ctx->nft, 0);
 	for (size_t i = 0; i < rd->found.n; i++) {
 		struct nft_elem elem = { .verdict = 0 };
@@ -260,16 +286,16 @@ static void drop_gone(struct reading *rd, const struct nft_map *set)
 		nft_elems_put(&out, &elem);
 	}
 	nft_elems_end(&out);
-	if (nft_txn_send(&t, NULL) < 0)
-		return;
-	for (size_t i = 0; i < rd->found.n; i++) {
+	r = nft_txn_send(&t, NULL);
+	for (size_t i = 0; i < rd->found.n && r == 0; i++) {
 		struct svc_entry *e;
 		struct svc_dest dest;
 
 		place(rd, &rd->found.v[i], &dest, &e);
-		if (e)
+		if (!is_stray(e))
 			add_to(&e->past, rd->which, &rd->found.v[i]);
 	}
+	return r;
 }
 
 static int on_elem(void *arg, const struct nft_elem *elem)
@@ -302,10 +328,26 @@ static int read_set(struct reading *rd, struct podnet_error *err)
 	r = nft_map_elements(&rd->s->ctx->nft, &set, on_elem, on_reset, rd, err);
 	if (r == -ENOENT)       /* somebody took it away, and the next commit brings it back */
 		return 0;
-	if (r == 0)
-		r = tell_found(rd);
+	if (r < 0)
+		return r;
+	if (!rd->each) {
+		keep_stray(rd);
+		return drop_gone(rd, &set);
+	}
+	r = tell_found(rd);
 	if (r == 0)
 		drop_gone(rd, &set);
+	return r;
+}
+
+static int read_all(struct reading *rd, struct podnet_error *err)
+{
+	int r = nft_socket(rd->s->ctx, err);
+
+	for (rd->family = 0; rd->family < SVC_FAMILIES && r == 0; rd->family++)
+		for (rd->which = 0; rd->which < SVC_COUNTS && r == 0; rd->which++)
+			r = read_set(rd, err);
+	free(rd->found.v);
 	return r;
 }
 
@@ -331,10 +373,62 @@ int podnet_services_counts(struct podnet_services *s,
 	/* before the first commit nobody is known, and all would seem to be gone */
 	if (!s->synced)
 		return 0;
-	r = nft_socket(s->ctx, err);
-	for (rd.family = 0; rd.family < SVC_FAMILIES && r == 0; rd.family++)
-		for (rd.which = 0; rd.which < SVC_COUNTS && r == 0; rd.which++)
-			r = read_set(&rd, err);
-	free(rd.found.v);
+	svc_count_begin(s);
+	r = read_all(&rd, err);
 	return r < 0 ? r : tell_past(&rd);
+}
+
+/* ---- one that comes where another one was ---- */
+
+int svc_count_went(struct podnet_services *s, const struct svc_key *key)
+{
+	if (s->went.n == WENT_MAX)
+		return 0;
+	if (pn_grow(&s->went) < 0)
+		return -ENOMEM;
+	s->went.v[s->went.n++] = *key;
+	return 0;
+}
+
+static uint16_t last_port(const struct svc_key *key)
+{
+	return ntohs(key->last_be ? key->last_be : key->port_be);
+}
+
+/* A port of the node is one of its addresses too. */
+static bool overlap(const struct svc_key *a, const struct svc_key *b)
+{
+	static const uint8_t none[16];
+
+	return a->family == b->family && a->proto == b->proto &&
+	       ntohs(a->port_be) <= last_port(b) && ntohs(b->port_be) <= last_port(a) &&
+	       (memcmp(a->addr, b->addr, sizeof(a->addr)) == 0 ||
+		memcmp(a->addr, none, sizeof(none)) == 0 || memcmp(b->addr, none, sizeof(none)) == 0);
+}
+
+void svc_count_comes(struct podnet_services *s, const struct svc_key *key)
+{
+	s->recount |= s->went.n == WENT_MAX;
+	for (size_t i = 0; i < s->went.n && !s->recount; i++)
+		s->recount = overlap(&s->went.v[i], key);
+}
+
+/* When it fails the next commit or reading tries again: counters are in nobody's way. */
+void svc_count_begin(struct podnet_services *s)
+{
+	struct reading rd = { .s = s };
+	size_t i = 0;
+
+	if (!s->recount || read_all(&rd, NULL) < 0)
+		return;
+	s->recount = false;
+	s->went.n = 0;
+	for (struct svc_entry *e; (e = pn_table_next(&s->entries, &i)); ) {
+		if (!e->anew)
+			continue;
+		e->past = (struct svc_counts){ 0 };
+		e->anew = !e->want;
+		if (e->anew)            /* it counts until that is sent, and its key is there already */
+			svc_count_went(s, &e->key);
+	}
 }

@@ -69,6 +69,7 @@ void podnet_services_free(struct podnet_services *s)
 	free(s->node_ips.v);
 	free(s->dirty.v);
 	free(s->due_ranges.v);
+	free(s->went.v);
 	free(s->chains.v);
 	free(s);
 }
@@ -361,11 +362,13 @@ int podnet_services_set(struct podnet_services *s, const struct podnet_frontend 
 	if (r < 0)
 		return r;
 	e = find_or_add(s, &key);
-	r = e ? make_front(frontend, &key, e->want, &front) : -ENOMEM;
+	r = e ? make_front(frontend, &key, e->want ? e->want : e->sent, &front) : -ENOMEM;
 	if (r == 0 && e->want && same_front(e->want, front)) {
 		svc_front_free(front);
 		return 0;
 	}
+	if (r == 0 && !e->want)
+		svc_count_comes(s, &key);
 	if (r == 0)
 		r = replace(s, e, front);
 	return r < 0 ? pn_err(err, r, "services_set", NULL, NULL) : 0;
@@ -383,7 +386,10 @@ int podnet_services_absent(struct podnet_services *s, const struct podnet_fronte
 	e = svc_find(s, &key);
 	if (!e || !e->want)
 		return 0;
-	r = replace(s, e, NULL);
+	r = e->sent ? svc_count_went(s, &key) : 0;
+	if (r == 0)
+		r = replace(s, e, NULL);
+	e->anew = e->sent;
 	return r < 0 ? pn_err(err, r, "services_absent", NULL, NULL) : 0;
 }
 
@@ -470,6 +476,7 @@ int podnet_services_commit(struct podnet_services *s, struct podnet_error *err)
 		r = nft_table_claim(s->ctx, err);
 	if (r < 0)
 		return r;
+	svc_count_begin(s);
 	if (!s->doubt) {
 		r = svc_send(s, &why);
 		if (r >= 0)

@@ -221,6 +221,12 @@ void svc_count_set(const char *table, uint8_t family, uint8_t which, char name[N
 		   struct nft_map *ret);
 /** svc_count_chain() - the @i-th chain that counts; false: there is none */
 bool svc_count_chain(const char *table, size_t i, struct svc_chain *ret);
+/** svc_count_went() - a frontend goes.  0 or -ENOMEM */
+int svc_count_went(struct podnet_services *s, const struct svc_key *key);
+/** svc_count_comes() - one that is not there comes: had one that went what it will count? */
+void svc_count_comes(struct podnet_services *s, const struct svc_key *key);
+/** svc_count_begin() - before it is sent: take out what the other one has counted */
+void svc_count_begin(struct podnet_services *s);
 
 /* ---- services.c: the handle ---- */
 
@@ -229,6 +235,7 @@ struct svc_entry {
 	struct svc_key key;
 	struct svc_front *want, *sent;  /* NULL: none; the same pointer when nothing changed */
 	bool dirty;
+	bool anew;                  /* another one than was sent: its counters begin at 0 */
 	struct svc_counts past;     /* of endpoints that went */
 };
 
@@ -257,6 +264,8 @@ struct podnet_services {
 	uint32_t held[SVC_FAMILIES][SVC_MAPS];
 	struct svc_unsettled unsettled[2];      /* [1]: was looked at once */
 	struct { struct svc_key *v; size_t n, cap; } due_ranges;        /* of these; while they are */
+	struct { struct svc_key *v; size_t n, cap; } went;      /* and may have counted */
+	bool recount;               /* what these counted is in the way of another's */
 	bool doubt;                 /* the kernel is to be read */
 	bool synced;                /* it was, once */
 };

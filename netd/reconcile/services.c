@@ -144,6 +144,8 @@ static void note(struct reconcile *rec, struct object *old, struct object *now)
 		if (!svc)
 			return;
 		balanced_note(s, svc, now);
+		svc->ended |= svc->service &&
+			      (!now || strcmp(svc->service->meta->uid, now->meta->uid) != 0);
 		object_unref(svc->service);
 		svc->service = now ? object_ref(now) : NULL;
 		health_changed(rec, any, now);
@@ -274,11 +276,11 @@ static void wake_waiting(struct services *s)
 			services_mark(s, svc);
 }
 
+/* Those that are not kept are for those who wait. */
 static int drop_fronts(struct making *m)
 {
-	struct services *s = m->rec->services;
 	struct front **at = &m->svc->fronts, *front;
-	bool freed = ports_sweep(s->ports, &m->svc->holds);
+	bool freed = false;
 	int r = 0;
 
 	while (r == 0 && (front = *at)) {
@@ -288,12 +290,35 @@ static int drop_fronts(struct making *m)
 		}
 		r = kernel_services_absent(m->out, &front->is);
 		*at = front->next;
-		map_del(&s->fronts, front->key);
+		map_del(&m->rec->services->fronts, front->key);
 		free(front);
 		freed = true;
 	}
 	if (freed)
-		wake_waiting(s);
+		wake_waiting(m->rec->services);
+	return r;
+}
+
+static void unkeep(struct svc *svc)
+{
+	for (struct front *f = svc->fronts; f; f = f->next)
+		f->kept = false;
+}
+
+/* Before others want it; and the next of its name begins with none of it, and so counts from 0. */
+static int drop_ended(struct reconcile *rec, struct kernel_services *out)
+{
+	int r = 0;
+
+	for (struct svc *svc = rec->services->dirty; svc && r == 0; svc = svc->next_dirty) {
+		struct making m = { .rec = rec, .out = out, .svc = svc };
+
+		if (!svc->ended)
+			continue;
+		unkeep(svc);
+		r = drop_fronts(&m);
+		svc->ended = r < 0;
+	}
 	return r;
 }
 
@@ -317,8 +342,7 @@ static int compile_one(struct making *m)
 
 	if (!slices)
 		return -ENOMEM;
-	for (struct front *f = m->svc->fronts; f; f = f->next)
-		f->kept = false;
+	unkeep(m->svc);
 	ports_mark(&m->svc->holds);
 	for (size_t i = 0; i < m->svc->nslices; i++)
 		slices[i] = m->svc->slices[i]->slice;
@@ -330,7 +354,11 @@ static int compile_one(struct making *m)
 		r = ports_compile(m);
 	free(slices);
 	m->svc->warned &= m->in_use;
-	return r < 0 ? r : drop_fronts(m);
+	if (r < 0)
+		return r;
+	if (ports_sweep(m->rec->services->ports, &m->svc->holds))
+		wake_waiting(m->rec->services);
+	return drop_fronts(m);
 }
 
 static void forget(struct services *s, struct svc *svc)
@@ -346,7 +374,7 @@ static int compile_dirty(struct reconcile *rec, struct kernel_services *out)
 {
 	struct services *s = rec->services;
 	const char *zone = zone_of(rec);
-	int r = 0;
+	int r = drop_ended(rec, out);
 
 	while (s->dirty && r == 0) {
 		struct making m = { .rec = rec, .out = out, .svc = s->dirty, .zone = zone };

@@ -31,6 +31,7 @@ struct svc {
 	struct port_list holds;         /* ports of the node that are its own */
 	bool warned;                    /* that a node port is in use */
 	bool dirty, waits;              /* waits: it wants a frontend of another's */
+	bool ended;                     /* what it has was of a Service that is no more */
 	bool balanced;                  /* it is in that list */
 	struct svc *next_dirty, *next_balanced;
 };

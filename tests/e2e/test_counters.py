@@ -181,6 +181,30 @@ def one_way():
         assert refused.code == 404
 
 
+def begins_anew():
+    """A Service with the address of one that went, by its name or another, begins at 0."""
+    add_pod("heir", "heir")
+    ip = "10.96.77.7"
+
+    def make(name):
+        API.post(SERVICES, {"metadata": {"name": name}, "spec": {
+            "selector": {"app": "heir"}, "ports": PORTS, "clusterIP": ip}})
+        eventually("served", lambda: not isinstance(in_netns("cli.default", lambda: ask(ip, 80)), OSError))
+        datagrams("cli.default", ip, 53, 10)
+    make("first")
+    eventually("all counted", lambda: stats("first")["u"]["sent"]["packets"] == 10)
+    for name, asks in (("second", True), ("second", False), ("third", False)):
+        before = "second" if name == "third" else "first" if asks else "second"
+        if asks:
+            stats(before)
+        API.delete(SERVICES + "/" + before)
+        make(name)
+        got = stats(name)["u"]
+        assert (got["connections"], got["received"]["packets"], got["sent"]["packets"]) == (1, 10, 10), got
+    drop_pod("heir")
+    API.delete(SERVICES + "/third")
+
+
 if __name__ == "__main__":
     add_pod("cli", "client")
-    main([exact, one_way])
+    main([exact, one_way, begins_anew])

@@ -255,6 +255,65 @@ static void change(void **state)
 	assert_int_equal(commit(s), 0);
 }
 
+/* What was counted, and what is told of it when the first frontend is as the second, and again as it was. */
+static const struct count_case {
+	const char *says;
+	/* "c" commit, "a" absent, "s" set, "e" set with its second endpoint, "r" read, "o" set another */
+	const char *between;
+	uint64_t told;
+} count_cases[] = {
+	{ "the same again", "sc", 7 },
+	{ "an endpoint that comes back", "ecsc", 7 },
+	{ "an endpoint that went, read", "ecr", 7 },
+	{ "gone, and another in its place", "acsc", 0 },
+	{ "another in its place, in one commit", "asc", 0 },
+	{ "an endpoint goes before all of it goes", "ecacsc", 0 },
+	{ "an endpoint goes and is read before all of it goes", "ecracsc", 0 },
+	{ "an endpoint goes and is read, another in one commit", "ecrasc", 0 },
+	{ "gone, and another elsewhere", "acocsc", 0 },
+	{ "gone while nothing was sent yet", "asasc", 0 },
+};
+
+static int add_up(const struct podnet_service_counts *counts, void *arg)
+{
+	*(uint64_t *)arg += counts->connections;
+	return 0;
+}
+
+static uint64_t read_counts(struct podnet_services *s)
+{
+	uint64_t sum = 0;
+
+	assert_int_equal(podnet_services_counts(s, add_up, &sum, NULL), 0);
+	return sum;
+}
+
+static void counts(void **state)
+{
+	_cleanup_(podnet_closep) struct podnet *ctx = test_open("netd");
+	_cleanup_(podnet_services_freep) struct podnet_services *s = open_services(ctx);
+	const struct count_case *c = *state;
+	struct podnet_frontend f = frontend_of(&rows[0]);
+	struct row second = rows[0];
+
+	second.endpoints = "b";
+	set(s, &rows[0]);
+	commit(s);
+	assert_int_equal(sh("nft add element inet podnet connections4 "
+			    "'{ 10.96.0.10 . tcp . 80 . 10.244.0.5 . 8080 counter packets 7 bytes 0 }'"), 0);
+	for (const char *step = c->between; *step; step++) {
+		if (*step == 'c')
+			assert_true(commit(s) >= 0);
+		else if (*step == 'r')
+			assert_int_equal(read_counts(s), 7);
+		else if (*step == 'a')
+			assert_int_equal(podnet_services_absent(s, &f, NULL), 0);
+		else
+			set(s, *step == 's' ? &rows[0] : *step == 'e' ? &second : &rows[9]);
+	}
+	assert_int_equal(read_counts(s), c->told);
+}
+
 static const struct refused_case {
 	struct podnet_frontend f;
 	const char *field;
@@ -386,6 +445,9 @@ int main(void)
 	for (size_t i = 0; i < ARRAY_SIZE(change_cases); i++)
 		tests[n++] = (struct CMUnitTest){ change_cases[i].says, change, netns_setup, NULL,
 						  (void *)(uintptr_t)&change_cases[i] };
+	for (size_t i = 0; i < ARRAY_SIZE(count_cases); i++)
+		tests[n++] = (struct CMUnitTest){ count_cases[i].says, counts, netns_setup, NULL,
+						  (void *)(uintptr_t)&count_cases[i] };
 	/* the array is longer than what is in it, so the macro cannot count */
 	return _cmocka_run_group_tests("balance", tests, n, NULL, NULL);
 }
