@@ -2,6 +2,8 @@
 /*
  * podnet/link.h - network devices: what is common to all kinds, and bridges and veth pairs
  *
+ * VXLAN devices are in vxlan.h, TUN devices in tun.h.
+ *
  * A spec says what must be so; a zero member says nothing.  Verbs: ensure, absent, get, list.
  * ensure and absent return the number of kernel changes they made; 0 says that it was so already.
  * A link that ensure makes carries our mark, the alias "podnet:OWNER:SCOPE" (ifalias, see
@@ -47,16 +49,21 @@ struct podnet_veth {
 	struct podnet_link end[2];
 };
 
+struct podnet_vxlan;                /* vxlan.h */
+struct podnet_tun;                  /* tun.h */
+
 /** A link as the kernel has it.  Borrowed for the callback. */
 struct podnet_link_info {
 	struct podnet_link link;    /* all members said; link.netns is the reference asked with */
 	uint32_t    index;          /* ifindex */
-	const char *kind;           /* "veth", "bridge", or "" for those without one, as eth0 or lo */
+	const char *kind;           /* "veth", "bridge", "vxlan", "tun"; "" without one, as eth0 or lo */
 	const char *alias;          /* ifalias or "" */
 	bool        ours;           /* alias carries this context's owner */
 	bool        running;        /* IFF_RUNNING: carrier */
 	uint32_t    peer_index;     /* ifindex of the other end (IFLA_LINK), 0: none */
 	int32_t     peer_nsid;      /* id of its namespace as seen from the link's, -1: the same */
+	const struct podnet_vxlan *vxlan;   /* of a VXLAN device, but for its link; else NULL */
+	const struct podnet_tun *tun;       /* of a TUN device, the same */
 };
 
 PODNET_API int podnet_veth_ensure(struct podnet *ctx, const struct podnet_veth *spec,

@@ -2,7 +2,7 @@
 /*
  * podnet/monitor.h - what changed in the kernel, as a pollable descriptor
  *
- * One socket hears links, addresses, routes, rules, neighbours and qdiscs of the context's
+ * One socket hears links, addresses, routes, rules, neighbours, FDB and qdiscs of the context's
  * namespace and of every namespace that has an id in it (NETLINK_LISTEN_ALL_NSID; the far end of a
  * veth gets one by itself); a second one hears nf_tables.  Events are hints: read the kernel again
  * before acting on one.
@@ -24,6 +24,7 @@ enum podnet_event_type {
 	PODNET_EVENT_ROUTE,
 	PODNET_EVENT_RULE,
 	PODNET_EVENT_NEIGH,
+	PODNET_EVENT_FDB,           /* of a VXLAN device; never told as ours, for the kernel does not say */
 	PODNET_EVENT_QDISC,
 	PODNET_EVENT_NFT,           /* somebody committed; @table is set when it was about our table */
 	PODNET_EVENT_FORWARDING,    /* net.ipv4.ip_forward or net.ipv6.conf.all.forwarding was set */
@@ -39,13 +40,14 @@ struct podnet_event {
 	uint32_t    index;          /* ifindex, or 0 */
 	char        link[PODNET_IFNAME_SIZE];   /* LINK: name */
 	const char *alias;          /* LINK: ifalias or "" */
-	uint32_t    flags;          /* LINK: IFF_*; NEIGH: NUD_* state */
+	uint32_t    flags;          /* LINK: IFF_*; NEIGH, FDB: NUD_* state */
 	uint32_t    mtu;            /* LINK */
 	uint32_t    master;         /* LINK: ifindex */
 	int32_t     peer_nsid;      /* LINK: id of the other end's namespace, -1: the same, or not said */
-	struct podnet_prefix prefix;    /* ADDR, ROUTE (destination), NEIGH */
+	struct podnet_prefix prefix;    /* ADDR, ROUTE (destination), NEIGH, FDB (destination) */
 	uint32_t    table;          /* ROUTE: table id; NFT: 1 when it is our table */
 	uint8_t     protocol;       /* ROUTE, ADDR, RULE, NEIGH */
+	uint8_t     mac[6];         /* FDB */
 };
 
 struct podnet_monitor;

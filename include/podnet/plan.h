@@ -23,6 +23,8 @@
 #include <podnet/netns.h>
 #include <podnet/route.h>
 #include <podnet/shape.h>
+#include <podnet/tun.h>
+#include <podnet/vxlan.h>
 #include <stdio.h>
 
 #ifdef __cplusplus
@@ -53,6 +55,10 @@ PODNET_API int podnet_set_veth(struct podnet_set *set, const struct podnet_veth 
 			       struct podnet_error *err);
 PODNET_API int podnet_set_bridge(struct podnet_set *set, const struct podnet_link *spec,
 				 struct podnet_error *err);
+PODNET_API int podnet_set_vxlan(struct podnet_set *set, const struct podnet_vxlan *spec,
+				struct podnet_error *err);
+PODNET_API int podnet_set_tun(struct podnet_set *set, const struct podnet_tun *spec,
+			      struct podnet_error *err);
 PODNET_API int podnet_set_link(struct podnet_set *set, const struct podnet_link *spec,
 			       struct podnet_error *err);
 PODNET_API int podnet_set_addr(struct podnet_set *set, const struct podnet_addr *spec,
@@ -63,6 +69,8 @@ PODNET_API int podnet_set_rule(struct podnet_set *set, const struct podnet_rule 
 			       struct podnet_error *err);
 PODNET_API int podnet_set_neigh(struct podnet_set *set, const struct podnet_neigh *spec,
 				struct podnet_error *err);
+PODNET_API int podnet_set_fdb(struct podnet_set *set, const struct podnet_fdb *spec,
+			      struct podnet_error *err);
 PODNET_API int podnet_set_limit(struct podnet_set *set, const struct podnet_limit *spec,
 				struct podnet_error *err);
 PODNET_API int podnet_set_sysctl(struct podnet_set *set, const struct podnet_sysctl *spec,

@@ -20,6 +20,8 @@
 #include <podnet/route.h>
 #include <podnet/service.h>
 #include <podnet/shape.h>
+#include <podnet/tun.h>
+#include <podnet/vxlan.h>
 
 #define PODNET_VERSION "0.1.0"
 

@@ -26,7 +26,7 @@ enum podnet_route_type {
 struct podnet_route {
 	const char *netns;              /* reference, see netns.h */
 	struct podnet_prefix dst;       /* host bits zero; 0.0.0.0/0 or ::/0 is the default route */
-	struct podnet_prefix via;       /* gateway; family 0: on link */
+	struct podnet_prefix via;       /* gateway; family 0: on link; may be IPv6 for IPv4 (RFC 8950) */
 	struct podnet_prefix src;       /* preferred source; family 0: the kernel chooses */
 	const char *link;               /* may be NULL with via, or when the type needs none */
 	uint32_t    table;              /* 0: main (254) */

@@ -43,7 +43,8 @@ int pn_route_check(const struct podnet_route *spec, struct podnet_error *err)
 		return pn_err(err, -EINVAL, "route_check", "dst", NULL);
 	if (memcmp(&masked, &spec->dst, sizeof(masked)))
 		return pn_err_why(err, -EINVAL, "route_check", "dst", "host bits are set");
-	if (spec->via.family && !prefix_ok(&spec->via, family))
+	/* IPv4 by a gateway of IPv6 (RFC 8950), and not the other way round */
+	if (spec->via.family && !prefix_ok(&spec->via, family) && !prefix_ok(&spec->via, AF_INET6))
 		return pn_err(err, -EINVAL, "route_check", "via", NULL);
 	if (spec->src.family && !prefix_ok(&spec->src, family))
 		return pn_err(err, -EINVAL, "route_check", "src", NULL);
@@ -74,6 +75,19 @@ static void put_addr(const struct pn_put *p, uint16_t attr, const struct podnet_
 {
 	if (a->family)
 		nl_put(p->b, attr, a->addr, pn_prefix_size(a), field);
+}
+
+/* of its own family, or with it */
+static void put_gateway(const struct pn_put *p, const struct pn_route_attrs *r)
+{
+	struct { uint16_t family; uint8_t addr[16]; } via = { .family = r->via.family };
+
+	if (!r->via.family || r->via.family == r->dst.family) {
+		put_addr(p, RTA_GATEWAY, &r->via, "via");
+		return;
+	}
+	memcpy(via.addr, r->via.addr, sizeof(via.addr));
+	nl_put(p->b, RTA_VIA, &via, sizeof(via), "via");
 }
 
 static void put_key(const struct pn_put *p, struct rtmsg *rtm, const struct pn_obj *obj)
@@ -118,7 +132,7 @@ static void route_put(const struct pn_put *p, enum pn_verb verb, const struct pn
 	rtm->rtm_scope = scope_of(r);
 	rtm->rtm_flags = r->onlink ? RTNH_F_ONLINK : 0;
 	put_key(p, rtm, obj);
-	put_addr(p, RTA_GATEWAY, &r->via, "via");
+	put_gateway(p, r);
 	put_addr(p, RTA_PREFSRC, &r->src, "src");
 	if (!r->mtu)
 		return;
@@ -147,7 +161,8 @@ static void route_print(char *buf, size_t size, enum pn_verb verb, const struct 
 	if (r->mtu && verb != PN_DEL)
 		snprintf(more + n, sizeof(more) - (size_t)n, " mtu %u", r->mtu);
 	snprintf(buf, size, "%s%s%s%s%s%s%s%s", types[r->type].word,
-		 all ? (v6 ? "default6" : "default") : dst, *via ? " via " : "", via,
+		 all ? (v6 ? "default6" : "default") : dst,
+		 !*via ? "" : r->via.family == r->dst.family ? " via " : " via inet6 ", via,
 		 *obj->link ? " dev " : "", obj->link, more,
 		 r->onlink && verb != PN_DEL ? " onlink" : "");
 }
@@ -197,6 +212,21 @@ static void copy_addr(struct podnet_prefix *to, uint8_t family, uint8_t len,
 		memcpy(to->addr, mnl_attr_get_payload(attr), pn_prefix_size(to));
 }
 
+/* struct rtvia: a family, and what follows */
+static void copy_via(struct podnet_prefix *to, const struct nlattr *attr)
+{
+	const uint8_t *via = mnl_attr_get_payload(attr);
+	uint16_t family = 0;
+
+	if (mnl_attr_get_payload_len(attr) == sizeof(family) + sizeof(to->addr))
+		memcpy(&family, via, sizeof(family));
+	if (family != AF_INET6)
+		return;
+	to->family = AF_INET6;
+	to->len = 128;
+	memcpy(to->addr, via + sizeof(family), sizeof(to->addr));
+}
+
 static uint32_t mtu_of(const struct nlattr *metrics)
 {
 	const struct nlattr *attr;
@@ -220,6 +250,9 @@ static void parse_attr(const struct nlattr *attr, uint8_t family, struct pn_obj 
 		return;
 	case RTA_GATEWAY:
 		copy_addr(&r->via, family, whole, attr);
+		return;
+	case RTA_VIA:
+		copy_via(&r->via, attr);
 		return;
 	case RTA_PREFSRC:
 		copy_addr(&r->src, family, whole, attr);

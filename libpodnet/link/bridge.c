@@ -20,7 +20,8 @@ void pn_put_bridge_info(const struct pn_put *p, const struct pn_obj *obj)
 	nl_nest_end(p->b, data);
 }
 
-void pn_put_ifb_info(const struct pn_put *p)
+void pn_put_ifb_info(const struct pn_put *p, const struct pn_obj *obj)
 {
+	(void)obj;
 	nl_put_str(p->b, IFLA_INFO_KIND, "ifb", NULL);
 }

@@ -19,7 +19,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
-enum { A_TYPE, A_PEER_NS, A_PEER, A_FLAGS, A_MTU, A_MAC, A_MASTER };
+enum { A_TYPE, A_PEER_NS, A_PEER, A_FLAGS, A_MTU, A_MAC, A_MASTER, A_VXLAN, A_TUN };
 _Static_assert(PN_LINK_AFTER_BIRTH == (1u << A_FLAGS | 1u << A_MASTER), "see link.h");
 #define SAYS(p, attr) ((p)->changed & (1u << (attr)))
 
@@ -31,6 +31,8 @@ static const struct pn_attr link_attrs[] = {
 	[A_MTU]     = PN_ATTR(u.dev.mtu,     PN_SAID, false),
 	[A_MAC]     = PN_ATTR(u.dev.mac,     PN_SAID, false),
 	[A_MASTER]  = PN_ATTR(u.dev.master,  PN_SAID, false),
+	[A_VXLAN]   = PN_ATTR(u.dev.vxlan,   PN_SAID, true),
+	[A_TUN]     = PN_ATTR(u.dev.tun,     PN_SAID, true),
 };
 
 bool pn_ifname_ok(const char *name)
@@ -112,6 +114,12 @@ void pn_put_link_common(const struct pn_put *p, const struct pn_obj *obj)
 	nl_put_u32(p->b, IFLA_NUM_RX_QUEUES, 1, NULL);
 }
 
+static void (*const infos[])(const struct pn_put *p, const struct pn_obj *obj) = {
+	[PN_VETH] = pn_put_veth_info, [PN_BRIDGE] = pn_put_bridge_info,
+	[PN_IFB] = pn_put_ifb_info, [PN_VXLAN] = pn_put_vxlan_info,
+};
+
+/* a TUN device is there already: no message can make one */
 static void put_creation(const struct pn_put *p, const struct pn_obj *obj)
 {
 	struct ifinfomsg *ifi = start(p, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, "link_create");
@@ -125,12 +133,7 @@ static void put_creation(const struct pn_put *p, const struct pn_obj *obj)
 	if (p->master)
 		nl_put_u32(p->b, IFLA_MASTER, p->master, "master");
 	info = nl_nest(p->b, IFLA_LINKINFO);
-	if (obj->u.dev.type == PN_VETH)
-		pn_put_veth_info(p, obj);
-	else if (obj->u.dev.type == PN_BRIDGE)
-		pn_put_bridge_info(p, obj);
-	else
-		pn_put_ifb_info(p);
+	infos[obj->u.dev.type](p, obj);
 	nl_nest_end(p->b, info);
 }
 
@@ -235,9 +238,10 @@ static void link_put(const struct pn_put *p, enum pn_verb verb, const struct pn_
 
 	switch (verb) {
 	case PN_ADD:
-		put_creation(p, obj);
+		if (obj->u.dev.type != PN_TUN)
+			put_creation(p, obj);
 		only.changed = 1u << A_FLAGS;
-		if (obj->u.dev.type == PN_BRIDGE)
+		if (obj->u.dev.type == PN_BRIDGE || obj->u.dev.type == PN_TUN)
 			only.changed |= 1u << A_MTU;
 		put_values(&only, obj);
 		put_flags(&only, obj, true);
@@ -316,8 +320,11 @@ static size_t print_values(char *buf, size_t size, size_t at, const struct pn_ob
 static void link_print(char *buf, size_t size, enum pn_verb verb, const struct pn_obj *obj,
 		       uint32_t changed, const char *peer_ns)
 {
-	static const char *const types[] = { "any", "veth", "bridge", "ifb", "other" };
+	static const char *const types[] = {
+		"any", "veth", "bridge", "ifb", "vxlan", "tun", "other",
+	};
 	size_t at = (size_t)snprintf(buf, size, "%s", obj->link);
+	char own[128] = "";
 
 	if (verb == PN_DEL)
 		return;
@@ -327,6 +334,12 @@ static void link_print(char *buf, size_t size, enum pn_verb verb, const struct p
 			at = add_text(buf, size, at, "peer", obj->u.dev.peer);
 		if (obj->u.dev.type == PN_VETH && *peer_ns)
 			at = add_text(buf, size, at, "in", peer_ns);
+		if (obj->u.dev.type == PN_VXLAN)
+			pn_vxlan_print(obj, own, sizeof(own));
+		else if (obj->u.dev.type == PN_TUN)
+			pn_tun_print(obj, own, sizeof(own));
+		if (*own)
+			at = add_text(buf, size, at, own, "");
 		changed = ~0u;
 	}
 	print_values(buf, size, at, obj, changed,

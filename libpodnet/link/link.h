@@ -13,6 +13,7 @@
 struct pn_link_seen {
 	struct pn_obj obj;              /* link: the kernel's name; dev.master and dev.peer empty */
 	uint32_t master, peer, group;
+	uint32_t lower;                 /* of a VXLAN device: its dev, whose name is empty in obj */
 	int32_t peer_nsid;              /* -1: none said */
 	bool running;
 	bool bucket;                    /* its root qdisc is a tbf, whoever's */
@@ -51,9 +52,40 @@ void pn_put_group_del(const struct pn_put *p, uint32_t group);
 /** pn_put_*_info() - IFLA_LINKINFO of a creating message */
 void pn_put_veth_info(const struct pn_put *p, const struct pn_obj *obj);
 void pn_put_bridge_info(const struct pn_put *p, const struct pn_obj *obj);
-void pn_put_ifb_info(const struct pn_put *p);
+void pn_put_ifb_info(const struct pn_put *p, const struct pn_obj *obj);
+void pn_put_vxlan_info(const struct pn_put *p, const struct pn_obj *obj);
 /** pn_put_link_common() - what the creating message says of either end */
 void pn_put_link_common(const struct pn_put *p, const struct pn_obj *obj);
+
+/** pn_attr_inside() - an attribute inside a nest, or NULL; pn_attr_u8(), pn_attr_u32(): 0 if too short */
+const struct nlattr *pn_attr_inside(const struct nlattr *nest, uint16_t type);
+uint8_t pn_attr_u8(const struct nlattr *attr);
+uint32_t pn_attr_u32(const struct nlattr *attr);
+
+/* vxlan.c, tun.c: what is particular to one type.  *_print() adds words to a line of the plan. */
+int pn_vxlan_check(const struct podnet_vxlan *spec, struct podnet_error *err);
+void pn_vxlan_fill(const struct podnet_vxlan *spec, struct pn_obj *ret);
+void pn_vxlan_parse(const struct nlattr *data, struct pn_link_seen *ret);
+void pn_vxlan_print(const struct pn_obj *obj, char *buf, size_t size);
+int pn_tun_check(const struct podnet_tun *spec, struct podnet_error *err);
+void pn_tun_fill(const struct podnet_tun *spec, struct pn_obj *ret);
+void pn_tun_parse(const struct nlattr *data, struct pn_link_seen *ret);
+void pn_tun_print(const struct pn_obj *obj, char *buf, size_t size);
+
+/** pn_tun_make() - a TUN device that goes with the descriptor, in the thread's namespace; or an error */
+int pn_tun_make(const struct pn_obj *obj, uint32_t index);
+/** pn_tun_keep() - it outlives its descriptors.  0 or an error. */
+int pn_tun_keep(int fd);
+/** pn_tun_attach() - a queue of a device as it was seen, in the thread's namespace; or an error */
+int pn_tun_attach(const struct pn_obj *obj);
+
+int pn_fdb_check(const struct podnet_fdb *spec, struct podnet_error *err);
+/** pn_fdb_parse() - 0, or -EPROTO for what is not of a device of its own (NTF_SELF) */
+int pn_fdb_parse(const struct nlmsghdr *nlh, struct pn_obj *ret, uint16_t *state);
+/** pn_fdb_request() - dump of a link's, or of all when @index is 0 */
+struct nlmsghdr *pn_fdb_request(void *buf, uint32_t index);
+/** pn_fdb_get_request() - one, not a dump */
+struct nlmsghdr *pn_fdb_get_request(void *buf, uint32_t index, const uint8_t mac[6]);
 
 /** pn_limit_ifb() - name of the ifb device that takes what arrives on @link */
 void pn_limit_ifb(const char *link, char ret[PODNET_IFNAME_SIZE]);

@@ -19,10 +19,11 @@
 #define PN_LIMIT_HANDLE 0x008e0000u     /* 8e: */
 
 enum pn_kind_id {
-	PN_NETNS, PN_SYSCTL, PN_LINK, PN_ADDR, PN_ROUTE, PN_RULE, PN_NEIGH, PN_LIMIT, PN_NKINDS
+	PN_NETNS, PN_SYSCTL, PN_LINK, PN_ADDR, PN_ROUTE, PN_RULE, PN_NEIGH, PN_FDB, PN_LIMIT,
+	PN_NKINDS
 };
 enum pn_verb { PN_ADD, PN_SET, PN_DEL };
-enum pn_link_type { PN_ANY, PN_VETH, PN_BRIDGE, PN_IFB, PN_OTHER };
+enum pn_link_type { PN_ANY, PN_VETH, PN_BRIDGE, PN_IFB, PN_VXLAN, PN_TUN, PN_OTHER };
 
 enum pn_obj_flags {
 	PN_OURS    = 1 << 0,    /* have: carries the mark of this owner and scope */
@@ -31,6 +32,20 @@ enum pn_obj_flags {
 	PN_POOLED  = 1 << 5,    /* have: a link that carries the mark of this owner's pool */
 	PN_HIDDEN  = 1 << 3,    /* want: part of another object (the ifb of a limit) */
 	PN_WAS     = 1 << 4,    /* have: an earlier version of the set declared it */
+};
+
+struct pn_vxlan_attrs {
+	uint32_t id;
+	uint16_t port;
+	uint8_t csum;                   /* never the default */
+	uint8_t fixed;                  /* it learns nothing */
+	struct podnet_prefix local;
+	char dev[PODNET_IFNAME_SIZE];
+};
+
+struct pn_tun_attrs {
+	uint32_t owner, group, flags;
+	uint8_t persistent;
 };
 
 struct pn_link_attrs {
@@ -42,6 +57,8 @@ struct pn_link_attrs {
 	uint8_t mac[6];
 	char master[PODNET_IFNAME_SIZE];
 	char peer[PODNET_IFNAME_SIZE];
+	struct pn_vxlan_attrs vxlan;    /* all zero for other types, as is tun */
+	struct pn_tun_attrs tun;
 };
 
 struct pn_route_attrs {
@@ -65,6 +82,12 @@ struct pn_neigh_attrs {
 	uint8_t learned;                /* have: not permanent, nobody's: ours to replace */
 };
 
+struct pn_fdb_attrs {
+	uint8_t mac[6];
+	struct podnet_prefix dst;
+	uint8_t learned;                /* have: not permanent */
+};
+
 struct pn_obj {
 	uint8_t kind;                   /* enum pn_kind_id */
 	uint8_t is;                     /* enum pn_obj_flags; never compared */
@@ -82,6 +105,7 @@ struct pn_obj {
 		struct pn_route_attrs route;
 		struct pn_rule_attrs rule;
 		struct pn_neigh_attrs neigh;
+		struct pn_fdb_attrs fdb;
 		struct { uint64_t rate; uint32_t burst; uint8_t incoming, broken; } limit;
 	} u;
 };
@@ -110,6 +134,7 @@ struct pn_put {
 	uint32_t changed;               /* PN_SET: bit i is attrs[i]; all ones: whatever is said */
 	uint32_t index;                 /* of the link, or for its creation */
 	uint32_t master;                /* link: ifindex of the bridge */
+	uint32_t lower;                 /* link: ifindex of a VXLAN device's dev */
 	uint32_t group;                 /* link: at creation, 0: none */
 	uint32_t helper;                /* limit: ifindex of the ifb */
 	uint32_t peer_index;            /* link: ifindex for the veth peer */
@@ -130,7 +155,7 @@ struct pn_kind {
 		      uint32_t changed, const char *peer_ns);
 };
 
-extern const struct pn_kind pn_link_kind, pn_limit_kind;                        /* link/ */
+extern const struct pn_kind pn_link_kind, pn_fdb_kind, pn_limit_kind;           /* link/ */
 extern const struct pn_kind pn_sysctl_kind, pn_addr_kind, pn_route_kind;        /* ip/ */
 extern const struct pn_kind pn_rule_kind, pn_neigh_kind;
 

@@ -69,18 +69,17 @@ static void copy_text(char *to, size_t size, const struct nlattr *attr)
 	to[n] = '\0';
 }
 
-static uint32_t u32_of(const struct nlattr *attr)
+uint32_t pn_attr_u32(const struct nlattr *attr)
 {
 	return mnl_attr_get_payload_len(attr) >= 4 ? mnl_attr_get_u32(attr) : 0;
 }
 
-static uint8_t u8_of(const struct nlattr *attr)
+uint8_t pn_attr_u8(const struct nlattr *attr)
 {
 	return mnl_attr_get_payload_len(attr) >= 1 ? mnl_attr_get_u8(attr) : 0;
 }
 
-/* an attribute inside a nest, or NULL */
-static const struct nlattr *inside(const struct nlattr *nest, uint16_t type)
+const struct nlattr *pn_attr_inside(const struct nlattr *nest, uint16_t type)
 {
 	const struct nlattr *attr;
 
@@ -93,27 +92,57 @@ static const struct nlattr *inside(const struct nlattr *nest, uint16_t type)
 
 static void parse_port(const struct nlattr *data, struct pn_link_seen *s)
 {
-	const struct nlattr *attr = inside(data, IFLA_BRPORT_ISOLATED);
+	const struct nlattr *attr = pn_attr_inside(data, IFLA_BRPORT_ISOLATED);
 
-	if (attr && u8_of(attr))
+	if (attr && pn_attr_u8(attr))
 		s->obj.u.dev.flags |= PODNET_LINK_ISOLATED;
-	attr = inside(data, IFLA_BRPORT_MODE);
-	if (attr && u8_of(attr))
+	attr = pn_attr_inside(data, IFLA_BRPORT_MODE);
+	if (attr && pn_attr_u8(attr))
 		s->obj.u.dev.flags |= PODNET_LINK_HAIRPIN;
+}
+
+static uint8_t type_of(const char *kind)
+{
+	static const struct { const char *kind; uint8_t type; } types[] = {
+		{ "veth", PN_VETH }, { "bridge", PN_BRIDGE }, { "ifb", PN_IFB },
+		{ "vxlan", PN_VXLAN }, { "tun", PN_TUN },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		if (!strcmp(kind, types[i].kind))
+			return types[i].type;
+	}
+	return PN_OTHER;
+}
+
+/* IFLA_INFO_DATA, of the type */
+static void parse_own(const struct nlattr *data, struct pn_link_seen *s)
+{
+	const struct nlattr *one;
+
+	if (s->obj.u.dev.type == PN_VXLAN)
+		pn_vxlan_parse(data, s);
+	if (s->obj.u.dev.type == PN_TUN)
+		pn_tun_parse(data, s);
+	if (s->obj.u.dev.type != PN_BRIDGE)
+		return;
+	one = pn_attr_inside(data, IFLA_BR_MCAST_SNOOPING);
+	if (one && !pn_attr_u8(one))
+		s->obj.u.dev.flags |= PODNET_LINK_NO_SNOOPING;
 }
 
 static void parse_info(const struct nlattr *info, struct pn_link_seen *s)
 {
-	const struct nlattr *attr = inside(info, IFLA_INFO_KIND), *data, *one;
+	const struct nlattr *attr = pn_attr_inside(info, IFLA_INFO_KIND), *data;
 
 	if (attr)
 		copy_text(s->kind, sizeof(s->kind), attr);
-	data = inside(info, IFLA_INFO_DATA);
-	one = data && !strcmp(s->kind, "bridge") ? inside(data, IFLA_BR_MCAST_SNOOPING) : NULL;
-	if (one && !u8_of(one))
-		s->obj.u.dev.flags |= PODNET_LINK_NO_SNOOPING;
-	attr = inside(info, IFLA_INFO_SLAVE_KIND);
-	data = inside(info, IFLA_INFO_SLAVE_DATA);
+	data = pn_attr_inside(info, IFLA_INFO_DATA);
+	s->obj.u.dev.type = type_of(s->kind);
+	if (data)
+		parse_own(data, s);
+	attr = pn_attr_inside(info, IFLA_INFO_SLAVE_KIND);
+	data = pn_attr_inside(info, IFLA_INFO_SLAVE_DATA);
 	if (attr && data && mnl_attr_get_payload_len(attr) >= 6 &&
 	    !memcmp(mnl_attr_get_payload(attr), "bridge", 6))
 		parse_port(data, s);
@@ -128,30 +157,17 @@ static bool inet_conf(const struct nlattr *conf, unsigned int which)
 
 static void parse_af(const struct nlattr *spec, struct pn_link_seen *s)
 {
-	const struct nlattr *af = inside(spec, AF_INET6), *one;
+	const struct nlattr *af = pn_attr_inside(spec, AF_INET6), *one;
 
 	/* without an IPv6 part there is nothing to generate */
-	one = af ? inside(af, IFLA_INET6_ADDR_GEN_MODE) : NULL;
-	if (!af || (one && u8_of(one) == IN6_ADDR_GEN_MODE_NONE))
+	one = af ? pn_attr_inside(af, IFLA_INET6_ADDR_GEN_MODE) : NULL;
+	if (!af || (one && pn_attr_u8(one) == IN6_ADDR_GEN_MODE_NONE))
 		s->obj.u.dev.flags |= PODNET_LINK_NO_ADDRGEN;
-	af = inside(spec, AF_INET);
-	one = af ? inside(af, IFLA_INET_CONF) : NULL;
+	af = pn_attr_inside(spec, AF_INET);
+	one = af ? pn_attr_inside(af, IFLA_INET_CONF) : NULL;
 	if (one && inet_conf(one, IPV4_DEVCONF_PROXY_ARP_PVLAN) &&
 	    !inet_conf(one, IPV4_DEVCONF_SEND_REDIRECTS))
 		s->obj.u.dev.flags |= PODNET_LINK_PROXY_ARP_PVLAN;
-}
-
-static uint8_t type_of(const char *kind)
-{
-	static const struct { const char *kind; uint8_t type; } types[] = {
-		{ "veth", PN_VETH }, { "bridge", PN_BRIDGE }, { "ifb", PN_IFB },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
-		if (!strcmp(kind, types[i].kind))
-			return types[i].type;
-	}
-	return PN_OTHER;
 }
 
 static void parse_attr(const struct nlattr *attr, struct pn_link_seen *s)
@@ -161,27 +177,27 @@ static void parse_attr(const struct nlattr *attr, struct pn_link_seen *s)
 		copy_text(s->obj.link, sizeof(s->obj.link), attr);
 		return;
 	case IFLA_MTU:
-		s->obj.u.dev.mtu = u32_of(attr);
+		s->obj.u.dev.mtu = pn_attr_u32(attr);
 		return;
 	case IFLA_ADDRESS:
 		if (mnl_attr_get_payload_len(attr) == 6)
 			memcpy(s->obj.u.dev.mac, mnl_attr_get_payload(attr), 6);
 		return;
 	case IFLA_MASTER:
-		s->master = u32_of(attr);
+		s->master = pn_attr_u32(attr);
 		return;
 	case IFLA_LINK:
-		s->peer = u32_of(attr);
+		s->peer = pn_attr_u32(attr);
 		return;
 	case IFLA_LINK_NETNSID:
-		s->peer_nsid = (int32_t)u32_of(attr);
+		s->peer_nsid = (int32_t)pn_attr_u32(attr);
 		return;
 	case IFLA_QDISC:
 		s->bucket = mnl_attr_get_payload_len(attr) >= 4 &&
 			    !memcmp(mnl_attr_get_payload(attr), "tbf", 4);
 		return;
 	case IFLA_GROUP:
-		s->group = u32_of(attr);
+		s->group = pn_attr_u32(attr);
 		return;
 	case IFLA_IFALIAS:
 		copy_text(s->alias, sizeof(s->alias), attr);
@@ -205,12 +221,12 @@ int pn_link_parse(const struct nlmsghdr *nlh, struct pn_link_seen *ret)
 	memset(ret, 0, sizeof(*ret));
 	ret->peer_nsid = NETNSA_NSID_NOT_ASSIGNED;
 	ret->obj.kind = PN_LINK;
+	ret->obj.u.dev.type = PN_OTHER;
 	ret->obj.index = (uint32_t)ifi->ifi_index;
 	if (ifi->ifi_flags & IFF_UP)
 		ret->obj.u.dev.flags |= PODNET_LINK_UP;
 	ret->running = ifi->ifi_flags & IFF_RUNNING;
 	mnl_attr_for_each(attr, nlh, sizeof(*ifi))
 		parse_attr(attr, ret);
-	ret->obj.u.dev.type = type_of(ret->kind);
 	return 0;
 }

@@ -151,12 +151,32 @@ static bool on_rule(const struct nlmsghdr *nlh, struct pn_notice *n)
 	return true;
 }
 
+/* Entries of a device's own; those of bridges are learned with the traffic, and nobody's wish. */
+static bool on_fdb(const struct nlmsghdr *nlh, const struct ndmsg *ndm, const struct attrs *tb,
+		   struct pn_notice *n)
+{
+	const struct nlattr *mac = tb->v[NDA_LLADDR], *dst = tb->v[NDA_DST];
+	bool v6 = dst && mnl_attr_get_payload_len(dst) == 16;
+
+	if (!(ndm->ndm_flags & NTF_SELF) || !mac || mnl_attr_get_payload_len(mac) != 6)
+		return false;
+	n->ev.type = PODNET_EVENT_FDB;
+	n->ev.deleted = nlh->nlmsg_type == RTM_DELNEIGH;
+	n->ev.index = (uint32_t)ndm->ndm_ifindex;
+	n->ev.flags = ndm->ndm_state;
+	memcpy(n->ev.mac, mnl_attr_get_payload(mac), sizeof(n->ev.mac));
+	if (dst)
+		get_prefix(tb, NDA_DST, v6 ? AF_INET6 : AF_INET, v6 ? 128 : 32, &n->ev.prefix);
+	return true;
+}
+
 static bool on_neigh(const struct nlmsghdr *nlh, struct pn_notice *n)
 {
 	struct attrs tb;
 	const struct ndmsg *ndm = open_message(nlh, sizeof(*ndm), &tb);
 
-	/* AF_BRIDGE: forwarding entries, learned with the traffic */
+	if (ndm && ndm->ndm_family == AF_BRIDGE)
+		return on_fdb(nlh, ndm, &tb, n);
 	if (!ndm || (ndm->ndm_family != AF_INET && ndm->ndm_family != AF_INET6))
 		return false;
 	n->ev.type = PODNET_EVENT_NEIGH;

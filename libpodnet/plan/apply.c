@@ -5,21 +5,15 @@
  * Room: changes the kernel.  May include: plan/inner.h, link, ip, netns, nl, base, context.h.
  *
  * Requests gather in one batch as long as they are for the same namespace; a change of namespace
- * sends.  Nothing that is made is looked up afterwards: ifindexes are chosen here, from a random
- * start upwards, so that an index just given up is not taken again while the kernel still tears the
- * old link down (20-40 ms).  MACs come from the mark, so a repaired link has the MAC it had.
+ * sends.  Nothing that is made is looked up afterwards: ifindexes and MACs are chosen (born.c).
  * Whatever is in the way unseen shows as -EEXIST or -EBUSY: then the kernel is read again, and the
  * rest is planned anew, a few times at most.
- * #syscalls: getrandom
  */
 #include "inner.h"
 
 #include <errno.h>
-#include <sys/random.h>
 
 #define ATTEMPTS 5
-#define INDEX_FIRST (1u << 20)
-#define INDEX_LAST (1u << 30)
 
 struct run {
 	struct podnet *ctx;
@@ -32,18 +26,6 @@ struct run {
 	uint32_t ends[2];               /* the pair: inside, at home */
 	struct pn_objs own;             /* and what was made in it for one pod */
 };
-
-uint32_t pn_next_index(struct podnet *ctx)
-{
-	if (ctx->next_index < INDEX_FIRST || ctx->next_index >= INDEX_LAST) {
-		uint32_t n = 0;
-
-		if (getrandom(&n, sizeof(n), GRND_NONBLOCK) < 0)
-			n = (uint32_t)getpid();
-		ctx->next_index = INDEX_FIRST + n % (INDEX_LAST / 2);
-	}
-	return ctx->next_index++;
-}
 
 /* what shall go and is not there any more, and a second look at something, are no failures */
 static bool tolerate(const struct nl_op *op, int rc)
@@ -120,22 +102,6 @@ static int no_link(struct run *run, const struct pn_op *op, const char *field, i
 	return code;
 }
 
-static void choose_mac(const struct podnet *ctx, const struct podnet_plan *plan,
-		       struct pn_obj *obj)
-{
-	static const uint8_t none[6];
-	char text[PODNET_NETNS_NAME_MAX + 160];
-	uint64_t h;
-
-	if (memcmp(obj->u.dev.mac, none, sizeof(none)))
-		return;
-	snprintf(text, sizeof(text), "%s %s %s %s", ctx->owner, plan->set->scope,
-		 plan->set->refs.v[obj->ns].name, obj->link);
-	h = pn_hash(text, strlen(text));
-	memcpy(obj->u.dev.mac, &h, sizeof(none));
-	obj->u.dev.mac[0] = (uint8_t)((obj->u.dev.mac[0] & 0xfc) | 0x02);   /* local, unicast */
-}
-
 static int note_birth(struct run *run, const struct pn_obj *obj, uint32_t index)
 {
 	struct pn_dev *dev = pn_dev_add(run->plan, obj->ns, obj->link);
@@ -156,6 +122,22 @@ static uint32_t choose_index(struct run *run, uint16_t ns)
 	return space->next_index ? space->next_index++ : pn_next_index(run->ctx);
 }
 
+/* marked and set up before it outlives its descriptor: who is killed in between leaves none */
+static int create_tun(struct run *run, const struct pn_obj *obj, struct pn_put *p)
+{
+	_cleanup_close_ int fd = -1;
+	int r = flush(run);
+
+	if (r == 0)
+		r = fd = pn_tun_birth(run->ctx, run->plan, obj, p->index, run->err);
+	if (r < 0)
+		return r;
+	p->up_at_birth = false;
+	pn_link_kind.put(p, PN_ADD, obj);
+	r = flush(run);
+	return r < 0 ? r : pn_tun_keep(fd);
+}
+
 static int create_link(struct run *run, const struct pn_op *op, struct pn_put *p)
 {
 	const struct pn_link_attrs *dev = &op->obj.u.dev;
@@ -163,13 +145,13 @@ static int create_link(struct run *run, const struct pn_op *op, struct pn_put *p
 	const struct pn_obj *far = pn_objs_link(&run->plan->want, dev->peer_ns, dev->peer);
 	int r;
 
-	choose_mac(run->ctx, run->plan, &obj);
+	pn_choose_mac(run->ctx, run->plan, &obj);
 	p->index = choose_index(run, obj.ns);
 	p->up_at_birth = (dev->flags & PODNET_LINK_UP) && !(dev->flags & PODNET_LINK_NO_ADDRGEN);
 	r = note_birth(run, &obj, p->index);
 	if (r == 0 && dev->type == PN_VETH && far) {
 		peer = *far;
-		choose_mac(run->ctx, run->plan, &peer);
+		pn_choose_mac(run->ctx, run->plan, &peer);
 		p->peer = &peer;
 		p->peer_index = choose_index(run, peer.ns);
 		p->peer_fd = peer.ns == obj.ns ? -1 : run->plan->spaces[peer.ns].fd;
@@ -179,6 +161,8 @@ static int create_link(struct run *run, const struct pn_op *op, struct pn_put *p
 	}
 	if (r < 0)
 		return r;
+	if (dev->type == PN_TUN)
+		return create_tun(run, &obj, p);
 	pn_link_kind.put(p, PN_ADD, &obj);
 	return 0;
 }
@@ -197,17 +181,19 @@ static void adopt_link(const struct pn_op *op, struct pn_put *p)
 	pn_link_kind.put(p, PN_SET, &obj);
 }
 
-static int find_master(struct run *run, const struct pn_op *op, struct pn_put *p)
+/* the ifindex of another link that this one names; "": none */
+static int find_other(struct run *run, const struct pn_op *op, const char *name,
+		      const char *field, uint32_t *ret)
 {
 	struct pn_dev *dev;
 	int r;
 
-	if (op->verb == PN_DEL || !op->obj.u.dev.master[0])
+	if (op->verb == PN_DEL || !*name)
 		return 0;
-	r = pn_dev_get(run->ctx, run->plan, op->obj.ns, op->obj.u.dev.master, &dev);
+	r = pn_dev_get(run->ctx, run->plan, op->obj.ns, name, &dev);
 	if (r < 0)
-		return no_link(run, op, "master", r);
-	p->master = dev->index;
+		return no_link(run, op, field, r);
+	*ret = dev->index;
 	return 0;
 }
 
@@ -274,8 +260,10 @@ static void note_change(struct run *run, const struct pn_op *op)
 
 static int put_link(struct run *run, const struct pn_op *op, struct pn_put *p)
 {
-	int r = find_master(run, op, p);
+	int r = find_other(run, op, op->obj.u.dev.master, "master", &p->master);
 
+	if (r == 0)
+		r = find_other(run, op, op->obj.u.dev.vxlan.dev, "dev", &p->lower);
 	if (r < 0)
 		return r;
 	if (op->obj.u.dev.type != PN_ANY)
@@ -560,7 +548,8 @@ int podnet_plan_commit(struct podnet *ctx, struct podnet_plan *plan, struct podn
 		r = carry_out(&run);
 		if (r == 0)
 			break;
-		if (r != -EEXIST && r != -EBUSY)
+		/* what stays so, and the kernel has a word for, is nobody's race */
+		if ((r != -EEXIST && r != -EBUSY) || (i + 1 == ATTEMPTS && *why.kernel))
 			break;
 		memset(&why, 0, sizeof(why));
 		r = pn_plan_again(ctx, plan, &why);

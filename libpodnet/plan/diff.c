@@ -59,7 +59,7 @@ static bool link_goes(const struct walk *w, uint16_t ns, const char *name)
 static bool on_link(const struct pn_obj *obj)
 {
 	return obj->kind == PN_ADDR || obj->kind == PN_ROUTE || obj->kind == PN_NEIGH ||
-	       obj->kind == PN_LIMIT;
+	       obj->kind == PN_FDB || obj->kind == PN_LIMIT;
 }
 
 /*
@@ -190,7 +190,7 @@ static int veth(struct walk *w, const struct pn_obj *want)
 static int both(struct walk *w, const struct pn_obj *want, const struct pn_obj *have)
 {
 	bool recreate, any = want->kind == PN_LINK && want->u.dev.type == PN_ANY;
-	bool mild = want->kind == PN_ADDR || want->kind == PN_NEIGH;
+	bool mild = want->kind == PN_ADDR || want->kind == PN_NEIGH || want->kind == PN_FDB;
 	uint32_t changed = changes(want, have, &recreate);
 	int r;
 

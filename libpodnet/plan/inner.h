@@ -2,8 +2,8 @@
 /*
  * inner.h - what the files of the plan room share
  *
- * set.c, diff.c, order.c and print.c are pure; observe.c reads the kernel; apply.c and pool.c
- * change it.  May include: link, ip, netns, nl, base, context.h, include/podnet.
+ * set.c, diff.c, order.c and print.c are pure; observe.c reads the kernel; apply.c, born.c and
+ * pool.c change it.  May include: link, ip, netns, nl, base, context.h, include/podnet.
  *
  * How a commit flows: a set holds wishes (struct pn_obj, sorted).  observe.c reads what there is
  * into objects of the same form, and a table of links (struct pn_dev) that says which ifindex a
@@ -66,6 +66,7 @@ enum pn_diff_mode {
 struct pn_dev {
 	uint16_t ns;
 	bool covered;                   /* what is ours on it and not declared goes */
+	bool owned;                     /* it carries the mark of this owner, of whatever scope */
 	bool bucket;                    /* there is a tbf at its root */
 	bool born;                      /* made or set up by this commit: its carrier must settle */
 	uint8_t type;
@@ -147,6 +148,7 @@ int pn_dump_links(struct podnet *ctx, struct podnet_plan *plan, uint16_t ns,
 		  struct podnet_error *err);
 int pn_observe_links(struct podnet *ctx, struct podnet_plan *plan, struct podnet_error *err);
 int pn_observe_ip(struct podnet *ctx, struct podnet_plan *plan, struct podnet_error *err);
+int pn_observe_fdb(struct podnet *ctx, struct podnet_plan *plan, struct podnet_error *err);
 int pn_observe_limits(struct podnet *ctx, struct podnet_plan *plan, struct podnet_error *err);
 int pn_observe_sysctls(struct podnet *ctx, struct podnet_plan *plan, struct podnet_error *err);
 /** pn_peer_mac() - the MAC of the veth peer of a link of the set.  false: not known. */
@@ -169,9 +171,14 @@ int pn_plan_new(struct podnet *ctx, const struct podnet_set *set, uint32_t flags
 /** pn_plan_again() - observe without filters and compare anew.  Return: operations or an error. */
 int pn_plan_again(struct podnet *ctx, struct podnet_plan *plan, struct podnet_error *err);
 
-/* apply.c */
+/* born.c */
 /** pn_next_index() - an ifindex that was not in use lately */
 uint32_t pn_next_index(struct podnet *ctx);
+/** pn_choose_mac() - where the wish says none, one that is always the same for it */
+void pn_choose_mac(const struct podnet *ctx, const struct podnet_plan *plan, struct pn_obj *obj);
+/** pn_tun_birth() - a TUN device that goes with the descriptor returned; or an error */
+int pn_tun_birth(struct podnet *ctx, const struct podnet_plan *plan, const struct pn_obj *obj,
+		 uint32_t index, struct podnet_error *err);
 
 /* pool.c */
 /** pn_pool_fits() - the pool's links are as these two ends want them */

@@ -104,22 +104,48 @@ static const char *name_of(const struct listing *l, uint32_t index)
 	return NULL;
 }
 
+static bool is_ours(const struct listing *l, const struct pn_link_seen *seen)
+{
+	return !strncmp(seen->alias, l->plan->owner_alias, strlen(l->plan->owner_alias));
+}
+
+/* what is particular to a type; both live as long as the caller's */
+static void tell_own(const struct listing *l, const struct pn_link_seen *seen,
+		     struct podnet_vxlan *vxlan, struct podnet_tun *tun,
+		     struct podnet_link_info *info)
+{
+	const struct pn_vxlan_attrs *v = &seen->obj.u.dev.vxlan;
+	const struct pn_tun_attrs *t = &seen->obj.u.dev.tun;
+
+	*vxlan = (struct podnet_vxlan){
+		.id = v->id, .local = v->local, .port = v->port,
+		.csum = (enum podnet_vxlan_csum)v->csum, .dev = name_of(l, seen->lower),
+	};
+	*tun = (struct podnet_tun){ .flags = t->flags, .owner = t->owner, .group = t->group };
+	if (seen->obj.u.dev.type == PN_VXLAN)
+		info->vxlan = vxlan;
+	if (seen->obj.u.dev.type == PN_TUN)
+		info->tun = tun;
+}
+
 static int tell_link(const struct listing *l, const struct pn_link_seen *seen,
 		     int (*each)(const struct podnet_link_info *info, void *arg), void *arg)
 {
-	const char *owner = l->plan->owner_alias;
+	struct podnet_vxlan vxlan;
+	struct podnet_tun tun;
 	struct podnet_link_info info = {
 		.link = {
 			.netns = l->netns, .name = seen->obj.link, .flags = seen->obj.u.dev.flags,
 			.mtu = seen->obj.u.dev.mtu, .master = name_of(l, seen->master),
 		},
 		.index = seen->obj.index, .kind = seen->kind, .alias = seen->alias,
-		.ours = !strncmp(seen->alias, owner, strlen(owner)),
+		.ours = is_ours(l, seen),
 		.running = seen->running, .peer_index = seen->peer,
 		.peer_nsid = seen->peer_nsid,
 	};
 
 	memcpy(info.link.mac, seen->obj.u.dev.mac, sizeof(info.link.mac));
+	tell_own(l, seen, &vxlan, &tun, &info);
 	return each(&info, arg);
 }
 
@@ -334,6 +360,56 @@ int podnet_neigh_list(struct podnet *ctx, const char *netns,
 		memcpy(info.neigh.mac, f->obj.u.neigh.mac, sizeof(info.neigh.mac));
 		if (info.neigh.link)
 			r = each(&info, arg);
+	}
+	return r;
+}
+
+static int each_fdb(const struct nlmsghdr *nlh, void *arg)
+{
+	struct listing *l = arg;
+	struct found *f = more(l);
+
+	if (!f)
+		return -ENOMEM;
+	l->all.n += pn_fdb_parse(nlh, &f->obj, &f->state) == 0;
+	return 0;
+}
+
+static int tell_fdb(const struct listing *l, const struct pn_link_seen *seen,
+		    int (*each)(const struct podnet_fdb_info *info, void *arg), void *arg)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < l->all.n && r == 0; i++) {
+		const struct found *f = &l->all.v[i];
+		struct podnet_fdb_info info = {
+			.fdb = { .netns = l->netns, .link = seen->obj.link, .dst = f->obj.u.fdb.dst },
+			.state = f->state, .ours = is_ours(l, seen),
+		};
+
+		if (f->obj.index != seen->obj.index)
+			continue;
+		memcpy(info.fdb.mac, f->obj.u.fdb.mac, sizeof(info.fdb.mac));
+		r = each(&info, arg);
+	}
+	return r;
+}
+
+int podnet_fdb_list(struct podnet *ctx, const char *netns, const char *link,
+		    int (*each)(const struct podnet_fdb_info *info, void *arg), void *arg,
+		    struct podnet_error *err)
+{
+	uint8_t buf[256] __attribute__((aligned(8)));
+	_cleanup_(listing_fini) struct listing l;
+	int r = listing_init(&l, ctx, netns, err);
+
+	if (r == 0)
+		r = gather(&l, pn_fdb_request(buf, 0), each_fdb, err);
+	for (size_t i = 0; i < l.links.n && r == 0; i++) {
+		const struct pn_link_seen *seen = &l.links.v[i];
+
+		if (seen->obj.u.dev.type == PN_VXLAN && (!link || !strcmp(link, seen->obj.link)))
+			r = tell_fdb(&l, seen, each, arg);
 	}
 	return r;
 }

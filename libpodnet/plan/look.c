@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * look.c - what the kernel has of a set: addresses, routes, rules, neighbours, limits
+ * look.c - what the kernel has of a set: addresses, routes, rules, neighbours, FDB, limits
  *
  * Room: reads, changes nothing.  May include: plan/inner.h, link, ip, nl, base, include/podnet.
  *
@@ -298,6 +298,57 @@ int pn_observe_ip(struct podnet *ctx, struct podnet_plan *plan, struct podnet_er
 	}
 	if (r < 0)
 		return err && err->code == r ? r : pn_err(err, r, "observe_ip", NULL, NULL);
+	return 0;
+}
+
+/* the mark of an entry is that of its link */
+static int each_fdb(const struct nlmsghdr *nlh, void *arg)
+{
+	struct look *l = arg;
+	const struct pn_dev *dev;
+	struct pn_obj obj;
+	uint16_t state;
+
+	if (pn_fdb_parse(nlh, &obj, &state) < 0)
+		return 0;
+	dev = pn_dev_at(l->plan, l->ns, obj.index);
+	return dev ? keep(l, &obj, dev->owned) : 0;
+}
+
+/* one by one, where only what is named matters; else what a device of ours has besides goes */
+static int look_fdb(struct look *l, const struct pn_dev *dev)
+{
+	uint8_t buf[256] __attribute__((aligned(8)));
+	int r = 0;
+
+	if (sweeps(l->plan, dev))
+		return dump(l, pn_fdb_request(buf, dev->index), each_fdb);
+	for (size_t i = 0; i < l->plan->want.n && r == 0; i++) {
+		const struct pn_obj *want = &l->plan->want.v[i];
+
+		if (want->kind == PN_FDB && want->ns == l->ns && !strcmp(want->link, dev->name))
+			r = get(l, pn_fdb_get_request(buf, dev->index, want->u.fdb.mac), each_fdb);
+	}
+	return r;
+}
+
+int pn_observe_fdb(struct podnet *ctx, struct podnet_plan *plan, struct podnet_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < plan->devs.n && r == 0; i++) {
+		const struct pn_dev *dev = &plan->devs.v[i];
+		struct look l = { .ctx = ctx, .plan = plan, .err = err, .ns = dev->ns };
+
+		if (!dev->index || dev->type != PN_VXLAN ||
+		    ((plan->mode & PN_DIFF_ABSENT) && plan->spaces[dev->ns].ours))
+			continue;
+		r = pn_space_nl(ctx, &plan->spaces[dev->ns], &l.nl, err);
+		if (r == 0)
+			r = look_fdb(&l, dev);
+	}
+	if (r < 0)
+		return err && err->code == r ? r : pn_err(err, r, "observe_fdb", NULL, NULL);
 	return 0;
 }
 

@@ -20,10 +20,15 @@ struct links {
 	int rc;
 };
 
+static bool is_owned(const struct podnet_plan *plan, const struct pn_link_seen *seen)
+{
+	return !strncmp(seen->alias, plan->owner_alias, strlen(plan->owner_alias));
+}
+
 static bool is_marked(const struct podnet_plan *plan, const struct pn_link_seen *seen)
 {
 	if (plan->mode & PN_DIFF_ANY_SCOPE)
-		return !strncmp(seen->alias, plan->owner_alias, strlen(plan->owner_alias));
+		return is_owned(plan, seen);
 	return !strcmp(seen->alias, plan->alias);
 }
 
@@ -36,8 +41,7 @@ static bool is_pooled(const struct podnet_plan *plan, const struct pn_link_seen 
 
 static bool is_doomed(const struct podnet_plan *plan, const struct pn_link_seen *seen)
 {
-	return seen->group == PN_DOOMED_GROUP &&
-	       !strncmp(seen->alias, plan->owner_alias, strlen(plan->owner_alias));
+	return seen->group == PN_DOOMED_GROUP && is_owned(plan, seen);
 }
 
 /* @name: declared; the kernel's may differ */
@@ -61,6 +65,7 @@ static int note_link(struct podnet_plan *plan, uint16_t ns, const char *name,
 		dev->bucket = seen->bucket;
 		memcpy(dev->mac, obj->u.dev.mac, sizeof(dev->mac));
 		dev->covered = plan->spaces[ns].ours || is_marked(plan, seen);
+		dev->owned = is_owned(plan, seen);
 		if (is_marked(plan, seen))
 			obj->is = PN_OURS | PN_COVERED;
 		else if (is_pooled(plan, seen))
@@ -68,6 +73,7 @@ static int note_link(struct podnet_plan *plan, uint16_t ns, const char *name,
 	}
 	/* resolved to a name at the end, when all links are known */
 	memcpy(obj->u.dev.master, &seen->master, sizeof(seen->master));
+	memcpy(obj->u.dev.vxlan.dev, &seen->lower, sizeof(seen->lower));
 	r = pn_objs_insert(&plan->have, obj);
 	return r < 0 ? r : 0;
 }
@@ -304,33 +310,44 @@ static int want_lo(struct podnet_plan *plan)
 	return r < 0 ? r : 0;
 }
 
-static int name_masters(struct podnet *ctx, struct podnet_plan *plan)
+/* an ifindex in the place of a name becomes the name, or "" */
+static int name_one(struct podnet *ctx, struct podnet_plan *plan, uint16_t ns,
+		    char name[PODNET_IFNAME_SIZE])
 {
-	for (size_t i = 0; i < plan->have.n; i++) {
+	const struct pn_dev *dev;
+	struct pn_link_seen seen;
+	uint32_t index;
+	int r;
+
+	memcpy(&index, name, sizeof(index));
+	memset(name, 0, PODNET_IFNAME_SIZE);
+	if (!index)
+		return 0;
+	dev = pn_dev_at(plan, ns, index);
+	if (dev) {
+		memcpy(name, dev->name, sizeof(dev->name));
+		return 0;
+	}
+	r = ask_link(ctx, plan, ns, index, NULL, &seen);
+	if (r > 0)
+		memcpy(name, seen.obj.link, sizeof(seen.obj.link));
+	return r < 0 ? r : 0;
+}
+
+static int name_others(struct podnet *ctx, struct podnet_plan *plan)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < plan->have.n && r == 0; i++) {
 		struct pn_obj *have = &plan->have.v[i];
-		const struct pn_dev *dev;
-		struct pn_link_seen seen;
-		uint32_t master;
-		int r;
 
 		if (have->kind != PN_LINK)
 			continue;
-		memcpy(&master, have->u.dev.master, sizeof(master));
-		memset(have->u.dev.master, 0, sizeof(have->u.dev.master));
-		if (!master)
-			continue;
-		dev = pn_dev_at(plan, have->ns, master);
-		if (dev) {
-			memcpy(have->u.dev.master, dev->name, sizeof(dev->name));
-			continue;
-		}
-		r = ask_link(ctx, plan, have->ns, master, NULL, &seen);
-		if (r < 0)
-			return r;
-		if (r > 0)
-			memcpy(have->u.dev.master, seen.obj.link, sizeof(seen.obj.link));
+		r = name_one(ctx, plan, have->ns, have->u.dev.master);
+		if (r == 0)
+			r = name_one(ctx, plan, have->ns, have->u.dev.vxlan.dev);
 	}
-	return 0;
+	return r;
 }
 
 int pn_observe_links(struct podnet *ctx, struct podnet_plan *plan, struct podnet_error *err)
@@ -347,7 +364,7 @@ int pn_observe_links(struct podnet *ctx, struct podnet_plan *plan, struct podnet
 	if (r == 0)
 		r = look_named(ctx, plan);
 	if (r == 0)
-		r = name_masters(ctx, plan);
+		r = name_others(ctx, plan);
 	if (r < 0)
 		return err && err->code == r ? r : pn_err(err, r, "observe_links", NULL, NULL);
 	join_pairs(plan);
@@ -417,6 +434,8 @@ int pn_observe(struct podnet *ctx, struct podnet_plan *plan, struct podnet_error
 		r = pn_observe_links(ctx, plan, err);
 	if (r == 0)
 		r = pn_observe_ip(ctx, plan, err);
+	if (r == 0)
+		r = pn_observe_fdb(ctx, plan, err);
 	if (r == 0)
 		r = pn_observe_limits(ctx, plan, err);
 	if (r == 0)

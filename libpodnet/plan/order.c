@@ -30,7 +30,8 @@ static uint32_t phase_of(const struct pn_op *op)
 static uint32_t rank_of(const struct pn_op *op, uint32_t phase)
 {
 	static const uint8_t types[] = {
-		[PN_ANY] = 0, [PN_BRIDGE] = 1, [PN_IFB] = 2, [PN_VETH] = 3, [PN_OTHER] = 4,
+		[PN_ANY] = 0, [PN_BRIDGE] = 1, [PN_IFB] = 2, [PN_VETH] = 3, [PN_VXLAN] = 4,
+		[PN_TUN] = 5, [PN_OTHER] = 6,
 	};
 	uint32_t rank = op->obj.kind * 2u;
 

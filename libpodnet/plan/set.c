@@ -16,7 +16,7 @@
 const struct pn_kind *const pn_kinds[PN_NKINDS] = {
 	[PN_NETNS] = &pn_netns_kind, [PN_SYSCTL] = &pn_sysctl_kind, [PN_LINK] = &pn_link_kind,
 	[PN_ADDR]  = &pn_addr_kind,  [PN_ROUTE]  = &pn_route_kind,  [PN_RULE] = &pn_rule_kind,
-	[PN_NEIGH] = &pn_neigh_kind, [PN_LIMIT]  = &pn_limit_kind,
+	[PN_NEIGH] = &pn_neigh_kind, [PN_FDB]    = &pn_fdb_kind,    [PN_LIMIT] = &pn_limit_kind,
 };
 
 int pn_obj_cmp(const struct pn_obj *a, const struct pn_obj *b)
@@ -253,6 +253,37 @@ int podnet_set_bridge(struct podnet_set *set, const struct podnet_link *spec,
 	return r < 0 ? r : add(set, &obj, "bridge_check", err);
 }
 
+int podnet_set_vxlan(struct podnet_set *set, const struct podnet_vxlan *spec,
+		     struct podnet_error *err)
+{
+	struct podnet_error why = { 0 };
+	struct pn_obj obj;
+	int r = pn_vxlan_check(spec, &why);
+
+	if (r < 0)
+		return stick(set, &why, err);
+	r = begin_link(set, &obj, &spec->link, PN_VXLAN, "vxlan_check", err);
+	if (r < 0)
+		return r;
+	pn_vxlan_fill(spec, &obj);
+	return add(set, &obj, "vxlan_check", err);
+}
+
+int podnet_set_tun(struct podnet_set *set, const struct podnet_tun *spec, struct podnet_error *err)
+{
+	struct podnet_error why = { 0 };
+	struct pn_obj obj;
+	int r = pn_tun_check(spec, &why);
+
+	if (r < 0)
+		return stick(set, &why, err);
+	r = begin_link(set, &obj, &spec->link, PN_TUN, "tun_check", err);
+	if (r < 0)
+		return r;
+	pn_tun_fill(spec, &obj);
+	return add(set, &obj, "tun_check", err);
+}
+
 int podnet_set_link(struct podnet_set *set, const struct podnet_link *spec,
 		    struct podnet_error *err)
 {
@@ -355,6 +386,22 @@ int podnet_set_neigh(struct podnet_set *set, const struct podnet_neigh *spec,
 	if (!spec->proxy)
 		memcpy(obj.u.neigh.mac, spec->mac, 6);
 	return add(set, &obj, "neigh_check", err);
+}
+
+int podnet_set_fdb(struct podnet_set *set, const struct podnet_fdb *spec, struct podnet_error *err)
+{
+	struct podnet_error why = { 0 };
+	struct pn_obj obj;
+	int r = pn_fdb_check(spec, &why);
+
+	if (r < 0)
+		return stick(set, &why, err);
+	r = begin(set, &obj, PN_FDB, spec->netns, spec->link, "fdb_check", err);
+	if (r < 0)
+		return r;
+	memcpy(obj.u.fdb.mac, spec->mac, sizeof(obj.u.fdb.mac));
+	obj.u.fdb.dst = spec->dst;
+	return add(set, &obj, "fdb_check", err);
 }
 
 int podnet_set_limit(struct podnet_set *set, const struct podnet_limit *spec,

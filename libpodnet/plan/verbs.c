@@ -9,6 +9,7 @@
 #include "inner.h"
 
 #include <errno.h>
+#include <sys/socket.h>
 
 #define VERB_SCOPE "verb"
 #define ABSENT (PN_DIFF_ABSENT | PN_DIFF_STRICT | PN_DIFF_ANY_SCOPE | PN_DIFF_NAMED)
@@ -49,6 +50,27 @@ int podnet_bridge_ensure(struct podnet *ctx, const struct podnet_link *spec,
 
 	if (r == 0)
 		r = podnet_set_bridge(set, spec, err);
+	return carry(ctx, set, r, PN_DIFF_NAMED, err);
+}
+
+int podnet_vxlan_ensure(struct podnet *ctx, const struct podnet_vxlan *spec,
+			struct podnet_error *err)
+{
+	_cleanup_set_ struct podnet_set *set = NULL;
+	int r = podnet_set_new(&set, VERB_SCOPE, err);
+
+	if (r == 0)
+		r = podnet_set_vxlan(set, spec, err);
+	return carry(ctx, set, r, PN_DIFF_NAMED, err);
+}
+
+int podnet_tun_ensure(struct podnet *ctx, const struct podnet_tun *spec, struct podnet_error *err)
+{
+	_cleanup_set_ struct podnet_set *set = NULL;
+	int r = podnet_set_new(&set, VERB_SCOPE, err);
+
+	if (r == 0)
+		r = podnet_set_tun(set, spec, err);
 	return carry(ctx, set, r, PN_DIFF_NAMED, err);
 }
 
@@ -173,6 +195,31 @@ int podnet_neigh_absent(struct podnet *ctx, const struct podnet_neigh *spec,
 			struct podnet_error *err)
 {
 	return neigh_verb(ctx, spec, ABSENT, err);
+}
+
+static int fdb_verb(struct podnet *ctx, const struct podnet_fdb *spec, uint32_t mode,
+		    struct podnet_error *err)
+{
+	_cleanup_set_ struct podnet_set *set = NULL;
+	int r = podnet_set_new(&set, VERB_SCOPE, err);
+
+	if (r == 0)
+		r = podnet_set_fdb(set, spec, err);
+	return carry(ctx, set, r, mode, err);
+}
+
+int podnet_fdb_ensure(struct podnet *ctx, const struct podnet_fdb *spec, struct podnet_error *err)
+{
+	return fdb_verb(ctx, spec, PN_DIFF_NAMED, err);
+}
+
+int podnet_fdb_absent(struct podnet *ctx, const struct podnet_fdb *spec, struct podnet_error *err)
+{
+	struct podnet_fdb key = *spec;
+
+	/* not part of the key */
+	key.dst = (struct podnet_prefix){ .family = AF_INET, .len = 32 };
+	return fdb_verb(ctx, &key, ABSENT, err);
 }
 
 static int limit_verb(struct podnet *ctx, const struct podnet_limit *spec, uint32_t mode,

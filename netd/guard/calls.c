@@ -26,6 +26,7 @@
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/if_tun.h>
 #include <linux/nsfs.h>
 #include <linux/seccomp.h>
 #include <netd/guard/guard.h>

@@ -133,9 +133,15 @@ static bool lost_neigh(const struct podnet_event *ev)
 	       !(ev->flags & NUD_PERMANENT);
 }
 
+/* What bears no mark: of a link of ours it is ours. */
+static bool by_link(const struct podnet_event *ev)
+{
+	return ev->type == PODNET_EVENT_QDISC || ev->type == PODNET_EVENT_FDB;
+}
+
 static bool of_ours_gone(const struct podnet_event *ev)
 {
-	if (ev->type == PODNET_EVENT_QDISC)
+	if (by_link(ev))
 		return true;
 	return lost_neigh(ev) || (ev->deleted && ev->protocol == PODNET_ROUTE_PROTOCOL);
 }
@@ -171,7 +177,7 @@ static void on_home(struct kernel *k, const struct podnet_event *ev)
 		facts_due(k);
 	if (home && (of_ours_gone(ev) || in_place_of_ours(ev)))
 		mark_link(k, home->scope, &home->link);
-	if (ev->type == PODNET_EVENT_QDISC || !of_ours_gone(ev))
+	if (by_link(ev) || !of_ours_gone(ev))
 		return;
 	/* a route of nobody's link may be the node's, or one that a user declared */
 	if (!home || ev->type == PODNET_EVENT_ROUTE || ev->type == PODNET_EVENT_RULE)
@@ -230,9 +236,9 @@ static void on_inside(struct kernel *k, const struct podnet_event *ev)
 		return;
 	if (ev->type == PODNET_EVENT_LINK)
 		on_inner_link(k, ns, ev);
-	else if (!ev->ours && ev->type == PODNET_EVENT_QDISC && inner_link(ns, ev->index))
+	else if (!ev->ours && by_link(ev) && inner_link(ns, ev->index))
 		index_mark_space(&k->index, ns);
-	else if (!ev->ours && ev->type != PODNET_EVENT_QDISC &&
+	else if (!ev->ours && !by_link(ev) &&
 		 (of_ours_gone(ev) || (in_place_of_ours(ev) && inner_link(ns, ev->index))))
 		index_mark_space(&k->index, ns);
 }

@@ -206,6 +206,30 @@ static void qdiscs(void **state)
 	assert_true(find(&f->h, PODNET_EVENT_QDISC, true) >= 0);
 }
 
+/* of a VXLAN device's own entries; a bridge's are learned, and not told */
+static void forwarding(void **state)
+{
+	static const uint8_t mac[6] = { 2, 0, 0, 0, 0, 7 };
+	struct fixture *f = *state;
+	char text[PODNET_PREFIX_STRLEN];
+	int i;
+
+	assert_int_equal(sh("ip link add vx0 type vxlan id 7 dstport 4789; ip link add br0 type bridge;"
+			    "ip link add a0 type veth peer name a1; ip link set a0 master br0"), 0);
+	listen_now(f->mon, &f->h);
+	assert_int_equal(sh("bridge fdb add 02:00:00:00:00:09 dev a0 master;"
+			    "bridge fdb add 02:00:00:00:00:07 dev vx0 dst 10.0.0.2"), 0);
+	listen_now(f->mon, &f->h);
+	i = find(&f->h, PODNET_EVENT_FDB, false);
+	assert_true(i >= 0);
+	assert_int_equal(f->h.v[i].index, if_nametoindex("vx0"));
+	assert_memory_equal(f->h.v[i].mac, mac, sizeof(mac));
+	assert_string_equal(podnet_prefix_format_addr(&f->h.v[i].prefix, text), "10.0.0.2");
+	assert_int_equal(sh("bridge fdb del 02:00:00:00:00:07 dev vx0"), 0);
+	listen_now(f->mon, &f->h);
+	assert_true(find(&f->h, PODNET_EVENT_FDB, true) >= 0);
+}
+
 static void ours(void **state)
 {
 	struct fixture *f = *state;
@@ -431,7 +455,7 @@ static void without_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ROW(kinds), ROW(members), ROW(qdiscs), ROW(ours), ROW(other_namespace), ROW(own_id),
+		ROW(kinds), ROW(members), ROW(qdiscs), ROW(forwarding), ROW(ours), ROW(other_namespace), ROW(own_id),
 		ROW(own_id_later), ROW(bound), ROW(overrun), ROW(nft_commits), ROW(owner_netd), ROW(own_ports),
 		ROW(without_memory),
 	};

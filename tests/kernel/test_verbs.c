@@ -10,7 +10,10 @@
 #include <sys/socket.h>
 #include <tests/lib/testlib.h>
 
-enum kind { VETH, BRIDGE, LINK, ADDR, ROUTE, RULE, NEIGH, LIMIT, SYSCTL };
+enum kind { VETH, BRIDGE, LINK, VXLAN, TUN, FDB, ADDR, ROUTE, RULE, NEIGH, LIMIT, SYSCTL };
+
+#define VX "ip link add vx0 type vxlan id 7 local 10.0.0.1 dstport 4789 nolearning;" \
+	"ip link set vx0 alias podnet:lib:verb;"
 
 static const struct row {
 	const char *says, *before;      /* shell, run first */
@@ -25,6 +28,16 @@ static const struct row {
 	  "ip -d link show br0 | grep -q 'alias podnet:lib:verb'" },
 	{ "bridge elsewhere", "ip netns add n1", BRIDGE, "n1", "br0", NULL, NULL,
 	  "ip -n n1 -d link show br0 | grep -q alias" },
+	{ "vxlan", "true", VXLAN, NULL, "vx0", "10.0.0.1", NULL, "ip -d link show vx0 | grep -q"
+	  " 'vxlan id 7 local 10.0.0.1 .*dstport 4789 nolearning .*noudpcsum'" },
+	{ "vxlan 6 elsewhere, on a port", "ip netns add n1", VXLAN, "n1", "vx0", "fd00::1", "4790",
+	  "ip -n n1 -d link show vx0 | grep -q 'id 7 local fd00::1 .*dstport 4790 nolearning'" },
+	{ "tun", "true", TUN, NULL, "tun0", NULL, NULL,
+	  "ip -d link show tun0 | grep -q 'tun type tun pi off vnet_hdr on multi_queue.* persist on'"},
+	{ "tun elsewhere", "ip netns add n1", TUN, "n1", "tun0", NULL, NULL,
+	  "ip -n n1 -d link show tun0 | grep -q 'alias podnet:lib:verb'" },
+	{ "fdb", VX, FDB, NULL, "vx0", "10.0.0.2", NULL,
+	  "bridge fdb show dev vx0 | grep -q '02:00:00:00:00:09 dst 10.0.0.2 self permanent'" },
 	{ "address", "ip link set lo up", ADDR, NULL, "lo", "10.1.2.3/24", NULL,
 	  "ip addr show lo | grep -q 10.1.2.3/24" },
 	{ "address 6", "ip link set lo up", ADDR, NULL, "lo", "fd00::3/64", NULL,
@@ -46,6 +59,9 @@ static const struct row {
 	{ "default via", "ip link add d0 type veth peer name d1; ip link set d0 up; ip link set d1 up;"
 	  "ip addr add 10.9.0.2/24 dev d0", ROUTE, NULL, "d0", "0.0.0.0/0", NULL,
 	  "ip route | grep -q '^default via 10.9.0.1 dev d0'" },
+	{ "route by the other family", "ip link add d0 type veth peer name d1; ip link set d0 up;"
+	  "ip link set d1 up", ROUTE, NULL, "d0", "10.9.8.0/24", "via6",
+	  "ip route | grep -q '^10.9.8.0/24 via inet6 fe80::5 dev d0'" },
 	{ "unreachable", "true", ROUTE, NULL, NULL, "10.8.0.0/16", NULL,
 	  "ip route | grep -q 'unreachable 10.8.0.0/16'" },
 	{ "unreachable 6", "ip link set lo up", ROUTE, NULL, NULL, "fd08::/48", NULL,
@@ -80,8 +96,20 @@ static int carry_link(struct podnet *ctx, const struct row *row, bool ensure,
 	const struct podnet_link bridge = { .netns = row->netns, .name = row->a,
 		.flags = PODNET_LINK_UP | PODNET_LINK_NO_SNOOPING | PODNET_LINK_PROXY_ARP_PVLAN };
 
+	const struct podnet_vxlan vxlan = {
+		.link = { .netns = row->netns, .name = row->a, .flags = PODNET_LINK_UP, .mtu = 1450 },
+		.id = 7, .local = prefix(row->kind == VXLAN ? row->b : NULL),
+		.port = (uint16_t)(row->kind == VXLAN && row->c ? strtoul(row->c, NULL, 10) : 0) };
+	const struct podnet_tun tun = {
+		.link = { .netns = row->netns, .name = row->a, .flags = PODNET_LINK_UP, .mtu = 1400 },
+		.flags = PODNET_TUN_VNET_HDR | PODNET_TUN_MULTI_QUEUE };
+
 	if (!ensure)
 		return podnet_link_absent(ctx, row->kind == VETH ? NULL : row->netns, row->a, err);
+	if (row->kind == VXLAN)
+		return podnet_vxlan_ensure(ctx, &vxlan, err);
+	if (row->kind == TUN)
+		return podnet_tun_ensure(ctx, &tun, err);
 	return row->kind == VETH ? podnet_veth_ensure(ctx, &veth, err)
 				 : podnet_bridge_ensure(ctx, &bridge, err);
 }
@@ -96,6 +124,8 @@ static int carry_route(struct podnet *ctx, const struct row *row, bool ensure,
 		route.type = PODNET_ROUTE_UNREACHABLE;
 	if (!route.dst.len)
 		route.via = prefix("10.9.0.1");
+	if (row->c && !strcmp(row->c, "via6"))
+		route.via = prefix("fe80::5");
 	return ensure ? podnet_route_ensure(ctx, &route, err) : podnet_route_absent(ctx, &route, err);
 }
 
@@ -123,6 +153,10 @@ static int carry_ip(struct podnet *ctx, const struct row *row, bool ensure,
 	const struct podnet_neigh neigh = { .link = row->a, .addr = p, .mac = { 2, 0, 0, 0, 0, 9 },
 					    .proxy = row->c != NULL };
 
+	const struct podnet_fdb fdb = { .link = row->a, .dst = p, .mac = { 2, 0, 0, 0, 0, 9 } };
+
+	if (row->kind == FDB)
+		return ensure ? podnet_fdb_ensure(ctx, &fdb, err) : podnet_fdb_absent(ctx, &fdb, err);
 	if (row->kind == ADDR)
 		return ensure ? podnet_addr_ensure(ctx, &addr, err)
 			      : podnet_addr_absent(ctx, &addr, err);
@@ -138,12 +172,15 @@ static int carry(struct podnet *ctx, const struct row *row, bool ensure, struct 
 	case VETH:
 	case BRIDGE:
 	case LINK:
+	case VXLAN:
+	case TUN:
 		return carry_link(ctx, row, ensure, err);
 	case ROUTE:
 		return carry_route(ctx, row, ensure, err);
 	case ADDR:
 	case RULE:
 	case NEIGH:
+	case FDB:
 		return carry_ip(ctx, row, ensure, err);
 	case LIMIT:
 	case SYSCTL:
@@ -177,6 +214,11 @@ static int count_neigh(const struct podnet_neigh_info *info, void *arg)
 	return *(int *)arg += info->ours, 0;
 }
 
+static int count_fdb(const struct podnet_fdb_info *info, void *arg)
+{
+	return *(int *)arg += info->ours && info->fdb.dst.len == 32, 0;
+}
+
 static int count_limit(const struct podnet_limit_info *info, void *arg)
 {
 	return *(int *)arg += info->ours && info->limit.rate == 8000000, 0;
@@ -194,6 +236,8 @@ static int listed(struct podnet *ctx, const struct row *row)
 	case VETH:
 	case BRIDGE:
 	case LINK:
+	case VXLAN:
+	case TUN:
 		assert_int_equal(podnet_link_list(ctx, ns, count_link, &n, NULL), 0);
 		return n;
 	case ADDR:
@@ -207,6 +251,9 @@ static int listed(struct podnet *ctx, const struct row *row)
 		return n;
 	case NEIGH:
 		assert_int_equal(podnet_neigh_list(ctx, ns, count_neigh, &n, NULL), 0);
+		return n;
+	case FDB:
+		assert_int_equal(podnet_fdb_list(ctx, ns, row->a, count_fdb, &n, NULL), 0);
 		return n;
 	case LIMIT:
 		assert_int_equal(podnet_limit_list(ctx, ns, count_limit, &n, NULL), 0);

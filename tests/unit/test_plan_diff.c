@@ -15,6 +15,7 @@ enum part {
 	NETNS = 1 << 0, PAIR = 1 << 1, ADDR = 1 << 2, HOST_ROUTE = 1 << 3, DEFAULT = 1 << 4,
 	NEIGH = 1 << 5, LIMIT = 1 << 6, IN_LIMIT = 1 << 7, BRIDGE = 1 << 8, FORWARD = 1 << 9,
 	RULE = 1 << 10, LO = 1 << 11, PORT_SYSCTL = 1 << 12, ADDR6 = 1 << 13,
+	VXLAN = 1 << 14, FDB = 1 << 15, TUN = 1 << 16,
 	POD = NETNS | PAIR | ADDR | HOST_ROUTE | DEFAULT | NEIGH,
 };
 
@@ -22,7 +23,7 @@ enum part {
 enum twist {
 	AS_IS, MTU, DOWN, FOREIGN_LINK, FOREIGN_ADDR, FOREIGN_ADDR_OTHER, FOREIGN_ROUTE, UNPAIRED,
 	HALF, DOOMED, OTHER_RATE, BROKEN, OTHER_MAC, LEARNED, OTHER_TABLE, OTHER_VALUE, KIND,
-	NOT_COVERED, OTHER_MASTER, OTHER_LENGTH, ISOLATED,
+	NOT_COVERED, OTHER_MASTER, OTHER_LENGTH, ISOLATED, OTHER_ID, OTHER_DST, NOT_PERSISTENT,
 };
 
 static const struct row {
@@ -113,6 +114,22 @@ static const struct row {
 	  "neigh set pn0 10.0.0.2 lladdr 02:00:00:00:00:02\n" },
 	{ "a learnt neighbour becomes permanent", NEIGH, NEIGH, LEARNED, 0, 0,
 	  "neigh set pn0 10.0.0.2 lladdr 02:00:00:00:00:02\n" },
+	{ "vxlan: the device, then who is behind it", VXLAN | FDB, 0, AS_IS, 0, 0,
+	  "link add vx0 type vxlan id 7 local 10.0.0.1 dstport 4789 mtu 1450 up\n"
+	  "fdb add vx0 02:00:00:00:00:02 dst 10.0.0.2\n" },
+	{ "vxlan of another id", VXLAN | FDB, VXLAN | FDB, OTHER_ID, 0, 0, "link del vx0\n"
+	  "link add vx0 type vxlan id 7 local 10.0.0.1 dstport 4789 mtu 1450 up\n"
+	  "fdb add vx0 02:00:00:00:00:02 dst 10.0.0.2\n" },
+	{ "who is elsewhere", VXLAN | FDB, VXLAN | FDB, OTHER_DST, 0, 0,
+	  "fdb set vx0 02:00:00:00:00:02 dst 10.0.0.2\n" },
+	{ "who is not there any more", VXLAN, VXLAN | FDB, AS_IS, 0, 0,
+	  "fdb del vx0 02:00:00:00:00:02\n" },
+	{ "who is there also elsewhere: of others it stays", FDB, FDB, FOREIGN_LINK, 0, 0, "" },
+	{ "absent: entries go with their device", VXLAN | FDB, VXLAN | FDB, AS_IS, PN_DIFF_ABSENT, 0,
+	  "link del vx0\n" },
+	{ "tun", TUN, 0, AS_IS, 0, 0, "link add tun0 type tun mode tun vnet_hdr mtu 1472 up\n" },
+	{ "tun that would go with its program", TUN, TUN, NOT_PERSISTENT, 0, 0,
+	  "link del tun0\nlink add tun0 type tun mode tun vnet_hdr mtu 1472 up\n" },
 	{ "rule of another table", RULE, RULE, OTHER_TABLE, 0, 0,
 	  "rule del ipv4 priority 100 from 10.0.0.0/8 table 7\n"
 	  "rule add ipv4 priority 100 from 10.0.0.0/8 table 5\n" },
@@ -182,6 +199,25 @@ static void declare_ip(struct podnet_set *set, uint32_t parts, struct podnet_err
 		podnet_set_rule(set, &rule, err);
 }
 
+static void declare_overlay(struct podnet_set *set, uint32_t parts, struct podnet_error *err)
+{
+	const struct podnet_vxlan vxlan = {
+		.link = { .name = "vx0", .flags = PODNET_LINK_UP, .mtu = 1450 }, .id = 7,
+		.local = prefix("10.0.0.1") };
+	const struct podnet_fdb fdb = { .link = "vx0", .mac = { 2, 0, 0, 0, 0, 2 },
+					.dst = prefix("10.0.0.2") };
+	const struct podnet_tun tun = {
+		.link = { .name = "tun0", .flags = PODNET_LINK_UP, .mtu = 1472 },
+		.flags = PODNET_TUN_VNET_HDR };
+
+	if (parts & VXLAN)
+		podnet_set_vxlan(set, &vxlan, err);
+	if (parts & FDB)
+		podnet_set_fdb(set, &fdb, err);
+	if (parts & TUN)
+		podnet_set_tun(set, &tun, err);
+}
+
 static void declare_rest(struct podnet_set *set, uint32_t parts, struct podnet_error *err)
 {
 	const struct podnet_limit out = { .link = "pn0", .rate = 8000000, .burst = 65536 };
@@ -211,6 +247,7 @@ static struct podnet_set *declare(uint32_t parts)
 	test_ok(pn_set_ref(set, "", &ns), &err);
 	declare_pair(set, parts, &err);
 	declare_ip(set, parts, &err);
+	declare_overlay(set, parts, &err);
 	declare_rest(set, parts, &err);
 	assert_int_equal(set->error.code, 0);
 	return set;
@@ -237,6 +274,10 @@ static void twist_link(struct pn_obj *obj, enum twist twist)
 		dev->type = PN_IFB;
 	if (twist == ISOLATED && host)
 		dev->flags |= PODNET_LINK_ISOLATED;
+	if (twist == OTHER_ID)
+		dev->vxlan.id = 8;
+	if (twist == NOT_PERSISTENT)
+		dev->tun.persistent = 0;
 	if (twist == OTHER_MASTER && host)
 		memcpy(dev->master, "br1", 4);
 }
@@ -266,6 +307,8 @@ static void twist_obj(struct pn_obj *obj, enum twist twist)
 		obj->u.neigh.mac[5] = 9;
 	if (obj->kind == PN_NEIGH && twist == LEARNED)
 		obj->u.neigh.learned = 1;
+	if (obj->kind == PN_FDB && twist == OTHER_DST)
+		obj->u.fdb.dst.addr[3] = 9;
 	if (obj->kind == PN_RULE && twist == OTHER_TABLE)
 		obj->u.rule.table = 7;
 	if (obj->kind == PN_SYSCTL && twist == OTHER_VALUE)

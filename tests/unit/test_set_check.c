@@ -101,7 +101,8 @@ static const struct route_case {
 	{ "nowhere",        "10.0.0.0/8",   NULL,       NULL,        NULL,   1, 0, 0,       NULL },
 	{ "no dst",         NULL,           NULL,       NULL,        "eth0", 0, 0, -EINVAL, "dst" },
 	{ "host bits",      "10.0.0.1/24",  NULL,       NULL,        "eth0", 0, 0, -EINVAL, "dst" },
-	{ "mixed families", "10.0.0.0/24",  "fe80::1",  NULL,        "eth0", 0, 0, -EINVAL, "via" },
+	{ "4 by 6",         "10.0.0.0/24",  "fe80::1",  NULL,        "eth0", 0, 0, 0,       NULL },
+	{ "6 by 4",         "fd00::/64",    "10.0.0.1", NULL,        "eth0", 0, 0, -EINVAL, "via" },
 	{ "src of another", "10.0.0.0/24",  NULL,       "fd00::1",   "eth0", 0, 0, -EINVAL, "src" },
 	{ "no way out",     "10.0.0.0/24",  NULL,       NULL,        NULL,   0, 0, -EINVAL, "link" },
 	{ "bad link",       "10.0.0.0/24",  NULL,       NULL,        "a b",  0, 0, -EINVAL, "link" },
@@ -149,6 +150,88 @@ static void rule_is_checked(void **state)
 		int r = podnet_set_rule(set, &rules[i].spec, &err);
 
 		expect(set, r, &err, rules[i].want, rules[i].field, rules[i].says);
+	}
+}
+
+static const struct vxlan_case {
+	const char *says; struct podnet_vxlan spec; const char *local; int want; const char *field;
+} vxlans[] = {
+	{ "plain",           { .link.name = "vx0", .id = 1 },                "10.0.0.1", 0, NULL },
+	{ "IPv6",            { .link.name = "vx0", .id = 1 },                "fd00::1", 0, NULL },
+	{ "greatest id",     { .link.name = "vx0", .id = 16777215 },         "10.0.0.1", 0, NULL },
+	{ "more than that",  { .link.name = "vx0", .id = 16777216 },         "10.0.0.1", -EINVAL, "id" },
+	{ "no id",           { .link.name = "vx0" },                         "10.0.0.1", -EINVAL, "id" },
+	{ "no local",        { .link.name = "vx0", .id = 1 },                NULL,  -EINVAL, "local" },
+	{ "local network",   { .link.name = "vx0", .id = 1 },         "10.0.0.0/8", -EINVAL, "local" },
+	{ "bad name",        { .link.name = "v/0", .id = 1 },                "10.0.0.1", -EINVAL, "name" },
+	{ "bad dev",         { .link.name = "vx0", .id = 1, .dev = "" },     "10.0.0.1", -EINVAL, "dev" },
+	{ "no such csum",    { .link.name = "vx0", .id = 1, .csum = 3 },     "10.0.0.1", -EINVAL, "csum" },
+	{ "multicast mac",   { .link = { .name = "vx0", .mac = MAC_MULTICAST }, .id = 1 },
+							                     "10.0.0.1", -EINVAL, "mac" },
+};
+
+static void vxlan_is_checked(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(vxlans); i++) {
+		struct podnet_vxlan spec = vxlans[i].spec;
+		struct podnet_error err = { 0 };
+		struct podnet_set *set = new_set();
+
+		spec.local = prefix(vxlans[i].local);
+		expect(set, podnet_set_vxlan(set, &spec, &err), &err, vxlans[i].want,
+		       vxlans[i].field, vxlans[i].says);
+	}
+}
+
+static const struct tun_case {
+	const char *says; struct podnet_tun spec; int want; const char *field;
+} tuns[] = {
+	{ "plain",        { .link.name = "tun0" },                                      0, NULL },
+	{ "all flags",    { .link.name = "tun0", .flags = 7 },                          0, NULL },
+	{ "one more",     { .link.name = "tun0", .flags = 8 },                    -EINVAL, "flags" },
+	{ "a port's",     { .link = { .name = "tun0", .flags = PODNET_LINK_HAIRPIN } }, -EINVAL, "flags" },
+	{ "a mac",        { .link = { .name = "tun0", .mac = { 2 } } },           -EINVAL, "mac" },
+	{ "a master",     { .link = { .name = "tun0", .master = "br0" } },        -EINVAL, "master" },
+	{ "bad name",     { .link.name = "tun%d" },                               -EINVAL, "name" },
+	{ "small mtu",    { .link = { .name = "tun0", .mtu = 67 } },              -EINVAL, "mtu" },
+};
+
+static void tun_is_checked(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(tuns); i++) {
+		struct podnet_error err = { 0 };
+		struct podnet_set *set = new_set();
+
+		expect(set, podnet_set_tun(set, &tuns[i].spec, &err), &err, tuns[i].want,
+		       tuns[i].field, tuns[i].says);
+	}
+}
+
+static const struct fdb_case {
+	const char *says; struct podnet_fdb spec; const char *dst; int want; const char *field;
+} fdbs[] = {
+	{ "plain",          { .link = "vx0", .mac = { 2 } },         "10.0.0.2", 0, NULL },
+	{ "IPv6",           { .link = "vx0", .mac = { 2 } },         "fd00::2",  0, NULL },
+	{ "no link",        { .mac = { 2 } },                        "10.0.0.2", -EINVAL, "link" },
+	{ "no mac",         { .link = "vx0" },                       "10.0.0.2", -EINVAL, "mac" },
+	{ "multicast mac",  { .link = "vx0", .mac = MAC_MULTICAST }, "10.0.0.2", -EINVAL, "mac" },
+	{ "no destination", { .link = "vx0", .mac = { 2 } },         NULL,       -EINVAL, "dst" },
+	{ "a network",      { .link = "vx0", .mac = { 2 } },         "10.0.0.0/8", -EINVAL, "dst" },
+};
+
+static void fdb_is_checked(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(fdbs); i++) {
+		struct podnet_fdb spec = fdbs[i].spec;
+		struct podnet_error err = { 0 };
+		struct podnet_set *set = new_set();
+
+		spec.dst = prefix(fdbs[i].dst);
+		expect(set, podnet_set_fdb(set, &spec, &err), &err, fdbs[i].want, fdbs[i].field,
+		       fdbs[i].says);
 	}
 }
 
@@ -291,6 +374,9 @@ int main(void)
 		cmocka_unit_test(link_is_checked),
 		cmocka_unit_test(route_is_checked),
 		cmocka_unit_test(rule_is_checked),
+		cmocka_unit_test(vxlan_is_checked),
+		cmocka_unit_test(tun_is_checked),
+		cmocka_unit_test(fdb_is_checked),
 		cmocka_unit_test(limit_is_checked),
 		cmocka_unit_test(sysctl_is_checked),
 		cmocka_unit_test(twice_is_fine_but_not_differently),
