@@ -183,7 +183,7 @@ static const struct drift { const char *says, *how, *lines; } drifts[] = {
 	  " dev vx0; ip neigh flush dev vx0; ip route flush dev vx0", NULL },
 	{ "neighbour changed", "ip neigh replace 10.0.0.2 dev vx0 lladdr 02:00:00:00:00:09",
 	  "neigh set vx0 10.0.0.2 lladdr 02:00:00:00:00:02\n" },
-	{ "device deleted", "ip link del vx0", VX_ADD + sizeof("link del vx0") },
+	{ "device deleted", "ip link del vx0", &VX_ADD[sizeof("link del vx0")] },
 	{ "another id", ANEW("8", "10.0.0.1", "dstport 4789 nolearning noudpcsum"), VX_ADD },
 	{ "another port", ANEW("7", "10.0.0.1", "dstport 4790 nolearning noudpcsum"), VX_ADD },
 	{ "another local", ANEW("7", "10.0.0.5", "dstport 4789 nolearning noudpcsum"), VX_ADD },
