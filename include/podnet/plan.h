@@ -77,6 +77,14 @@ PODNET_API int podnet_set_sysctl(struct podnet_set *set, const struct podnet_sys
 				 struct podnet_error *err);
 
 /**
+ * podnet_set_include() - declare what @other declares as well
+ *
+ * Of a key that both have, @set keeps its own values.  Return: 0, -ENOMEM.
+ */
+PODNET_API int podnet_set_include(struct podnet_set *set, const struct podnet_set *other,
+				  struct podnet_error *err);
+
+/**
  * podnet_set_print() - what is declared, one line an object, as the plan that makes it prints it
  *
  * Pure, no kernel.  Return: lines.

@@ -25,7 +25,7 @@ int pn_route_parse(const struct nlmsghdr *nlh, struct pn_obj *ret, uint8_t *prot
 /** dump; zero filters nothing */
 struct nlmsghdr *pn_route_request(void *buf, uint8_t family, uint32_t table, uint32_t index,
 				  uint8_t protocol);
-/** the route that a packet to the host route @dst in the main table would take, not a dump */
+/** the route that a packet to @dst, of a prefix its first address, would take; not a dump */
 struct nlmsghdr *pn_route_get_request(void *buf, const struct podnet_prefix *dst);
 
 int pn_rule_check(const struct podnet_rule *spec, struct podnet_error *err);

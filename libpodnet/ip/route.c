@@ -197,7 +197,8 @@ struct nlmsghdr *pn_route_get_request(void *buf, const struct podnet_prefix *dst
 	nlh->nlmsg_type = RTM_GETROUTE;
 	rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
 	rtm->rtm_family = dst->family;
-	rtm->rtm_dst_len = dst->len;
+	/* one address is asked for; of a prefix its first (net/ipv4/route.c, strict checking) */
+	rtm->rtm_dst_len = (uint8_t)(pn_prefix_size(dst) * 8);
 	rtm->rtm_flags = RTM_F_FIB_MATCH;
 	mnl_attr_put(nlh, RTA_DST, pn_prefix_size(dst), dst->addr);
 	return nlh;

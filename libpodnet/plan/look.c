@@ -4,10 +4,11 @@
  *
  * Room: reads, changes nothing.  May include: plan/inner.h, link, ip, nl, base, include/podnet.
  *
- * In the context's own namespace a host route is asked for by itself, and of the links of this
- * scope the routes of our protocol, by a dump that the kernel filters: the tables there may be
- * long.  What a filter keeps out and is in the way shows as -EEXIST at the commit, which then asks
- * again, without filters.
+ * In the context's own namespace a route is asked for by itself, and of the links of this scope the
+ * routes of our protocol, by a dump that the kernel filters: the tables there may be long.  What a
+ * filter keeps out and is in the way shows as -EEXIST at the commit, which then asks again, without
+ * filters.  What shall go and is not found so, for a longer prefix hides it, is looked for in the
+ * whole table: nothing would tell of it later.
  */
 #include "inner.h"
 
@@ -25,12 +26,20 @@ struct look {
 	const struct pn_obj *only;      /* keep this key only */
 };
 
-static bool is_host_route(const struct pn_obj *obj)
+/* The kernel finds the entry that a packet would take (RTM_F_FIB_MATCH). */
+static bool is_askable(const struct pn_obj *obj)
 {
 	const struct pn_route_attrs *r = &obj->u.route;
 
-	return r->dst.len == pn_prefix_size(&r->dst) * 8 && r->table == RT_TABLE_MAIN &&
-	       r->type == PODNET_ROUTE_UNICAST;
+	return r->table == RT_TABLE_MAIN && r->type == PODNET_ROUTE_UNICAST && r->dst.len;
+}
+
+/* Nothing is more particular than a route to one address. */
+static bool may_hide(const struct podnet_plan *plan, const struct pn_obj *obj)
+{
+	bool host = obj->u.route.dst.len == pn_prefix_size(&obj->u.route.dst) * 8;
+
+	return !host && ((plan->mode & PN_DIFF_ABSENT) || pn_objs_find(&plan->gone, obj));
 }
 
 /* the marks of all that lies on a link: the protocol, and whose link it is */
@@ -243,14 +252,14 @@ static int look_route(struct look *l, const struct pn_obj *want)
 
 	if (pn_objs_find(&l->plan->have, want))
 		return 0;
-	if (is_host_route(want)) {
+	if (is_askable(want)) {
 		l->only = want;
 		r = get(l, pn_route_get_request(buf, &route->dst), each_route);
 		l->only = NULL;
 	}
 	/* another metric, or a foreign route that hides it: only the whole table tells */
 	if (r < 0 || pn_objs_find(&l->plan->have, want) ||
-	    (is_host_route(want) && !(l->plan->flags & PN_PLAN_BROAD)))
+	    (is_askable(want) && !may_hide(l->plan, want) && !(l->plan->flags & PN_PLAN_BROAD)))
 		return r;
 	return dump(l, pn_route_request(buf, route->dst.family, route->table, 0, 0), each_route);
 }

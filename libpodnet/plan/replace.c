@@ -61,6 +61,14 @@ static int merge(const struct podnet_set *want, const struct podnet_set *was,
 	return 0;
 }
 
+int podnet_set_include(struct podnet_set *set, const struct podnet_set *other,
+		       struct podnet_error *err)
+{
+	int r = map_objs(set, other, NULL, &set->objs);
+
+	return r < 0 ? pn_err(err, r, "set_include", NULL, NULL) : 0;
+}
+
 int podnet_plan_replace(struct podnet *ctx, const struct podnet_set *want,
 			const struct podnet_set *was, uint32_t flags, struct podnet_plan **ret,
 			struct podnet_error *err)

@@ -21,7 +21,7 @@ const struct kind kinds[KIND_SERVED] = {
 	[KIND_NODE] = {
 		.id = KIND_NODE, .group = "", .version = "v1", .plural = "nodes",
 		.singular = "node", .name = "Node", .short_names = "no", .categories = "",
-		.store_name = "nodes", .has_status = true, .fields = node_fields,
+		.store_name = "nodes", .has_status = true, .in_kernel = true, .fields = node_fields,
 		.defaults = node_defaults, .check = node_check, .decode = node_decode,
 		.selectable = node_selectable,
 	},

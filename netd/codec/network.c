@@ -18,6 +18,11 @@ static const char *const types[] = {
 	[NETWORK_ROUTED] = "routed", [NETWORK_BRIDGE] = "bridge", NULL
 };
 
+static const char *const backends[] = {
+	[BACKEND_AUTO] = "auto", [BACKEND_DIRECT] = "direct", [BACKEND_VXLAN] = "vxlan",
+	[BACKEND_UDP] = "udp", NULL
+};
+
 static const struct field spec_fields[] = {
 	{ .name = "type", .type = FIELD_ENUM, .values = types,
 	  .flags = FIELD_STORED | FIELD_INDEX, AT(network, type) },
@@ -30,6 +35,8 @@ static const struct field spec_fields[] = {
 	{ .name = "masquerade", .type = FIELD_BOOL, .flags = FIELD_STORED,
 	  AT(network, masquerade) },
 	{ .name = "isolation", .type = FIELD_BOOL, .flags = FIELD_STORED, AT(network, isolation) },
+	{ .name = "backend", .type = FIELD_ENUM, .values = backends,
+	  .flags = FIELD_STORED | FIELD_INDEX, AT(network, backend) },
 	{ 0 }
 };
 
@@ -98,7 +105,9 @@ int network_defaults(struct doc *doc)
 		r = default_blocks(doc);
 	if (r == 0)
 		r = default_bool(doc, "spec.masquerade", true);
-	return r < 0 ? r : default_bool(doc, "spec.isolation", true);
+	if (r == 0)
+		r = default_bool(doc, "spec.isolation", true);
+	return r < 0 ? r : default_str(doc, "spec.backend", backends[BACKEND_AUTO]);
 }
 
 static int width(const struct podnet_prefix *cidr)

@@ -2,10 +2,16 @@
 /*
  * node.c - v1 Node
  *
- * Room (codec): API-CONTRACT 15.3.  May include: model, netd/base.
+ * Room (codec): API-CONTRACT 15.3.  May include: model, netd/base, include/podnet/ip.h.
  */
 #include <errno.h>
+#include <netd/codec/format.h>
 #include <netd/codec/rows.h>
+#include <netinet/in.h>
+#include <stdio.h>
+
+#define ADDRESS_FIELD "metadata.annotations[" NODE_ADDRESS "]"
+#define ADDRESS_PATH  "metadata.annotations[\"" NODE_ADDRESS "\"]"
 
 static const char *const address_types[] = {
 	"Hostname", "InternalIP", "ExternalIP", "InternalDNS", "ExternalDNS", NULL
@@ -64,6 +70,57 @@ int node_defaults(struct doc *doc)
 	return r == -EINVAL ? 0 : r;
 }
 
+/* One address of the annotation to its family's place; NULL, or what is wrong with it. */
+static const char *take_address(const char *text, size_t len, struct podnet_prefix ret[2])
+{
+	char item[PODNET_PREFIX_STRLEN];
+	struct podnet_prefix ip;
+	const char *special;
+	bool v6;
+
+	while (len && strchr(" \t", text[len - 1]))
+		len--;
+	while (len && strchr(" \t", *text)) {
+		text++;
+		len--;
+	}
+	snprintf(item, sizeof(item), "%.*s", (int)len, text);
+	if (len >= sizeof(item) || strchr(item, '/') || podnet_prefix_parse(item, &ip) < 0)
+		return "must be an IP address, or one of each family separated by a comma";
+	special = format_special(&ip);
+	v6 = ip.family == AF_INET6;
+	if (special)
+		return "must be addresses that other nodes can send to";
+	if (ret[v6].family)
+		return "must have at most one address of each family";
+	ret[v6] = ip;
+	return NULL;
+}
+
+static const char *take_addresses(const char *text, struct podnet_prefix ret[2])
+{
+	const char *why = NULL;
+
+	memset(ret, 0, 2 * sizeof(*ret));
+	for (const char *at = text; at && !why; ) {
+		const char *end = strchrnul(at, ',');
+
+		why = take_address(at, (size_t)(end - at), ret);
+		at = *end ? end + 1 : NULL;
+	}
+	return why;
+}
+
+static void check_address(const struct doc *doc, struct causes *causes)
+{
+	const char *text = doc_str(doc, ADDRESS_PATH);
+	struct podnet_prefix ips[2];
+	const char *why = text ? take_addresses(text, ips) : NULL;
+
+	if (why)
+		causes_add(causes, CAUSE_INVALID, ADDRESS_FIELD, text, "%s", why);
+}
+
 void node_check(const struct doc *doc, const struct doc *old, struct causes *causes)
 {
 	const char *one = doc_str(doc, "spec.podCIDR");
@@ -79,9 +136,40 @@ void node_check(const struct doc *doc, const struct doc *old, struct causes *cau
 	if (old && doc_len(old, "spec.podCIDRs") && !doc_equal_at(doc, old, "spec.podCIDRs"))
 		causes_add(causes, CAUSE_FORBIDDEN, "spec.podCIDRs", NULL,
 			   "may be set once and not changed");
+	check_address(doc, causes);
+}
+
+/* The first of each family that the Node shows as its own. */
+static void decode_addresses(const struct doc *doc, struct podnet_prefix ret[2])
+{
+	char path[48];
+
+	for (size_t i = 0; i < doc_len(doc, "status.addresses"); i++) {
+		const char *type, *text;
+		struct podnet_prefix ip;
+
+		snprintf(path, sizeof(path), "status.addresses[%zu].type", i);
+		type = doc_str(doc, path);
+		snprintf(path, sizeof(path), "status.addresses[%zu].address", i);
+		text = doc_str(doc, path);
+		if (!type || !text || strcmp(type, "InternalIP") != 0 || strchr(text, '/') ||
+		    podnet_prefix_parse(text, &ip) < 0 || format_special(&ip))
+			continue;
+		if (!ret[ip.family == AF_INET6].family)
+			ret[ip.family == AF_INET6] = ip;
+	}
 }
 
 void *node_decode(const struct doc *doc, struct arena *arena)
 {
-	return kind_new(doc, node_fields, sizeof(struct node), arena);
+	struct node *node = kind_new(doc, node_fields, sizeof(*node), arena);
+	const char *said = doc_str(doc, ADDRESS_PATH);
+
+	if (!node)
+		return NULL;
+	if (!said || take_addresses(said, node->underlay)) {
+		memset(node->underlay, 0, sizeof(node->underlay));
+		decode_addresses(doc, node->underlay);
+	}
+	return node;
 }

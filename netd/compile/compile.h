@@ -13,6 +13,12 @@
 #include <podnet/plan.h>
 #include <podnet/service.h>
 
+/** What the node reaches without a gateway, and by which link. */
+struct compile_link {
+	struct podnet_prefix prefix;
+	const char *name;
+};
+
 /** What a compilation may look at besides the object itself.  Borrowed. */
 struct compile_input {
 	const struct node_config *conf;
@@ -24,6 +30,8 @@ struct compile_input {
 	size_t nbalanced;
 	const struct podnet_prefix *own;        /* addresses that the node has anyway */
 	size_t nown;
+	const struct compile_link *links;
+	size_t nlinks;
 	/* network by name; NULL: there is none */
 	const struct network *(*network)(void *arg, const char *name);
 	/* this node's blocks of a network */
@@ -60,6 +68,24 @@ int compile_route(const struct compile_input *in, const struct route *route,
 int compile_node(const struct compile_input *in, const struct network *const *networks,
 		 size_t nnetworks, struct podnet_set **ret, struct podnet_nat *nat,
 		 struct podnet_error *err);
+
+/** A block of another node, and how packets should get there. */
+struct compile_block {
+	struct podnet_prefix prefix;
+	enum network_backend backend;
+};
+struct compile_path {
+	const struct node *node;                /* the other one */
+	const struct compile_block *blocks;
+	size_t nblocks;
+};
+#define COMPILE_MISSING 192
+/**
+ * compile_path() - what leads to the pods of another node
+ * @missing: the first block that nothing leads to, and why; "": there is none
+ */
+int compile_path(const struct compile_input *in, const struct compile_path *path,
+		 struct podnet_set **ret, char missing[COMPILE_MISSING], struct podnet_error *err);
 
 /**
  * compile_announcer() - which of @nodes answers and announces a load-balancer address

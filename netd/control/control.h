@@ -22,6 +22,9 @@ struct node_report {
 	bool ready;
 	const char *reason, *message;       /* of condition Ready */
 	const char *dropper;                /* nft chains of others that drop, or "" */
+	size_t others;                      /* nodes beside this one */
+	/* to whose pods something leads not, and why; "": to all of them; NULL: it is not known yet */
+	const char *missing;
 };
 void control_node(struct control *control, const struct node_report *report);
 

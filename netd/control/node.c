@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define NODE_REST_US 1000000
+#define PATHS_READY  "podnet.dev/PathsReady"
 
 /* The first line of a small file, or "". */
 static void read_line(const char *path, char *buf, size_t size)
@@ -141,6 +142,30 @@ static int set_forwarding(struct doc *doc, const char *dropper)
 	return r < 0 ? r : 0;
 }
 
+/* Of a node that is alone there is nothing to tell, unless it was told once. */
+static int set_paths(struct doc *doc, const struct node_report *report)
+{
+	const char *missing = report->missing;
+	char now[24], path[48];
+	bool told = report->others > 0;
+	int r;
+
+	for (size_t i = 0; i < doc_len(doc, "status.conditions") && !told; i++) {
+		const char *type;
+
+		snprintf(path, sizeof(path), "status.conditions[%zu].type", i);
+		type = doc_str(doc, path);
+		told = type && strcmp(type, PATHS_READY) == 0;
+	}
+	if (!told || !missing)
+		return 0;
+	time_format(now_realtime_s(), now);
+	r = doc_set_condition(doc, "status.conditions", PATHS_READY, *missing ? "False" : "True",
+			      *missing ? "NoPath" : "PathsProgrammed",
+			      *missing ? missing : "pods of all other nodes are reached", now);
+	return r < 0 ? r : 0;
+}
+
 static int set_ready(struct doc *doc, bool ready, const char *reason, const char *message)
 {
 	char now[24];
@@ -196,6 +221,8 @@ static int set_report(struct control *control, struct doc *doc, const struct nod
 	if (r < 0)
 		return r;
 	r = set_forwarding(doc, report->dropper ? report->dropper : "");
+	if (r == 0)
+		r = set_paths(doc, report);
 	return r < 0 ? r : set_ready(doc, report->ready, report->reason ? report->reason : "",
 				     report->message ? report->message : "");
 }
@@ -210,8 +237,11 @@ static int copy_report(struct control *control, const struct node_report *report
 		said->reason = arena_strdup(&arena, report->reason ? report->reason : "");
 		said->message = arena_strdup(&arena, report->message ? report->message : "");
 		said->dropper = arena_strdup(&arena, report->dropper ? report->dropper : "");
+		if (report->missing)
+			said->missing = arena_strdup(&arena, report->missing);
 	}
-	if (!said || !said->reason || !said->message || !said->dropper) {
+	if (!said || !said->reason || !said->message || !said->dropper ||
+	    !said->missing != !report->missing) {
 		arena_fini(&arena);
 		return -ENOMEM;
 	}

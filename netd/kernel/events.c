@@ -86,6 +86,28 @@ static void mark_link(struct kernel *k, const char *scope, const struct klink *l
 		index_mark_name(&k->index, scope);
 }
 
+/*
+ * A link of others that went down has taken the routes by it along, of which no event told; when it is
+ * up again whose they are must look.
+ */
+static void on_foreign_link(struct kernel *k, const struct podnet_event *ev)
+{
+	size_t i = 0;
+
+	while (i < k->down.n && k->down.v[i] != ev->index)
+		i++;
+	if (ev->deleted || !(ev->flags & IFF_UP)) {
+		if (i == k->down.n && i < ARRAY_SIZE(k->down.v))
+			k->down.n++;
+		k->down.v[i < ARRAY_SIZE(k->down.v) ? i : 0] = ev->index;
+		return;
+	}
+	if (i == k->down.n)
+		return;
+	k->down.v[i] = k->down.v[--k->down.n];
+	index_mark_routes(&k->index);
+}
+
 static void on_home_link(struct kernel *k, const struct podnet_event *ev)
 {
 	const char *scope = scope_of(ev->alias);
@@ -103,6 +125,7 @@ static void on_home_link(struct kernel *k, const struct podnet_event *ev)
 		index_mark_home(&k->index);
 	if (!ev->ours && !home && !scope && !is_reserved(ev->link)) {
 		facts_due(k);
+		on_foreign_link(k, ev);
 		kernel_announce_link(k, ev);
 	}
 	if (ev->deleted) {
@@ -175,6 +198,9 @@ static void on_home(struct kernel *k, const struct podnet_event *ev)
 	if (!home && ev->protocol != PODNET_ROUTE_PROTOCOL &&
 	    (ev->type == PODNET_EVENT_ADDR || node_route(ev)))
 		facts_due(k);
+	/* one that is gone, or another's in its place, or not any more */
+	if (ev->type == PODNET_EVENT_ROUTE)
+		index_mark_route(&k->index, &ev->prefix);
 	if (home && (of_ours_gone(ev) || in_place_of_ours(ev)))
 		mark_link(k, home->scope, &home->link);
 	if (by_link(ev) || !of_ours_gone(ev))

@@ -34,6 +34,8 @@ struct underlay {
 	size_t naddrs;
 	struct podnet_prefix taken[KERNEL_MAX_TAKEN];
 	size_t ntaken;
+	struct kernel_link near[KERNEL_MAX_LINKS];
+	size_t nnear;
 	char uplink[PODNET_IFNAME_SIZE];
 	uint32_t metric;
 	bool uplink_v4;
@@ -85,6 +87,17 @@ static void take(struct underlay *u, const struct podnet_prefix *p)
 		u->taken[u->ntaken++] = *p;
 }
 
+static void reach(struct underlay *u, const struct podnet_route *route)
+{
+	struct kernel_link *link = &u->near[u->nnear];
+
+	if (u->nnear == KERNEL_MAX_LINKS || strcmp(route->link, "lo") == 0 || link_local(&route->dst))
+		return;
+	link->prefix = route->dst;
+	snprintf(link->link, sizeof(link->link), "%s", route->link);
+	u->nnear++;
+}
+
 /* The kernel makes a route of each address; the address is what counts, and it may be ours. */
 static bool of_address(const struct podnet_route_info *info)
 {
@@ -105,8 +118,10 @@ static int each_route(const struct podnet_route_info *info, void *arg)
 	if (route->type != PODNET_ROUTE_UNICAST || (route->table && route->table != 254))
 		return 0;
 	if (route->dst.len) {
-		if (!route->via.family && find(u, route->link) && !of_address(info))
+		if (!route->via.family && find(u, route->link) && !of_address(info)) {
 			take(u, &route->dst);
+			reach(u, route);
+		}
 		return 0;
 	}
 	if (!find(u, route->link) || (*u->uplink && u->uplink_v4 > v4))
@@ -198,6 +213,8 @@ int kernel_facts_read(struct podnet *ctx, struct kernel_facts *ret, struct podne
 	put_uplinks(u, ret);
 	memcpy(ret->taken, u->taken, sizeof(ret->taken));
 	ret->ntaken = u->ntaken;
+	memcpy(ret->links, u->near, sizeof(ret->links));
+	ret->nlinks = u->nnear;
 	uplink = find(u, u->uplink);
 	ret->mtu = uplink ? uplink->mtu : DEFAULT_MTU;
 	/* only to tell; without nftables there is nobody to tell of */

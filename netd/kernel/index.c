@@ -141,6 +141,37 @@ static void leave_home(struct kindex *ix, const struct kscope *scope)
 	}
 }
 
+static void leave_routes(struct kindex *ix, struct kscope *scope)
+{
+	for (size_t i = 0; i < scope->nroutes; i++)
+		if (map_get(&ix->routes, scope->routes[i].key) == &scope->routes[i])
+			map_del(&ix->routes, scope->routes[i].key);
+	free(scope->routes);
+	scope->routes = NULL;
+	scope->nroutes = 0;
+}
+
+static int put_routes(struct kindex *ix, struct kscope *scope, const struct kernel_task *task)
+{
+	struct kroute *routes;
+
+	leave_routes(ix, scope);
+	routes = task->nroutes ? calloc(task->nroutes, sizeof(*routes)) : NULL;
+	if (task->nroutes && !routes)
+		return -ENOMEM;
+	scope->routes = routes;
+	for (size_t i = 0; i < task->nroutes; i++) {
+		struct kroute *route = &routes[scope->nroutes++];
+
+		route->scope = scope;
+		podnet_prefix_format(&task->routes[i], route->key);
+		map_del(&ix->routes, route->key);
+		if (map_put(&ix->routes, route->key, route) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 int index_put(struct kindex *ix, const struct kernel_task *task)
 {
 	struct kscope *scope = get_scope(ix, task->scope);
@@ -155,6 +186,8 @@ int index_put(struct kindex *ix, const struct kernel_task *task)
 	if (!task->home && scope->home)
 		leave_home(ix, scope);
 	scope->home = task->home;
+	if ((task->nroutes || scope->nroutes) && put_routes(ix, scope, task) < 0)
+		return -ENOMEM;
 	for (i = 0; i < 2; i++)
 		if (put_space(ix, scope, i, task->netns[i]) < 0)
 			return -ENOMEM;
@@ -170,6 +203,7 @@ void index_drop(struct kindex *ix, const char *name)
 		return;
 	if (scope->home)
 		leave_home(ix, scope);
+	leave_routes(ix, scope);
 	for (p = &ix->marks; *p; p = &(*p)->next_mark) {
 		if (*p == scope) {
 			*p = scope->next_mark;
@@ -272,6 +306,24 @@ void index_mark_home(struct kindex *ix)
 		index_mark(ix, scope);
 }
 
+void index_mark_route(struct kindex *ix, const struct podnet_prefix *dst)
+{
+	char key[PODNET_PREFIX_STRLEN];
+	struct kroute *route = ix->routes.n ? map_get(&ix->routes, podnet_prefix_format(dst, key)) : NULL;
+
+	if (route)
+		index_mark(ix, route->scope);
+}
+
+void index_mark_routes(struct kindex *ix)
+{
+	struct kroute *route;
+	size_t pos = 0;
+
+	while ((route = map_next(&ix->routes, &pos)))
+		index_mark(ix, route->scope);
+}
+
 struct khome *index_home(const struct kindex *ix, uint32_t link)
 {
 	char key[12];
@@ -320,5 +372,6 @@ void index_fini(struct kindex *ix)
 	map_fini(&ix->scopes);
 	map_fini(&ix->spaces);
 	map_fini(&ix->homes);
+	map_fini(&ix->routes);
 	free(ix->by_nsid);
 }

@@ -21,8 +21,15 @@ struct khome {
 	struct klink link;
 	char scope[];
 };
+/** A destination whose route is one scope's. */
+struct kroute {
+	struct kscope *scope;
+	char key[PODNET_PREFIX_STRLEN];
+};
 struct kscope {
 	struct kns *ns[2];          /* NULL: none */
+	struct kroute *routes;
+	size_t nroutes;
 	unsigned queued;            /* tasks that will look at all of it anyway */
 	bool home, marked;
 	struct kscope *next_home, *next_mark;
@@ -41,7 +48,7 @@ struct kns {
 	char name[];
 };
 struct kindex {
-	struct map scopes, spaces, homes;
+	struct map scopes, spaces, homes, routes;
 	struct kns **by_nsid;
 	size_t nby_nsid;
 	struct kscope *home_scopes; /* those with `home` */
@@ -62,6 +69,9 @@ void index_mark(struct kindex *ix, struct kscope *scope);
 void index_mark_name(struct kindex *ix, const char *scope);
 void index_mark_space(struct kindex *ix, const struct kns *ns);
 void index_mark_home(struct kindex *ix);    /* "node", and scopes with routes in its namespace */
+/** index_mark_route() - whose route leads to @dst, if it is known */
+void index_mark_route(struct kindex *ix, const struct podnet_prefix *dst);
+void index_mark_routes(struct kindex *ix);
 struct khome *index_home(const struct kindex *ix, uint32_t link);
 int index_home_put(struct kindex *ix, const char *scope, const struct klink *link);
 void index_home_del(struct kindex *ix, uint32_t link);
@@ -93,6 +103,7 @@ struct kernel {
 	struct kernel_task *head[2], **tail[2];     /* [0] urgent, [1] the rest */
 	unsigned urgent_run;        /* urgent tasks since anything else was looked at */
 	struct kindex index;
+	struct { uint32_t v[16]; size_t n; } down;  /* links that are not ours, seen down; the last ones */
 	struct kernel_facts facts;
 	bool facts_known;
 	uint64_t facts_at, reap_at, reap_by;        /* monotonic us; 0: not due */

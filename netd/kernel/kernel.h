@@ -62,6 +62,9 @@ struct kernel_task {
 	 */
 	char *netns[2];
 	bool home;
+	/* where its routes there lead, each of them nobody else's: an event about one is its; owned */
+	struct podnet_prefix *routes;
+	size_t nroutes;
 	char *record;               /* owned: what is at netns[0] and no sweep finds; see records.c */
 	char *pin;                  /* owned: an existing namespace to pin at netns[0], or NULL */
 	/*
@@ -78,6 +81,12 @@ struct kernel_task {
 	bool tell_inode;            /* ENSURE: that of netns[0] */
 	char **scopes;              /* SWEEP: sorted, owned */
 	size_t nscopes;
+	/*
+	 * SWEEP: routes of ours by a gateway into one of `inside` that are none of `routes` go; sorted,
+	 * owned
+	 */
+	struct podnet_prefix *inside;
+	size_t ninside;
 	struct kernel_next *next;   /* NEXT: of the pods to come, in their order; owned */
 	size_t nnext;
 	/* result */
@@ -97,6 +106,12 @@ void kernel_task_free(struct kernel_task *task);
 
 #define KERNEL_MAX_ADDRESSES 16
 #define KERNEL_MAX_TAKEN 64         /* what a node has beyond these is not looked at */
+#define KERNEL_MAX_LINKS 32
+/** What is reached without a gateway, and by which link. */
+struct kernel_link {
+	struct podnet_prefix prefix;
+	char link[PODNET_IFNAME_SIZE];
+};
 /** What the node is, as the kernel tells; underlay only: links that are not ours. */
 struct kernel_facts {
 	/* global, best first: the default route's */
@@ -107,6 +122,8 @@ struct kernel_facts {
 	/* what the node reaches without a gateway and what it is itself, link-local left out */
 	struct podnet_prefix taken[KERNEL_MAX_TAKEN];
 	size_t ntaken;
+	struct kernel_link links[KERNEL_MAX_LINKS];
+	size_t nlinks;
 	uint32_t mtu;               /* of the default route's link; 1500 (Ethernet) without one */
 	char dropper[192];          /* nft chains of others that drop what is forwarded; "": none */
 };

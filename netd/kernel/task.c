@@ -8,10 +8,13 @@
 #include "inner.h"
 
 #include <errno.h>
+#include <linux/rtnetlink.h>
 #include <netd/base/fault.h>
 #include <netd/metrics/metrics.h>
 #include <stdio.h>
 #include <sys/stat.h>
+
+DEFINE_CLEANUP(struct podnet_set, podnet_set_free)
 
 #define LINES_MAX       1024
 #define REAP_DELAY_US   100000  /* the kernel takes a dropped namespace apart in 20 to 40 ms */
@@ -46,6 +49,8 @@ void kernel_task_free(struct kernel_task *task)
 	for (i = 0; i < task->nscopes; i++)
 		free(task->scopes[i]);
 	free(task->scopes);
+	free(task->routes);
+	free(task->inside);
 	free(task->next);
 	free(task->netns[0]);
 	free(task->netns[1]);
@@ -316,6 +321,55 @@ static bool keep(const char *scope, void *arg)
 					       sizeof(*sweep->task->scopes), scope_cmp);
 }
 
+static int prefix_cmp(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct podnet_prefix));
+}
+
+struct strays {
+	const struct kernel_task *task;
+	struct podnet_set *set;
+};
+
+/* What led to another node's pods before netd was there to see that it should not any more. */
+static int stray(const struct podnet_route_info *info, void *arg)
+{
+	const struct podnet_route *route = &info->route;
+	const struct strays *s = arg;
+	const struct kernel_task *task = s->task;
+	size_t i = 0;
+
+	if (!info->ours || route->type != PODNET_ROUTE_UNICAST || !route->via.family ||
+	    (route->table && route->table != RT_TABLE_MAIN))
+		return 0;
+	while (i < task->ninside && !podnet_prefix_contains(&task->inside[i], &route->dst))
+		i++;
+	if (i == task->ninside || (task->nroutes && bsearch(&route->dst, task->routes, task->nroutes,
+							   sizeof(*task->routes), prefix_cmp)))
+		return 0;
+	return podnet_set_route(s->set, route, NULL);
+}
+
+static int sweep_routes(struct kernel *k, struct kernel_task *task)
+{
+	_cleanup_(podnet_set_freep) struct podnet_set *set = NULL;
+	struct strays s = { .task = task };
+	struct podnet_plan *plan = NULL;
+	int r = podnet_set_new(&set, "strays", &task->err);
+
+	s.set = set;
+	if (r >= 0)
+		r = podnet_route_list(k->ctx, NULL, stray, &s, &task->err);
+	if (r >= 0)
+		r = podnet_plan_absent(k->ctx, set, 0, &plan, &task->err);
+	if (r > 0) {
+		podnet_plan_each(plan, add_line, task);
+		r = podnet_plan_commit(k->ctx, plan, &task->err);
+	}
+	podnet_plan_free(plan);
+	return r;
+}
+
 static int sweep_all(struct kernel *k, struct kernel_task *task)
 {
 	struct sweep sweep = { .k = k, .task = task };
@@ -323,9 +377,13 @@ static int sweep_all(struct kernel *k, struct kernel_task *task)
 	int left = records_sweep(k->ctx, k->records, keep, add_sweep_line, &sweep);
 	int r = podnet_sweep(k->ctx, keep, add_sweep_line, &sweep, &task->err);
 
+	if (r >= 0) {
+		task->changes += r + (left > 0 ? left : 0);
+		r = sweep_routes(k, task);
+	}
 	if (r < 0)
 		return r;
-	task->changes += r + (left > 0 ? left : 0);
+	task->changes += r;
 	return left < 0 ? left : 0;
 }
 

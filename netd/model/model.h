@@ -61,10 +61,13 @@ struct namespace {
 };
 
 /* v1 Node */
+#define NODE_ADDRESS "podnet.dev/node-address"      /* annotation: "IP[,IP]", before the status */
 struct node {
 	struct meta meta;
 	struct podnet_prefix pod_cidrs[2];
 	size_t npod_cidrs;
+	/* where others send what is for its pods: IPv4, IPv6; family 0: it has none */
+	struct podnet_prefix underlay[2];
 };
 
 /* v1 Pod */
@@ -155,9 +158,12 @@ const char *pod_netns_name(const struct pod *pod, char buf[256]);
 
 /* podnet.dev/v1 Network */
 enum network_type { NETWORK_ROUTED, NETWORK_BRIDGE };
+/* how packets get to pods of other nodes */
+enum network_backend { BACKEND_AUTO, BACKEND_DIRECT, BACKEND_VXLAN, BACKEND_UDP };
 struct network {
 	struct meta meta;
 	enum network_type type;
+	enum network_backend backend;
 	struct podnet_prefix cidrs[2];  /* at most one a family */
 	size_t ncidrs;
 	uint8_t block_len[2];           /* prefix length of a node's block, per entry of cidrs */

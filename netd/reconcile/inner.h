@@ -32,6 +32,9 @@ struct scope {
 	bool stood;                 /* the newest version has been in the kernel, whole */
 	unsigned failures;
 	char *why;                  /* of the last failure, as it was logged; NULL: none */
+	/* of another's Node (paths.c): what the kernel has of it; and which of its pods nothing leads to */
+	struct podnet_set *made;
+	char *missing, *lacking;    /* as it is told, as the last set has it; NULL: none */
 	uint64_t retry_at, sent_at; /* monotonic us */
 	/* what its status says: host addresses of which epoch, and which generation */
 	uint64_t told;
@@ -61,6 +64,9 @@ struct reconcile {
 	struct health *health;
 	struct { struct object *obj; struct podnet_set *set; struct doc *status; } early;
 	struct traffic *traffic;
+	struct compile_link links[KERNEL_MAX_LINKS];    /* of the facts */
+	size_t nmissing;            /* scopes to whose nodes something leads not */
+	bool paths_due;             /* the Node does not say what it should of them */
 	/* what the kernel thread was told of addresses to come; NULL: nothing yet */
 	struct kernel_next *next;
 	size_t nnext;
@@ -172,6 +178,24 @@ void traffic_done(struct reconcile *rec, const struct kernel_task *task);
 int balanced_get(const struct reconcile *rec, struct podnet_prefix **ret, size_t *n);
 /** balanced_moved() - other addresses are the node's own */
 void balanced_moved(struct reconcile *rec);
+
+/* paths.c */
+#define PATHS_TEXT (COMPILE_MISSING + 40)
+/** paths_ensure() - the set of another's Node, and what the kernel has of it */
+int paths_ensure(struct reconcile *rec, const struct compile_input *in, struct scope *scope,
+		 struct kernel_task *task, struct podnet_error *err);
+int paths_absent(struct reconcile *rec, const struct compile_input *in, struct scope *scope,
+		 struct kernel_task *task, struct podnet_error *err);
+/** paths_done() - keep what the kernel has now; takes the task's set */
+void paths_done(struct reconcile *rec, struct scope *scope, struct kernel_task *task);
+void paths_failed(struct reconcile *rec, struct scope *scope, const char *why);
+/** paths_forget() - the Node is gone */
+void paths_forget(struct reconcile *rec, struct scope *scope);
+/** paths_mark() - all of them must be looked at */
+void paths_mark(struct reconcile *rec);
+void paths_report(const struct reconcile *rec, char text[PATHS_TEXT], struct node_report *report);
+/** paths_sweep() - which routes to others are kept at the start */
+int paths_sweep(struct reconcile *rec, struct kernel_task *task);
 
 /* status.c */
 struct outcome {

@@ -62,7 +62,7 @@ void node_report(struct reconcile *rec)
 	};
 	const struct podnet_prefix *from;
 	size_t i, n = reconcile_node_addresses(rec, &from);
-	char small[160];
+	char small[160], paths[PATHS_TEXT];
 
 	for (i = 0; i < n && i < ARRAY_SIZE(report.addresses); i++)
 		report.addresses[report.naddresses++] = from[i];
@@ -76,6 +76,8 @@ void node_report(struct reconcile *rec)
 		report.reason = "KernelError";
 		report.message = rec->node_why;
 	}
+	paths_report(rec, paths, &report);
+	rec->paths_due = false;
 	control_node(rec->conf.control, &report);
 }
 
@@ -112,6 +114,19 @@ static bool same_addresses(const struct kernel_facts *a, const struct kernel_fac
 	       !memcmp(a->addresses, b->addresses, sizeof(a->addresses));
 }
 
+static bool same_links(const struct kernel_facts *a, const struct kernel_facts *b)
+{
+	return a->nlinks == b->nlinks && !memcmp(a->links, b->links, sizeof(a->links));
+}
+
+static void take_facts(struct reconcile *rec, const struct kernel_facts *facts)
+{
+	rec->facts = *facts;
+	for (size_t i = 0; i < facts->nlinks; i++)
+		rec->links[i] = (struct compile_link){ rec->facts.links[i].prefix,
+						       rec->facts.links[i].link };
+}
+
 /* Ports of the node are on other addresses; and what is its own is not answered for a Service. */
 static void readdress(struct reconcile *rec)
 {
@@ -130,7 +145,7 @@ void node_facts(void *arg, const struct kernel_facts *facts)
 	size_t n = facts->naddresses;
 	bool mtu_changed = facts->mtu != rec->facts.mtu;
 	struct podnet_prefix ips[2];
-	bool retake, moved, readdressed = !same_addresses(facts, &rec->facts);
+	bool retake, moved, relinked, readdressed = !same_addresses(facts, &rec->facts);
 
 	early_drop(rec);
 	if (rec->conf.nnode_ips) {
@@ -143,7 +158,10 @@ void node_facts(void *arg, const struct kernel_facts *facts)
 	else if (!mtu_changed && rec->begun) {
 		retake = !same_taken(facts, &rec->facts);
 		moved = memcmp(facts->uplinks, rec->facts.uplinks, sizeof(facts->uplinks)) != 0;
-		rec->facts = *facts;
+		relinked = readdressed || !same_links(facts, &rec->facts);
+		take_facts(rec, facts);
+		if (relinked)
+			paths_mark(rec);
 		if (moved)
 			reconcile_mark(rec, scope_find(rec, NODE_SCOPE), 0);
 		if (retake)
@@ -155,7 +173,7 @@ void node_facts(void *arg, const struct kernel_facts *facts)
 	}
 	memcpy(rec->ips, ips, sizeof(ips));
 	rec->nips = n;
-	rec->facts = *facts;
+	take_facts(rec, facts);
 	if (!rec->begun) {
 		reconcile_begin(rec);
 		return;

@@ -129,6 +129,8 @@ static int64_t before_turn(void *arg)
 
 	if (rec->pump_later)
 		reconcile_pump(rec);
+	if (rec->paths_due && rec->node_known)
+		node_report(rec);
 	return -1;
 }
 
@@ -212,9 +214,16 @@ static bool same_annotations(const struct meta *a, const struct meta *b)
 	return true;
 }
 
+/* Where a Node is stands in its status. */
+static bool moved(const struct object *old, const struct object *now)
+{
+	return now->kind->id == KIND_NODE && memcmp(old->node->underlay, now->node->underlay,
+						    sizeof(now->node->underlay)) != 0;
+}
+
 static bool is_news(const struct object *old, const struct object *now)
 {
-	return !old || !now || old->meta->generation != now->meta->generation ||
+	return !old || !now || moved(old, now) || old->meta->generation != now->meta->generation ||
 	       !same_annotations(old->meta, now->meta);
 }
 
@@ -303,6 +312,7 @@ static void on_changed(void *arg, const struct object *was, const struct object 
 	mark_node(rec);
 	early_drop(rec);
 	ahead_tell(rec);
+	paths_mark(rec);
 	if (old && now)
 		depend_mark_network(rec, now->meta->name);
 }
@@ -354,6 +364,8 @@ static int send_sweep(struct reconcile *rec)
 		task->nscopes++;
 	}
 	qsort(task->scopes, task->nscopes, sizeof(*task->scopes), text_cmp);
+	if (paths_sweep(rec, task) < 0)
+		return -ENOMEM;
 	kernel_submit(rec->kernel, take_ptr(task));
 	return 0;
 }
@@ -380,7 +392,7 @@ static int start_kind(void *arg, struct object *obj)
 static void start_scopes(struct reconcile *rec)
 {
 	static const enum kind_id order[] = {
-		KIND_NETWORK, KIND_NETNS, KIND_POD, KIND_BRIDGE, KIND_VETH, KIND_ROUTE,
+		KIND_NETWORK, KIND_NODE, KIND_NETNS, KIND_POD, KIND_BRIDGE, KIND_VETH, KIND_ROUTE,
 	};
 	struct scope *scope;
 	size_t i, pos = 0;

@@ -69,6 +69,13 @@ static const struct object *any_version(const struct scope *scope)
 	return scope->past[scope->npast - 1];
 }
 
+static bool is_path(const struct scope *scope)
+{
+	const struct object *obj = any_version(scope);
+
+	return obj && obj->kind->id == KIND_NODE;
+}
+
 static const char *name_of(const struct scope *scope)
 {
 	const struct object *obj = any_version(scope);
@@ -139,11 +146,15 @@ static void tell_node(struct reconcile *rec, bool ok, const char *why)
 
 static void gone(struct reconcile *rec, struct scope *scope)
 {
+	bool path = is_path(scope);
+
 	scope_drop_past(scope, scope->sent_past - 1);
 	if (scope->npast) {
 		reconcile_mark(rec, scope, MARK_URGENT);
 		return;
 	}
+	if (path)
+		paths_forget(rec, scope);
 	write_status(rec, scope, NULL, UINT64_MAX);
 	end_first(rec, scope);
 	scope_free(rec, scope);
@@ -169,6 +180,8 @@ static bool told(const struct reconcile *rec, const struct scope *scope, bool wa
 {
 	const struct object *sent = scope->sent;
 
+	if (sent->kind->id == KIND_NODE)
+		return true;            /* that is the other's to write */
 	return !was_failing && !changes && scope->told == rec->epoch &&
 	       scope->told_generation == sent->meta->generation &&
 	       sent->kind->id != KIND_NETWORK;
@@ -249,6 +262,8 @@ static void failed(struct reconcile *rec, struct scope *scope, const struct podn
 	log_failure(scope, reason, text);
 	if (scope->node)
 		tell_node(rec, false, plain);
+	else if (scope->now && is_path(scope))
+		paths_failed(rec, scope, plain);
 	else if (scope->now)
 		write_status(rec, scope, &outcome, 0);
 	if (obj)
@@ -345,6 +360,8 @@ void result_done(void *arg, struct kernel_task *task)
 	if (scope) {
 		metric_time(METRIC_TIME_RECONCILE, now_monotonic_us() - scope->sent_at);
 		scope->running = false;
+		if (is_path(scope))
+			paths_done(rec, scope, task);
 		finish(rec, scope, task);
 	}
 	/* marks that were made meanwhile; the scope itself may be gone */

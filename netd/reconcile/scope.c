@@ -40,6 +40,9 @@ void scope_fini(struct scope *scope)
 	while (scope->npast)
 		scope_drop_past(scope, scope->npast - 1);
 	free(scope->past);
+	podnet_set_free(scope->made);
+	free(scope->missing);
+	free(scope->lacking);
 	free(scope->why);
 	free(scope);
 }

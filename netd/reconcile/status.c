@@ -222,8 +222,8 @@ int status_put(struct reconcile *rec, struct txn *txn, struct scope *scope,
 	_cleanup_(doc_freep) struct doc *doc = NULL;
 	struct object *ret = NULL;
 
-	if (!base || strcmp(base->meta->uid, meta->uid) != 0)
-		return 0;               /* it goes, or went */
+	if (!base || strcmp(base->meta->uid, meta->uid) != 0 || sent->kind->id == KIND_NODE)
+		return 0;               /* it goes, or went; or is the other's to write */
 	doc = outcome_doc(rec, sent, base, outcome);
 	return doc ? txn_put(txn, sent->kind, doc, base, &ret) : -ENOMEM;
 }

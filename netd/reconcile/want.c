@@ -217,8 +217,10 @@ static int put_places(struct kernel_task *task, const struct object *obj)
 	return 0;
 }
 
-static bool nothing_in_kernel(const struct object *obj)
+static bool nothing_in_kernel(const struct reconcile *rec, const struct object *obj)
 {
+	if (obj->kind->id == KIND_NODE)     /* of this one's own there is the scope "node" */
+		return strcmp(obj->meta->name, rec->node->node_name) == 0;
 	return obj->kind->id == KIND_POD && obj->pod->host_network;
 }
 
@@ -231,6 +233,7 @@ static void fill_input(struct reconcile *rec, struct lookup *l, struct compile_i
 		.uplinks = { rec->facts.uplinks[0], rec->facts.uplinks[1] },
 		.narrow = rec->facts.mtu < LIMIT_MTU_IPV6,
 		.own = rec->facts.addresses, .nown = rec->facts.naddresses,
+		.links = rec->links, .nlinks = rec->facts.nlinks,
 		.network = find_network,
 		.blocks = find_blocks,
 		.arg = l,
@@ -290,6 +293,8 @@ static int ensure_task(struct reconcile *rec, struct scope *scope, struct kernel
 	fill_input(rec, &here, &in);
 	if (scope->node)
 		return compile_all_networks(rec, &in, task, err);
+	if (scope->now->kind->id == KIND_NODE)
+		return paths_ensure(rec, &in, scope, task, err);
 	if (same_as_other(rec, scope->now, err))
 		return -EEXIST;
 	task->set = early_take_set(rec, scope->now);
@@ -310,6 +315,8 @@ static int absent_task(struct reconcile *rec, struct scope *scope, struct kernel
 	int r;
 
 	fill_input(rec, &l, &in);
+	if (last->kind->id == KIND_NODE)
+		return paths_absent(rec, &in, scope, task, err);
 	r = compile_object(&in, last, &task->set, err);
 	return r < 0 ? r : put_places(task, last);
 }
@@ -318,7 +325,7 @@ static bool nothing_left(struct reconcile *rec, const struct scope *scope)
 {
 	const struct object *last = scope->npast ? scope->past[scope->npast - 1] : NULL;
 
-	return !scope->held || !last || nothing_in_kernel(last) || same_as_other(rec, last, NULL);
+	return !scope->held || !last || nothing_in_kernel(rec, last) || same_as_other(rec, last, NULL);
 }
 
 int want_task(struct reconcile *rec, struct scope *scope, struct kernel_task **ret,
@@ -329,7 +336,7 @@ int want_task(struct reconcile *rec, struct scope *scope, struct kernel_task **r
 	int r;
 
 	*ret = NULL;
-	if (gone ? nothing_left(rec, scope) : !scope->node && nothing_in_kernel(scope->now))
+	if (gone ? nothing_left(rec, scope) : !scope->node && nothing_in_kernel(rec, scope->now))
 		return 0;
 	task = kernel_task_new(gone ? KERNEL_ABSENT : KERNEL_ENSURE, scope->uid);
 	if (!task)

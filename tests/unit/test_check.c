@@ -273,6 +273,17 @@ static const struct check_case cases[] = {
 	  "Invalid spec.podCIDRs[0] Invalid", NULL },
 	{ KIND_NODE, "{'spec':{'podCIDRs':['10.244.8.0/22','10.2.0.0/16']}}",
 	  "Invalid spec.podCIDRs Invalid value: \"10.2.0.0/16\": must have at most one", NULL },
+	{ KIND_NODE, "{'metadata':{'annotations':{'podnet.dev/node-address':'192.0.2.1, fd00::1'}}}", "",
+	  NULL },
+	{ KIND_NODE, "{'metadata':{'annotations':{'podnet.dev/node-address':'192.0.2.1,192.0.2.2'}}}",
+	  "Invalid metadata.annotations[podnet.dev/node-address] Invalid value: "
+	  "\"192.0.2.1,192.0.2.2\": must have at most one", NULL },
+	{ KIND_NODE, "{'metadata':{'annotations':{'podnet.dev/node-address':'192.0.2.1/24'}}}",
+	  "Invalid metadata.annotations[podnet.dev/node-address] Invalid value: "
+	  "\"192.0.2.1/24\": must be an IP", NULL },
+	{ KIND_NODE, "{'metadata':{'annotations':{'podnet.dev/node-address':'127.0.0.1'}}}",
+	  "Invalid metadata.annotations[podnet.dev/node-address] Invalid value: "
+	  "\"127.0.0.1\": must be addresses that other", NULL },
 	{ KIND_NODE, "{'spec':{'podCIDRs':['10.244.8.0/22']}}",
 	  "Forbidden spec.podCIDRs Forbidden: may be set once", "{}" },
 	{ KIND_NODE, "{}", "", "{'spec':null}" },

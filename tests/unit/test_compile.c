@@ -317,6 +317,58 @@ static void node(void **state)
 	check_node(&w, "node-no-networks", 0, 0);
 }
 
+/* ---- paths to other nodes ---- */
+
+static const struct path_case {
+	const char *name;
+	const char *underlay[2];        /* of the other node */
+	enum network_backend backend;
+	const char *missing;            /* "": nothing */
+} path_cases[] = {
+	{ "path-direct", { "192.0.2.2", "2001:db8::2" }, BACKEND_DIRECT, "" },
+	{ "path-auto-direct", { "198.51.100.2", NULL }, BACKEND_AUTO,
+	  "no path to fd12:3456:789a:4::/64 of node other: it has no address of the block's family" },
+	{ "path-direct-elsewhere", { "203.0.113.2", "2001:db8::2" }, BACKEND_DIRECT,
+	  "no path to 10.244.4.0/22 of node other: it is on none of this node's links" },
+	{ "path-nowhere", { NULL, NULL }, BACKEND_AUTO,
+	  "no path to 10.244.4.0/22 of node other: it says no address of its own" },
+	{ "path-own-address", { "192.0.2.1", "2001:db8::2" }, BACKEND_AUTO,
+	  "no path to 10.244.4.0/22 of node other: its address is this node's too" },
+};
+
+static void paths(void **state)
+{
+	const struct compile_link links[] = {
+		{ prefix("192.0.2.0/24"), "eth0" }, { prefix("2001:db8::/64"), "eth0" },
+		{ prefix("198.51.0.0/16"), "eth1" }, { prefix("198.51.100.0/24"), "eth2" },
+	};
+	const struct podnet_prefix own[] = { prefix("192.0.2.1"), prefix("2001:db8::1") };
+	struct compile_input in = {
+		.own = own, .nown = 2, .links = links, .nlinks = ARRAY_SIZE(links),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(path_cases); i++) {
+		const struct path_case *c = &path_cases[i];
+		struct node node = { .meta = { .name = "other", .uid = UID } };
+		const struct compile_block blocks[] = {
+			{ prefix("10.244.4.0/22"), c->backend },
+			{ prefix("fd12:3456:789a:4::/64"), c->backend },
+		};
+		struct compile_path path = { &node, blocks, ARRAY_SIZE(blocks) };
+		_cleanup_(podnet_set_freep) struct podnet_set *set = NULL;
+		struct podnet_error err = { 0 };
+		char missing[COMPILE_MISSING];
+
+		for (size_t k = 0; k < 2; k++)
+			if (c->underlay[k])
+				node.underlay[k] = prefix(c->underlay[k]);
+		test_ok(compile_path(&in, &path, &set, missing, &err), &err);
+		assert_string_equal(missing, c->missing);
+		golden(c->name, set, NULL);
+	}
+}
+
 /* ---- load-balancer addresses ---- */
 
 /* IPv4 on lo, IPv6 on the uplink, and what the node has itself nowhere. */
@@ -492,6 +544,7 @@ int main(void)
 		cmocka_unit_test(pod_without_its_network),
 		cmocka_unit_test(networks),
 		cmocka_unit_test(node),
+		cmocka_unit_test(paths),
 		cmocka_unit_test(balanced),
 		cmocka_unit_test(announcers),
 		cmocka_unit_test(primitive_netns),

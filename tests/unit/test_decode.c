@@ -184,6 +184,7 @@ static void core_kinds(void **state)
 	assert_false(((struct namespace *)live.model)->terminating);
 	assert_int_equal(((struct node *)node.model)->npod_cidrs, 2);
 	assert_ip(&((struct node *)node.model)->pod_cidrs[1], "fd00::/64");
+	assert_int_equal(((struct node *)node.model)->underlay[0].family, 0);
 	assert_string_equal(event->involved_kind, "Pod");
 	assert_string_equal(event->involved_ns, "d");
 	assert_string_equal(event->involved_name, "p");
@@ -198,13 +199,51 @@ static void core_kinds(void **state)
 	arena_fini(&ev.arena);
 }
 
+/* The first InternalIP of each family, or what the annotation says. */
+static void node_addresses(void **state)
+{
+	static const char status[] = ",\"status\":{\"addresses\":["
+		"{\"type\":\"Hostname\",\"address\":\"192.0.2.9\"},"
+		"{\"type\":\"ExternalIP\",\"address\":\"203.0.113.1\"},"
+		"{\"type\":\"InternalIP\",\"address\":\"127.0.0.1\"},"
+		"{\"type\":\"InternalIP\",\"address\":\"2001:db8::1\"},"
+		"{\"type\":\"InternalIP\",\"address\":\"192.0.2.1\"},"
+		"{\"type\":\"InternalIP\",\"address\":\"192.0.2.2\"}]}}";
+	static const struct { const char *meta, *v4, *v6; } rows[] = {
+		{ META(""), "192.0.2.1/32", "2001:db8::1/128" },
+		{ META(",\"annotations\":{\"podnet.dev/node-address\":\" 198.51.100.7 \"}"),
+		  "198.51.100.7/32", NULL },
+		{ META(",\"annotations\":{\"podnet.dev/node-address\":\"fd00::7,198.51.100.7\"}"),
+		  "198.51.100.7/32", "fd00::7/128" },
+		{ META(",\"annotations\":{\"podnet.dev/node-address\":\"elsewhere\"}"),
+		  "192.0.2.1/32", "2001:db8::1/128" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char text[1024];
+		struct decoded d;
+		const struct node *node;
+
+		snprintf(text, sizeof(text), "{%s%s", rows[i].meta, status);
+		d = decode(KIND_NODE, text);
+		node = d.model;
+		assert_ip(&node->underlay[0], rows[i].v4);
+		if (rows[i].v6)
+			assert_ip(&node->underlay[1], rows[i].v6);
+		else
+			assert_int_equal(node->underlay[1].family, 0);
+		arena_fini(&d.arena);
+	}
+}
+
 static void networks(void **state)
 {
 	struct decoded a = decode(KIND_NETWORK, "{" META("") ",\"spec\":{\"type\":\"bridge\","
 				  "\"cidrs\":"
 				  "[\"10.5.0.0/16\",\"fd00::/48\"],\"blockSizes\":[24,72],"
 				  "\"mtu\":1400,"
-				  "\"masquerade\":false,\"isolation\":false}}");
+				  "\"masquerade\":false,\"isolation\":false,\"backend\":\"udp\"}}");
 	struct decoded b = decode(KIND_NETWORK, "{" META("") ",\"spec\":{\"cidrs\":[\"fd00::/48\","
 				  "\"10.5.0.0/24\"]}}");
 	const struct network *net = a.model, *plain = b.model;
@@ -223,6 +262,8 @@ static void networks(void **state)
 	assert_int_equal(plain->block_len[1], 24);
 	assert_true(plain->masquerade);
 	assert_true(plain->isolation);
+	assert_int_equal(net->backend, BACKEND_UDP);
+	assert_int_equal(plain->backend, BACKEND_AUTO);
 	arena_fini(&a.arena);
 	arena_fini(&b.arena);
 }
@@ -379,6 +420,7 @@ int main(void)
 		cmocka_unit_test(pod_ports),
 		cmocka_unit_test(pod_state),
 		cmocka_unit_test(core_kinds),
+		cmocka_unit_test(node_addresses),
 		cmocka_unit_test(networks),
 		cmocka_unit_test(primitives),
 		cmocka_unit_test(misfits),

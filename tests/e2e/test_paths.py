@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""test_paths.py - pods of some nodes on one L2 reach each other at their own addresses
+
+Room: e2e.  The nodes are told of each other as a common store would do it.
+"""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from node import *              # noqa: E402, F403  pylint: disable=wildcard-import
+from nodes import Cluster, NODES, serve, tell  # noqa: E402
+from services import ask, in_netns  # noqa: E402
+
+CLUSTER = Cluster(3)
+ONE, TWO, THREE = CLUSTER.members
+IPS = {}
+
+
+def setup():
+    CLUSTER.begin()
+    IPS.update(CLUSTER.pods())
+    for name in IPS:
+        serve(name + ".default", name, 80)
+
+
+def asks(client, address):
+    return in_netns(client, lambda: ask(address, 80))
+
+
+def every_pod_reaches_every_other():
+    """The receiver sees the sender's own address."""
+    for member in CLUSTER.members:
+        member.await_paths()
+    for client, own in IPS.items():
+        for server, addresses in IPS.items():
+            for source, address in zip(own, addresses):
+                want = "%s %s" % (server, source)
+                got = asks(client + ".default", address)
+                assert got == want, (client, server, got)
+        assert all(pings(client + ".default", ip) for ips in IPS.values() for ip in ips), client
+
+
+def nodes_and_pods():
+    """A node to each pod, a pod to each node; the source is one that the other can answer."""
+    for member in CLUSTER.members:
+        for server, addresses in IPS.items():
+            for address in addresses:
+                got = asks(member.name, address)
+                assert got.split()[0] == server, (member.name, server, got)
+        for client in IPS:
+            assert pings(client + ".default", member.v4) and pings(client + ".default", member.v6)
+
+
+def routes_follow_the_node():
+    """Its address, whether it is there at all."""
+    before = ONE.routes()
+    assert "via 10.0.0.3 dev eth0" in before, before
+    ONE.client.patch(NODES + "node3/status", {"status": {"addresses": [
+        {"type": "InternalIP", "address": "10.0.0.33"}]}})
+    eventually("the route leads to another address", lambda: "via 10.0.0.33 dev eth0" in ONE.routes())
+    ONE.client.patch(NODES + "node3", {"metadata": {"annotations": {
+        "podnet.dev/node-address": "10.0.0.3,fd0e::3"}}})
+    eventually("what is annotated is better", lambda: ONE.routes() == before)
+    ONE.client.delete(NODES + "node3")
+    eventually("no route to a Node that is gone", lambda: "10.0.0.3" not in ONE.routes())
+    assert "10.0.0.2" in ONE.routes()
+    tell(ONE, THREE.node())
+    eventually("nor without its Node", lambda: ONE.routes() == before)
+
+
+def what_is_taken_away_comes_back():
+    before = ONE.routes(), ONE.routes(6)
+    for line in before[0].splitlines():
+        if " via " in line:
+            ONE.run("ip route del " + line.split()[0])
+    eventually("routes deleted by hand", lambda: ONE.routes() == before[0])
+    ONE.run("ip link set eth0 down")
+    ONE.run("ip link set eth0 up")
+    ONE.run("ip addr add %s/64 dev eth0 nodad" % ONE.v6)    # it went with the link
+    eventually("a link went down and up", lambda: (ONE.routes(), ONE.routes(6)) == before)
+    assert asks("a1.default", IPS["a2"][0]) == "a2 " + IPS["a1"][0]
+
+
+def what_is_foreign_stays():
+    """A route to the same block is reported, not replaced; and when it goes ours is there."""
+    block = THREE.node()["spec"]["podCIDR"]
+    ONE.run("ip route del " + block)
+    eventually("repaired", lambda: block in ONE.routes())
+    ONE.run("ip route replace blackhole " + block)
+    ONE.await_paths("False", "node node3: route blackhole " + block)
+    assert "blackhole " + block in ONE.run("ip route"), ONE.run("ip route")
+    assert asks("a1.default", IPS["a2"][0]) == "a2 " + IPS["a1"][0], "the other node's is as it was"
+    ONE.run("ip route del blackhole " + block)
+    ONE.await_paths("True")
+    assert asks("a1.default", IPS["a3"][0]) == "a3 " + IPS["a1"][0]
+
+
+def a_restart_changes_nothing():
+    """And what was changed meanwhile is seen."""
+    before = ONE.routes(), ONE.routes(6)
+    ONE.stop()
+    assert asks("a1.default", IPS["a2"][0]) == "a2 " + IPS["a1"][0]
+    ONE.run("ip route add 10.244.128.0/22 via 10.0.0.3 proto 142")
+    ONE.start()
+    eventually("a stray is swept", lambda: (ONE.routes(), ONE.routes(6)) == before)
+
+
+def purged():
+    """All that is ours goes, and nothing else."""
+    ONE.stop()
+    run(*ONE.through, ONE.netd, "--config", "/dev/null", "--state-dir", ONE.dir + "/state", "--run-dir", ONE.dir,
+        "--purge")
+    assert not ONE.routes() and not ONE.routes(6)
+    assert "10.0.0.0/24 dev eth0" in ONE.run("ip route")
+
+
+if __name__ == "__main__":
+    setup()
+    main([every_pod_reaches_every_other, nodes_and_pods, routes_follow_the_node,
+          what_is_taken_away_comes_back, what_is_foreign_stays, a_restart_changes_nothing, purged])

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""nodes.py - some nodes, each a network namespace with its own netd, and the underlay between them
+
+Room: what tests of more than one node share.  The underlay is a bridge (one L2) or a router (an L2
+for each node).  All pin their pods' namespaces in /run/netns, so pods have different names.
+"""
+import os
+import subprocess
+import sys
+
+from node import Node, PODS, Watch, eventually, pod, run
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+CIDRS = "10.244.0.0/16,fd55::/48"
+NODES = "/api/v1/nodes/"
+NETWORK = "/apis/podnet.dev/v1/networks/default"
+
+
+class Member(Node):
+    """One of them: number 1 and up, in namespace node1 ..."""
+
+    def __init__(self, number, router, flags=()):
+        self.number, self.name = number, "node%d" % number
+        self.l2 = number if router else 0
+        super().__init__(through=["nsenter", "--net=/run/netns/" + self.name],
+                         flags=["--cluster-cidr", CIDRS, "--service-cidr", "10.96.0.0/16,fd09::/112"]
+                         + list(flags))
+        self.v4, self.v6 = "10.0.%d.%d" % (self.l2, number), "fd0e:%d::%d" % (self.l2, number)
+        self.run("ip link set lo up", make=True)
+
+    def run(self, command, make=False, check=True):
+        if make:
+            run("ip netns add " + self.name)
+        return run(command, netns=self.name, check=check)
+
+    def wire(self, switch, gateway):
+        """eth0 to the underlay."""
+        port = "up%d" % self.number
+        run("ip link add %s type veth peer name eth0 netns %s" % (port, self.name))
+        run("ip link set %s %s up" % (port, "master " + switch if switch else ""))
+        self.address(gateway)
+        return port
+
+    def address(self, gateway):
+        # what is forwarded asks for neighbours by eth0's link-local address, at once
+        for command in ("sysctl -q -w net.ipv6.conf.eth0.accept_dad=0", "ip link set eth0 up", "ip addr add %s/24 dev eth0" % self.v4,
+                        "ip addr add %s/64 dev eth0 nodad" % self.v6):
+            self.run(command)
+        if gateway:
+            self.run("ip route add default via 10.0.%d.254" % self.l2)
+            self.run("ip -6 route add default via fd0e:%d::254" % self.l2)
+
+    def begin(self):
+        """Its block is the one of its number: others, whose Nodes go again, have those before."""
+        mine = self.flags
+        for other in range(1, self.number):
+            self.flags = mine + ["--node-name", "earlier%d" % other]
+            self.start()
+            self.stop()
+        self.flags = mine + ["--node-name", self.name]
+        self.start()
+        for other in range(1, self.number):
+            self.client.delete(NODES + "earlier%d" % other)
+
+    def node(self):
+        return self.client.get(NODES + self.name)
+
+    def await_paths(self, status="True", words=""):
+        return self.await_object(NODES + self.name, lambda o: any(
+            c["type"] == "podnet.dev/PathsReady" and c["status"] == status and words in c["message"]
+            for c in o["status"]["conditions"]))
+
+    def routes(self, family=4):
+        return self.run("ip -%d route show proto 142" % family)
+
+
+def tell(to, node):
+    """What a common store would bring: another's Node, as it says it."""
+    meta = {"name": node["metadata"]["name"]}
+    body = {"metadata": meta, "spec": {"podCIDRs": node["spec"]["podCIDRs"]}}
+    to.client.post("/api/v1/nodes", body)
+    to.client.patch(NODES + meta["name"] + "/status", {"status": {
+        "addresses": node["status"]["addresses"]}})
+
+
+class Cluster:
+    def __init__(self, count, router=False, flags=()):
+        self.router = router
+        self.members = [Member(n + 1, router, flags) for n in range(count)]
+        if router:
+            run("ip netns add router")
+            run("sysctl -q -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1", netns="router")
+        else:
+            run("ip link add ul type bridge mcast_snooping 0")
+            run("ip link set ul up")
+        for member in self.members:
+            self.wire(member)
+
+    def wire(self, member):
+        port = member.wire(None if self.router else "ul", self.router)
+        if not self.router:
+            return
+        run("ip link set %s netns router" % port)
+        for command in ("ip link set %s up" % port, "ip addr add 10.0.%d.254/24 dev %s" % (member.l2, port),
+                        "ip addr add fd0e:%d::254/64 dev %s nodad" % (member.l2, port)):
+            run(command, netns="router")
+
+    def begin(self):
+        for member in self.members:
+            member.begin()
+        for one in self.members:
+            for other in self.members:
+                if one is not other:
+                    tell(one, other.node())
+        return self
+
+    def pods(self, names="ab"):
+        """On each node the pods a<n>, b<n>; their addresses by name."""
+        ips = {}
+        for member in self.members:
+            for name in names:
+                member.client.post(PODS, pod("%s%d" % (name, member.number)))
+            for name in names:
+                name = "%s%d" % (name, member.number)
+                status = member.await_running(name)["status"]
+                ips[name] = [ip["ip"] for ip in status["podIPs"]]
+        return ips
+
+    def stop(self):
+        for member in self.members:
+            member.stop()
+
+
+def serve(netns, name, port):
+    server = subprocess.Popen(["ip", "netns", "exec", netns, sys.executable,
+                               os.path.join(HERE, "echo.py"), name, str(port)],
+                              stdout=subprocess.PIPE, text=True)
+    assert server.stdout.readline() == "ready\n"
+    return server
