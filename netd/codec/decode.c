@@ -5,12 +5,12 @@
  * Room (codec).  What does not fit its row is passed over: a document was checked before it was
  * stored, and one that an older version stored must still load.  Structs are kept by the thousand,
  * so words of the tables are shared and not copied.
- * May include: model, netd/base, include/podnet/ip.h, jansson.
+ * May include: model, netd/base, include/podnet/ip.h.
  */
 #include <errno.h>
 #include <netd/codec/field.h>
 #include <netd/codec/format.h>
-#include <netd/codec/json.h>
+#include <netd/codec/tape.h>
 #include <netd/model/model.h>
 
 struct target {
@@ -18,7 +18,7 @@ struct target {
 	char *base;
 };
 
-static int decode_object(const struct target *t, const struct field *table, const json_t *obj);
+static int decode_object(const struct target *t, const struct field *table, const struct value *obj);
 
 static void store_int(const struct field *f, int64_t v, void *at)
 {
@@ -116,26 +116,25 @@ static int store_string(const struct target *t, const struct field *f, enum fiel
 }
 
 /* kubectl keeps a copy of the whole object in one, which nobody here asks for */
-static bool worth_keeping(const char *key, const json_t *v)
+static bool worth_keeping(const char *key, const struct value *v)
 {
-	return json_is_string(v) &&
+	return value_is(v, VALUE_STRING) &&
 	       strcmp(key, "kubectl.kubernetes.io/last-applied-configuration") != 0;
 }
 
-static int store_map(const struct target *t, const struct field *f, const json_t *obj)
+static int store_map(const struct target *t, const struct field *f, const struct value *obj)
 {
-	struct kv *kv = arena_alloc(t->arena, json_object_size(obj) * sizeof(*kv));
-	const char *key;
-	json_t *v;
+	struct kv *kv = arena_alloc(t->arena, value_len(obj) * sizeof(*kv));
+	const struct value *key, *v;
 	size_t n = 0;
 
 	if (!kv)
 		return -ENOMEM;
-	json_object_foreach((json_t *)(uintptr_t)obj, key, v) {
-		if (!worth_keeping(key, v))
+	value_each_member(obj, key, v) {
+		if (!worth_keeping(key->text, v))
 			continue;
-		kv[n].key = arena_strdup(t->arena, key);
-		kv[n].value = arena_strdup(t->arena, json_string_value(v));
+		kv[n].key = arena_strndup(t->arena, key->text, key->n);
+		kv[n].value = arena_strndup(t->arena, v->text, v->n);
 		if (!kv[n].key || !kv[n].value)
 			return -ENOMEM;
 		n++;
@@ -146,28 +145,31 @@ static int store_map(const struct target *t, const struct field *f, const json_t
 }
 
 static int store_scalar(const struct target *t, const struct field *f, enum field_type type,
-			const json_t *v, void *at)
+			const struct value *v, void *at)
 {
-	if (json_is_string(v))
-		return store_string(t, f, type, json_string_value(v), at);
-	if (type == FIELD_INT && json_is_integer(v))
-		store_int(f, json_integer_value(v), at);
-	if (type == FIELD_PORT_REF && json_is_integer(v))
-		((struct port_ref *)at)->number = (uint32_t)json_integer_value(v);
-	if (type == FIELD_BOOL && json_is_boolean(v))
-		*(bool *)at = json_is_true(v);
+	if (v->type == VALUE_STRING)
+		return store_string(t, f, type, v->text, at);
+	if (type == FIELD_INT && v->type == VALUE_INTEGER)
+		store_int(f, v->integer, at);
+	if (type == FIELD_PORT_REF && v->type == VALUE_INTEGER)
+		((struct port_ref *)at)->number = (uint32_t)v->integer;
+	if (type == FIELD_BOOL && (v->type == VALUE_TRUE || v->type == VALUE_FALSE))
+		*(bool *)at = v->type == VALUE_TRUE;
 	return 0;
 }
 
-static int store_elems(const struct target *t, const struct field *f, const json_t *list, size_t n,
-		       char *elems)
+static int store_elems(const struct target *t, const struct field *f, const struct value *list,
+		       size_t n, char *elems)
 {
+	const struct value *v;
+	size_t i = 0;
 	int r = 0;
 
-	for (size_t i = 0; i < n && r == 0; i++) {
+	value_each(list, v) {
 		struct target elem = { t->arena, elems + i * f->width };
-		const json_t *v = json_array_get(list, i);
 
+		if (r < 0 || i++ == n)
+			break;
 		if (f->elem == FIELD_OBJECT)
 			r = decode_object(&elem, f->sub, v);
 		else
@@ -176,9 +178,9 @@ static int store_elems(const struct target *t, const struct field *f, const json
 	return r;
 }
 
-static int store_list(const struct target *t, const struct field *f, const json_t *list)
+static int store_list(const struct target *t, const struct field *f, const struct value *list)
 {
-	size_t n = json_array_size(list);
+	size_t n = value_len(list);
 	char *elems = t->base + f->offset;
 	int r;
 
@@ -200,36 +202,53 @@ static int store_list(const struct target *t, const struct field *f, const json_
 	return 0;
 }
 
-static int decode_value(const struct target *t, const struct field *f, const json_t *v)
+static int decode_value(const struct target *t, const struct field *f, const struct value *v)
 {
 	if (f->type == FIELD_OBJECT)
 		return f->sub && !(f->flags & FIELD_APART) ? decode_object(t, f->sub, v) : 0;
 	if (!(f->flags & FIELD_STORED))
 		return 0;
 	if (f->type == FIELD_LIST)
-		return json_is_array(v) ? store_list(t, f, v) : 0;
+		return value_is(v, VALUE_LIST) ? store_list(t, f, v) : 0;
 	if (f->type == FIELD_STRING_MAP)
-		return json_object_size(v) ? store_map(t, f, v) : 0;
+		return value_is(v, VALUE_OBJECT) && v->n ? store_map(t, f, v) : 0;
 	return store_scalar(t, f, f->type, v, t->base + f->offset);
 }
 
-static int decode_object(const struct target *t, const struct field *table, const json_t *obj)
+/* The row of a member, which mostly stands behind the one that was found before it. */
+static const struct field *find_row(const struct field *table, const struct field *from,
+				    const char *name)
 {
+	for (const struct field *f = from; f->name; f++)
+		if (strcmp(f->name, name) == 0)
+			return f;
+	for (const struct field *f = table; f != from; f++)
+		if (strcmp(f->name, name) == 0)
+			return f;
+	return NULL;
+}
+
+static int decode_object(const struct target *t, const struct field *table, const struct value *obj)
+{
+	const struct field *from = table, *row;
+	const struct value *name, *v;
 	int r = 0;
 
-	for (const struct field *f = table; f->name && r == 0; f++) {
-		const json_t *v = json_object_get(obj, f->name);
-
-		if (v)
-			r = decode_value(t, f, v);
+	value_each_member(obj, name, v) {
+		row = v->type == VALUE_NULL ? NULL : find_row(table, from, name->text);
+		if (!row)
+			continue;
+		from = row + 1;
+		r = decode_value(t, row, v);
+		if (r < 0)
+			break;
 	}
 	return r;
 }
 
-int field_decode(const struct field *table, const struct doc *doc, const char *path,
-		 struct arena *arena, void *base)
+int field_decode(const struct field *table, const struct value *v, struct arena *arena, void *base)
 {
 	struct target t = { arena, base };
 
-	return decode_object(&t, table, doc_at(doc, path));
+	return decode_object(&t, table, v);
 }

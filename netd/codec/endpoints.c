@@ -117,28 +117,30 @@ void slice_check(const struct doc *doc, const struct doc *old, struct causes *ca
 }
 
 /* What says nothing of its conditions is ready and serving. */
-static void decode_conditions(const struct doc *doc, struct endpoint_slice *slice)
+static void decode_conditions(const struct value *list, struct endpoint_slice *slice)
 {
-	const json_t *list = doc_at(doc, "endpoints");
+	struct endpoint *endpoint = slice->endpoints;
+	const struct value *v;
 
-	for (size_t i = 0; i < slice->nendpoints; i++) {
-		const json_t *c = json_object_get(json_array_get(list, i), "conditions");
+	value_each(list, v) {
+		const struct value *c = value_member(v, "conditions");
 
-		if (!json_object_get(c, "ready"))
-			slice->endpoints[i].ready = true;
-		if (!json_object_get(c, "serving"))
-			slice->endpoints[i].serving = true;
+		if (!value_member(c, "ready"))
+			endpoint->ready = true;
+		if (!value_member(c, "serving"))
+			endpoint->serving = true;
+		endpoint++;
 	}
 }
 
-void *slice_decode(const struct doc *doc, struct arena *arena)
+void *slice_decode(const struct value *doc, struct arena *arena)
 {
 	struct endpoint_slice *slice = kind_new(doc, slice_fields, sizeof(*slice), arena);
 
 	if (!slice)
 		return NULL;
 	slice->service = meta_label(&slice->meta, "kubernetes.io/service-name");
-	decode_conditions(doc, slice);
+	decode_conditions(value_member(doc, "endpoints"), slice);
 	return slice;
 }
 
@@ -217,7 +219,7 @@ void endpoints_check(const struct doc *doc, const struct doc *old, struct causes
 		check_subset(subset, i, causes);
 }
 
-void *endpoints_decode(const struct doc *doc, struct arena *arena)
+void *endpoints_decode(const struct value *doc, struct arena *arena)
 {
 	return kind_new(doc, endpoints_fields, sizeof(struct endpoints), arena);
 }

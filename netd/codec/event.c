@@ -71,7 +71,7 @@ void event_check(const struct doc *doc, const struct doc *old, struct causes *ca
 			   "does not match event.namespace");
 }
 
-void *event_decode(const struct doc *doc, struct arena *arena)
+void *event_decode(const struct value *doc, struct arena *arena)
 {
 	return kind_new(doc, event_fields, sizeof(struct event), arena);
 }

@@ -10,6 +10,7 @@
 #define NETD_CODEC_FIELD_H
 
 #include <netd/codec/doc.h>
+#include <netd/codec/tape.h>
 #include <netd/model/causes.h>
 
 enum field_type {
@@ -62,9 +63,8 @@ struct field {
  */
 void field_check(const struct field *table, const struct doc *doc, const char *path, bool strict,
 		 struct causes *causes);
-/** field_decode() - what a checked object holds, to @base; 0 or -ENOMEM */
-int field_decode(const struct field *table, const struct doc *doc, const char *path,
-		 struct arena *arena, void *base);
+/** field_decode() - what the checked object @v holds, to @base; 0 or -ENOMEM */
+int field_decode(const struct field *table, const struct value *v, struct arena *arena, void *base);
 /** field_format() - NULL, or why a string is not of this type */
 const char *field_format(enum field_type type, const char *s);
 /** field_values() - "A", "B" in quotes */

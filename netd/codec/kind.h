@@ -14,6 +14,7 @@
 
 struct field;
 struct selectable;
+struct value;
 
 struct kind {
 	enum kind_id id;
@@ -35,8 +36,8 @@ struct kind {
 	int (*defaults)(struct doc *doc);
 	/* check: rules within the object, after its table; @old NULL on create; may be NULL */
 	void (*check)(const struct doc *doc, const struct doc *old, struct causes *causes);
-	/* decode: into @arena, after check() was clean; NULL: no memory */
-	void *(*decode)(const struct doc *doc, struct arena *arena);
+	/* decode: the text that was read, tape.h, into @arena, after check() was clean; NULL: no memory */
+	void *(*decode)(const struct value *doc, struct arena *arena);
 	/* offset of a text in that struct which no two objects have in common; 0: none */
 	size_t identity;
 	/* of a further version: the row it is stored as, and the ways there and back; 0 or -ENOMEM */
@@ -66,6 +67,8 @@ const char *kind_api_version(const struct kind *kind, char buf[64]);    /* "v1",
 /** kind_decode() - bytes of a stored object to its struct; the common part (meta) included */
 int kind_decode(const struct kind *kind, const char *bytes, size_t len, struct arena *arena,
 		void **ret);
+/** kind_decode_doc() - the same of a document that is not stored yet; NULL: no memory */
+void *kind_decode_doc(const struct kind *kind, const struct doc *doc, struct arena *arena);
 
 /**
  * kind_check() - everything that can be said of a body alone: envelope (apiVersion, kind, name,

@@ -181,18 +181,28 @@ struct bytes *kind_bytes(const struct kind *served, struct bytes *stored)
 int kind_decode(const struct kind *kind, const char *bytes, size_t len, struct arena *arena,
 		void **ret)
 {
-	_cleanup_(doc_freep) struct doc *doc = NULL;
+	_cleanup_(tape_fini) struct tape tape = { 0 };
 	char why[160];
 	void *model;
-	int r = doc_parse(bytes, len, &doc, why);
+	int r = tape_read(&tape, bytes, len, why);
 
+	if (r == 0 && !value_is(tape.v, VALUE_OBJECT))
+		r = -EINVAL;
 	if (r < 0)
 		return r;
-	model = kind->decode(doc, arena);
+	model = kind->decode(tape.v, arena);
 	if (!model)
 		return -ENOMEM;
 	*ret = model;
 	return 0;
+}
+
+void *kind_decode_doc(const struct kind *kind, const struct doc *doc, struct arena *arena)
+{
+	_cleanup_(bytes_unrefp) struct bytes *bytes = doc_bytes(doc);
+	void *model;
+
+	return bytes && kind_decode(kind, bytes->data, bytes->len, arena, &model) == 0 ? model : NULL;
 }
 
 /* Both are told as of a wrong type: 400 where a whole object was sent. */

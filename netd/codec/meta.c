@@ -176,10 +176,11 @@ static uint64_t revision(const char *text)
 	return text && text[0] >= '0' && text[0] <= '9' ? strtoull(text, NULL, 10) : 0;
 }
 
-int kind_fill(const struct doc *doc, const struct field *fields, struct arena *arena, void *base)
+int kind_fill(const struct value *doc, const struct field *fields, struct arena *arena, void *base)
 {
 	struct meta *meta = base;
-	int r = field_decode(fields, doc, "", arena, base);
+	const struct value *v = value_member(doc, "metadata");
+	int r = field_decode(fields, doc, arena, base);
 
 	if (r < 0)
 		return r;
@@ -189,14 +190,14 @@ int kind_fill(const struct doc *doc, const struct field *fields, struct arena *a
 		meta->name = "";
 	if (!meta->uid)
 		meta->uid = "";
-	meta->rev = revision(doc_str(doc, "metadata.resourceVersion"));
-	meta->nfinalizers = doc_len(doc, "metadata.finalizers");
+	meta->rev = revision(value_text(value_member(v, "resourceVersion")));
+	meta->nfinalizers = value_len(value_member(v, "finalizers"));
 	for (size_t i = 0; i < meta->nowners; i++)
 		meta->owners[i].uid = meta->owners[i].uid ? meta->owners[i].uid : "";
 	return 0;
 }
 
-void *kind_new(const struct doc *doc, const struct field *fields, size_t size,
+void *kind_new(const struct value *doc, const struct field *fields, size_t size,
 	       struct arena *arena)
 {
 	void *base = arena_alloc(arena, size);

@@ -26,10 +26,10 @@ extern const struct field plain_status_fields[];
 /** meta_check() - the rules of names, labels, annotations, finalizers, owners */
 void meta_check(const struct kind *kind, const struct doc *doc, struct causes *causes);
 /** kind_new() - the struct, of @size and zero but for what the table decodes; NULL: no memory */
-void *kind_new(const struct doc *doc, const struct field *fields, size_t size,
+void *kind_new(const struct value *doc, const struct field *fields, size_t size,
 	       struct arena *arena);
 /** kind_fill() - into a struct that holds its defaults already, meta at its begin; 0 or -ENOMEM */
-int kind_fill(const struct doc *doc, const struct field *fields, struct arena *arena, void *base);
+int kind_fill(const struct value *doc, const struct field *fields, struct arena *arena, void *base);
 
 /* defaults: 0 also where something of another type is in the way, which the check then says */
 int default_str(struct doc *doc, const char *path, const char *value);

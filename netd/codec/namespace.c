@@ -53,30 +53,24 @@ int namespace_defaults(struct doc *doc)
 	return r;
 }
 
-static bool is_held(const struct doc *doc)
+static bool is_held(const struct value *finalizers)
 {
-	size_t n = doc_len(doc, "spec.finalizers");
-	char path[48];
+	const struct value *v;
 
-	for (size_t i = 0; i < n; i++) {
-		const char *f;
-
-		snprintf(path, sizeof(path), "spec.finalizers[%zu]", i);
-		f = doc_str(doc, path);
-		if (f && strcmp(f, "kubernetes") != 0)
+	value_each(finalizers, v)
+		if (value_is(v, VALUE_STRING) && strcmp(v->text, "kubernetes") != 0)
 			return true;
-	}
 	return false;
 }
 
-void *namespace_decode(const struct doc *doc, struct arena *arena)
+void *namespace_decode(const struct value *doc, struct arena *arena)
 {
 	struct namespace *ns = kind_new(doc, namespace_fields, sizeof(*ns), arena);
-	const char *phase = doc_str(doc, "status.phase");
+	const char *phase = value_text(value_at(doc, "status.phase"));
 
 	if (!ns)
 		return NULL;
 	ns->terminating = ns->meta.deleted || (phase && strcmp(phase, "Terminating") == 0);
-	ns->held = is_held(doc);
+	ns->held = is_held(value_at(doc, "spec.finalizers"));
 	return ns;
 }

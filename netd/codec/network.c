@@ -187,10 +187,10 @@ void network_check(const struct doc *doc, const struct doc *old, struct causes *
 	check_immutable(doc, old, "spec.blockSizes", causes);
 }
 
-void *network_decode(const struct doc *doc, struct arena *arena)
+void *network_decode(const struct value *doc, struct arena *arena)
 {
 	struct network *net = arena_alloc(arena, sizeof(*net));
-	char path[40];
+	const struct value *sizes = value_at(doc, "spec.blockSizes");
 
 	if (!net)
 		return NULL;
@@ -198,8 +198,11 @@ void *network_decode(const struct doc *doc, struct arena *arena)
 	net->isolation = true;
 	if (kind_fill(doc, network_fields, arena, net) < 0)
 		return NULL;
-	for (size_t i = 0; i < net->ncidrs; i++)
-		net->block_len[i] = (uint8_t)doc_int(doc, list_path("blockSizes", i, path),
-						     default_block(&net->cidrs[i]));
+	for (size_t i = 0; i < net->ncidrs; i++) {
+		const struct value *v = value_elem(sizes, i);
+
+		net->block_len[i] = (uint8_t)(value_is(v, VALUE_INTEGER) ? v->integer :
+					      default_block(&net->cidrs[i]));
+	}
 	return net;
 }

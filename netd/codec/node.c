@@ -140,18 +140,15 @@ void node_check(const struct doc *doc, const struct doc *old, struct causes *cau
 }
 
 /* The first of each family that the Node shows as its own. */
-static void decode_addresses(const struct doc *doc, struct podnet_prefix ret[2])
+static void decode_addresses(const struct value *list, struct podnet_prefix ret[2])
 {
-	char path[48];
+	const struct value *v;
 
-	for (size_t i = 0; i < doc_len(doc, "status.addresses"); i++) {
-		const char *type, *text;
+	value_each(list, v) {
+		const char *type = value_text(value_member(v, "type"));
+		const char *text = value_text(value_member(v, "address"));
 		struct podnet_prefix ip;
 
-		snprintf(path, sizeof(path), "status.addresses[%zu].type", i);
-		type = doc_str(doc, path);
-		snprintf(path, sizeof(path), "status.addresses[%zu].address", i);
-		text = doc_str(doc, path);
 		if (!type || !text || strcmp(type, "InternalIP") != 0 || strchr(text, '/') ||
 		    podnet_prefix_parse(text, &ip) < 0 || format_special(&ip))
 			continue;
@@ -160,16 +157,16 @@ static void decode_addresses(const struct doc *doc, struct podnet_prefix ret[2])
 	}
 }
 
-void *node_decode(const struct doc *doc, struct arena *arena)
+void *node_decode(const struct value *doc, struct arena *arena)
 {
 	struct node *node = kind_new(doc, node_fields, sizeof(*node), arena);
-	const char *said = doc_str(doc, ADDRESS_PATH);
+	const char *said = value_text(value_at(doc, ADDRESS_PATH));
 
 	if (!node)
 		return NULL;
 	if (!said || take_addresses(said, node->underlay)) {
 		memset(node->underlay, 0, sizeof(node->underlay));
-		decode_addresses(doc, node->underlay);
+		decode_addresses(value_at(doc, "status.addresses"), node->underlay);
 	}
 	return node;
 }

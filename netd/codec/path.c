@@ -8,13 +8,9 @@
  */
 #include <errno.h>
 #include <netd/codec/json.h>
+#include <netd/codec/path.h>
 
-struct step {
-	const char *key;            /* NULL: an index */
-	size_t len, index;
-};
-
-static int bracket_step(const char **at, struct step *s)
+static int bracket_step(const char **at, struct path_step *s)
 {
 	const char *p = *at + 1, *end;
 	size_t index = 0;
@@ -23,7 +19,7 @@ static int bracket_step(const char **at, struct step *s)
 		end = strstr(p + 1, "\"]");
 		if (!end)
 			return -EINVAL;
-		*s = (struct step){ .key = p + 1, .len = (size_t)(end - p - 1) };
+		*s = (struct path_step){ .key = p + 1, .len = (size_t)(end - p - 1) };
 		*at = end + 2;
 		return 1;
 	}
@@ -31,13 +27,12 @@ static int bracket_step(const char **at, struct step *s)
 		index = index * 10 + (size_t)(*end - '0');
 	if (end == p || *end != ']')
 		return -EINVAL;
-	*s = (struct step){ .index = index };
+	*s = (struct path_step){ .index = index };
 	*at = end + 1;
 	return 1;
 }
 
-/* 1: a step, 0: the end, or -EINVAL */
-static int next_step(const char **at, struct step *s)
+int path_next(const char **at, struct path_step *s)
 {
 	const char *p = *at;
 
@@ -53,7 +48,7 @@ static int next_step(const char **at, struct step *s)
 	return s->len ? 1 : -EINVAL;
 }
 
-static json_t *child_of(const json_t *v, const struct step *s)
+static json_t *child_of(const json_t *v, const struct path_step *s)
 {
 	if (s->key)
 		return json_object_getn(v, s->key, s->len);
@@ -63,10 +58,10 @@ static json_t *child_of(const json_t *v, const struct step *s)
 json_t *doc_at(const struct doc *doc, const char *path)
 {
 	json_t *v = doc->root;
-	struct step s;
+	struct path_step s;
 	int r;
 
-	while (v && (r = next_step(&path, &s)) != 0)
+	while (v && (r = path_next(&path, &s)) != 0)
 		v = r > 0 ? child_of(v, &s) : NULL;
 	return json_is_null(v) ? NULL : v;
 }
@@ -117,7 +112,7 @@ bool doc_equal_at(const struct doc *a, const struct doc *b, const char *path)
 }
 
 /* takes @value */
-static int set_child(json_t *v, const struct step *s, json_t *value)
+static int set_child(json_t *v, const struct path_step *s, json_t *value)
 {
 	int r;
 
@@ -139,7 +134,7 @@ static int set_child(json_t *v, const struct step *s, json_t *value)
 }
 
 /* the container at @s, made when it is missing; @next says which type is needed */
-static int enter(json_t **v, const struct step *s, const struct step *next)
+static int enter(json_t **v, const struct path_step *s, const struct path_step *next)
 {
 	json_t *child = child_of(*v, s);
 	int r;
@@ -159,14 +154,14 @@ static int enter(json_t **v, const struct step *s, const struct step *next)
 int doc_put(struct doc *doc, const char *path, json_t *value)
 {
 	json_t *v = doc->root;
-	struct step s, next;
-	int r = next_step(&path, &s);
+	struct path_step s, next;
+	int r = path_next(&path, &s);
 
 	if (r <= 0) {
 		json_decref(value);
 		return -EINVAL;
 	}
-	while ((r = next_step(&path, &next)) > 0) {
+	while ((r = path_next(&path, &next)) > 0) {
 		r = enter(&v, &s, &next);
 		if (r < 0)
 			break;
@@ -236,11 +231,11 @@ int doc_set_copy(struct doc *doc, const char *path, const struct doc *from, cons
 void doc_remove(struct doc *doc, const char *path)
 {
 	json_t *parent = NULL, *v = doc->root;
-	struct step s = { 0 };
+	struct path_step s = { 0 };
 
 	while (v) {
-		struct step next;
-		int r = next_step(&path, &next);
+		struct path_step next;
+		int r = path_next(&path, &next);
 
 		if (r < 0)
 			return;

@@ -330,7 +330,7 @@ void pod_check(const struct doc *doc, const struct doc *old, struct causes *caus
 		pod_check_update(doc, old, causes);
 }
 
-void *pod_decode(const struct doc *doc, struct arena *arena)
+void *pod_decode(const struct value *doc, struct arena *arena)
 {
 	struct pod *pod = kind_new(doc, pod_fields, sizeof(*pod), arena);
 

@@ -230,70 +230,76 @@ void policy_check(const struct doc *doc, const struct doc *old, struct causes *c
 }
 
 /* *@ret stays NULL where there is none. */
-static int decode_selector(const struct doc *doc, const char *path, struct arena *arena,
+static int decode_selector(const struct value *v, struct arena *arena,
 			   const struct label_selector **ret)
 {
 	struct label_selector *sel;
 	int r;
 
-	if (!json_is_object(doc_at(doc, path)))
+	if (!value_is(v, VALUE_OBJECT))
 		return 0;
 	sel = arena_alloc(arena, sizeof(*sel));
 	if (!sel)
 		return -ENOMEM;
-	r = label_selector_decode(doc, path, arena, sel);
+	r = label_selector_decode(v, arena, sel);
 	if (r == 0)
 		*ret = sel;
 	return r;
 }
 
-static int decode_peer(const struct doc *doc, const char *path, struct arena *arena,
-		       struct policy_peer *peer)
+static int decode_peers(const struct value *list, struct arena *arena, struct policy_peer *peer)
 {
-	char field[96];
-	int r;
-
-	snprintf(field, sizeof(field), "%s.podSelector", path);
-	r = decode_selector(doc, field, arena, &peer->pods);
-	snprintf(field, sizeof(field), "%s.namespaceSelector", path);
-	return r < 0 ? r : decode_selector(doc, field, arena, &peer->namespaces);
-}
-
-static int decode_rules(const struct doc *doc, const char *list, const char *peers,
-			struct arena *arena, struct policy_rule *rules, size_t n)
-{
-	char path[80];
+	const struct value *v;
 	int r = 0;
 
-	for (size_t i = 0; i < n; i++)
-		for (size_t k = 0; r == 0 && k < rules[i].npeers; k++) {
-			snprintf(path, sizeof(path), "spec.%s[%zu].%s[%zu]", list, i, peers, k);
-			r = decode_peer(doc, path, arena, &rules[i].peers[k]);
-		}
+	value_each(list, v) {
+		r = decode_selector(value_member(v, "podSelector"), arena, &peer->pods);
+		if (r == 0)
+			r = decode_selector(value_member(v, "namespaceSelector"), arena,
+					    &peer->namespaces);
+		if (r < 0)
+			break;
+		peer++;
+	}
 	return r;
 }
 
-static int decode_policy(const struct doc *doc, struct arena *arena, struct network_policy *policy)
+static int decode_rules(const struct value *list, const char *peers, struct arena *arena,
+			struct policy_rule *rule)
 {
-	int r = decode_selector(doc, "spec.podSelector", arena, &policy->pods);
+	const struct value *v;
+	int r = 0;
 
-	if (r == 0)
-		r = decode_rules(doc, "ingress", "from", arena, policy->ingress, policy->ningress);
-	if (r == 0)
-		r = decode_rules(doc, "egress", "to", arena, policy->egress, policy->negress);
+	value_each(list, v) {
+		r = decode_peers(value_member(v, peers), arena, rule->peers);
+		if (r < 0)
+			break;
+		rule++;
+	}
 	return r;
 }
 
-void *policy_decode(const struct doc *doc, struct arena *arena)
+static int decode_policy(const struct value *spec, struct arena *arena,
+			 struct network_policy *policy)
+{
+	int r = decode_selector(value_member(spec, "podSelector"), arena, &policy->pods);
+
+	if (r == 0)
+		r = decode_rules(value_member(spec, "ingress"), "from", arena, policy->ingress);
+	if (r == 0)
+		r = decode_rules(value_member(spec, "egress"), "to", arena, policy->egress);
+	return r;
+}
+
+void *policy_decode(const struct value *doc, struct arena *arena)
 {
 	struct network_policy *policy = kind_new(doc, policy_fields, sizeof(*policy), arena);
-	json_t *v;
-	size_t i;
+	const struct value *spec = value_member(doc, "spec"), *v;
 
-	if (!policy || decode_policy(doc, arena, policy) < 0)
+	if (!policy || decode_policy(spec, arena, policy) < 0)
 		return NULL;
-	json_array_foreach(doc_at(doc, "spec.policyTypes"), i, v) {
-		const char *type = json_string_value(v);
+	value_each(value_member(spec, "policyTypes"), v) {
+		const char *type = value_text(v);
 
 		policy->isolates_ingress |= type && strcmp(type, policy_types[0]) == 0;
 		policy->isolates_egress |= type && strcmp(type, policy_types[1]) == 0;

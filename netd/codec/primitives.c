@@ -160,17 +160,17 @@ void bridge_check(const struct doc *doc, const struct doc *old, struct causes *c
 			   "metadata.name cannot name the interface: %s", why);
 }
 
-void *netns_decode(const struct doc *doc, struct arena *arena)
+void *netns_decode(const struct value *doc, struct arena *arena)
 {
 	return kind_new(doc, netns_fields, sizeof(struct netns), arena);
 }
 
-void *veth_decode(const struct doc *doc, struct arena *arena)
+void *veth_decode(const struct value *doc, struct arena *arena)
 {
 	return kind_new(doc, veth_fields, sizeof(struct veth), arena);
 }
 
-void *bridge_decode(const struct doc *doc, struct arena *arena)
+void *bridge_decode(const struct value *doc, struct arena *arena)
 {
 	struct bridge *br = kind_new(doc, bridge_fields, sizeof(*br), arena);
 

@@ -210,24 +210,34 @@ void check_probes(const struct doc *doc, struct causes *causes)
 
 /* ---- what netd runs ---- */
 
+static bool runs(bool http, const char *scheme, bool tcp)
+{
+	return http ? !scheme || strcmp(scheme, "HTTPS") != 0 : tcp;
+}
+
 bool probe_runs(const json_t *container)
 {
 	const json_t *probe = json_object_get(container, "readinessProbe");
 	const json_t *http = json_object_get(probe, "httpGet");
-	const char *scheme = json_string_value(json_object_get(http, "scheme"));
 
-	if (json_is_object(http))
-		return !scheme || strcmp(scheme, "HTTPS") != 0;
-	return json_is_object(json_object_get(probe, "tcpSocket"));
+	return runs(json_is_object(http), json_string_value(json_object_get(http, "scheme")),
+		    json_is_object(json_object_get(probe, "tcpSocket")));
 }
 
-static const json_t *status_of(const struct doc *doc, const char *name)
+static bool runs_in(const struct value *probe)
 {
-	json_t *status;
-	size_t i;
+	const struct value *http = value_member(probe, "httpGet");
 
-	json_array_foreach(doc_at(doc, "status.containerStatuses"), i, status) {
-		const char *of = json_string_value(json_object_get(status, "name"));
+	return runs(value_is(http, VALUE_OBJECT), value_text(value_member(http, "scheme")),
+		    value_is(value_member(probe, "tcpSocket"), VALUE_OBJECT));
+}
+
+static const struct value *status_of(const struct value *doc, const char *name)
+{
+	const struct value *status;
+
+	value_each(value_at(doc, "status.containerStatuses"), status) {
+		const char *of = value_text(value_member(status, "name"));
 
 		if (of && strcmp(of, name) == 0)
 			return status;
@@ -235,47 +245,45 @@ static const json_t *status_of(const struct doc *doc, const char *name)
 	return NULL;
 }
 
-static void decode_status(const struct doc *doc, const char *name, struct probe *probe)
+static void decode_status(const struct value *status, struct probe *probe)
 {
-	const json_t *status = status_of(doc, name);
-	const json_t *running = json_object_get(json_object_get(status, "state"), "running");
-	const char *since = json_string_value(json_object_get(running, "startedAt"));
+	const char *since = value_text(value_at(status, "state.running.startedAt"));
 
 	probe->known = status != NULL;
-	probe->ready = json_is_true(json_object_get(status, "ready"));
+	probe->ready = value_is(value_member(status, "ready"), VALUE_TRUE);
 	if (!since || time_parse(since, &probe->started) < 0)
 		probe->started = 0;
 }
 
-static int decode_probe(struct container *container, size_t i, const struct doc *doc,
-			struct arena *arena)
+static int decode_probe(struct container *container, const struct value *v,
+			const struct value *status, struct arena *arena)
 {
 	struct probe *probe = arena_alloc(arena, sizeof(*probe));
-	char path[64];
 
-	if (!probe)
+	if (!probe || field_decode(probe_fields, v, arena, probe) < 0)
 		return -ENOMEM;
-	snprintf(path, sizeof(path), "spec.containers[%zu].readinessProbe", i);
-	if (field_decode(probe_fields, doc, path, arena, probe) < 0)
-		return -ENOMEM;
-	snprintf(path, sizeof(path), "spec.containers[%zu].readinessProbe.httpGet", i);
-	probe->type = doc_has(doc, path) ? PROBE_HTTP : PROBE_TCP;
+	probe->type = value_member(v, "httpGet") ? PROBE_HTTP : PROBE_TCP;
 	probe->period_s = probe->period_s ? probe->period_s : 10;
 	probe->timeout_s = probe->timeout_s ? probe->timeout_s : 1;
 	probe->successes = probe->successes ? probe->successes : 1;
 	probe->failures = probe->failures ? probe->failures : 3;
-	decode_status(doc, container->name, probe);
+	decode_status(status, probe);
 	container->readiness = probe;
 	return 0;
 }
 
-int decode_probes(struct pod *pod, const struct doc *doc, struct arena *arena)
+int decode_probes(struct pod *pod, const struct value *doc, struct arena *arena)
 {
-	const json_t *list = doc_at(doc, "spec.containers");
-	int r = 0;
+	struct container *container = pod->containers;
+	const struct value *v;
 
-	for (size_t i = 0; r == 0 && i < pod->ncontainers; i++)
-		if (probe_runs(json_array_get(list, i)) && pod->containers[i].name)
-			r = decode_probe(&pod->containers[i], i, doc, arena);
-	return r;
+	value_each(value_at(doc, "spec.containers"), v) {
+		const struct value *probe = value_member(v, "readinessProbe");
+
+		if (runs_in(probe) && container->name &&
+		    decode_probe(container, probe, status_of(doc, container->name), arena) < 0)
+			return -ENOMEM;
+		container++;
+	}
+	return 0;
 }

@@ -17,7 +17,7 @@ int default_probes(json_t *containers);
 /** check_probes() - one handler each, and what does not go together; of both lists of containers */
 void check_probes(const struct doc *doc, struct causes *causes);
 /** decode_probes() - the readiness probes that netd runs, and what status says of their containers */
-int decode_probes(struct pod *pod, const struct doc *doc, struct arena *arena);
+int decode_probes(struct pod *pod, const struct value *doc, struct arena *arena);
 /** probe_runs() - a container has a readiness probe, and netd runs it */
 bool probe_runs(const json_t *container);
 

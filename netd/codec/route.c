@@ -122,7 +122,7 @@ static const char *identity_of(const struct route *r, struct arena *arena)
 			    to.family ? podnet_prefix_format(&to, text) : "");
 }
 
-void *route_decode(const struct doc *doc, struct arena *arena)
+void *route_decode(const struct value *doc, struct arena *arena)
 {
 	struct route *route = kind_new(doc, route_fields, sizeof(*route), arena);
 

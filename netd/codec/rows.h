@@ -20,15 +20,15 @@ extern const struct selectable namespace_selectable[], node_selectable[], pod_se
 extern const struct selectable event_selectable[], service_selectable[];
 
 int namespace_defaults(struct doc *doc);
-void *namespace_decode(const struct doc *doc, struct arena *arena);
+void *namespace_decode(const struct value *doc, struct arena *arena);
 
 int node_defaults(struct doc *doc);
 void node_check(const struct doc *doc, const struct doc *old, struct causes *causes);
-void *node_decode(const struct doc *doc, struct arena *arena);
+void *node_decode(const struct value *doc, struct arena *arena);
 
 int pod_defaults(struct doc *doc);
 void pod_check(const struct doc *doc, const struct doc *old, struct causes *causes);
-void *pod_decode(const struct doc *doc, struct arena *arena);
+void *pod_decode(const struct value *doc, struct arena *arena);
 /* pod_update.c: what may not change after create */
 void pod_check_update(const struct doc *doc, const struct doc *old, struct causes *causes);
 /* pod_annotations.c: podnet.dev/... and the bandwidths */
@@ -46,44 +46,44 @@ int pod_decode_ports(struct pod *pod, struct arena *arena);
 
 int event_defaults(struct doc *doc);
 void event_check(const struct doc *doc, const struct doc *old, struct causes *causes);
-void *event_decode(const struct doc *doc, struct arena *arena);
+void *event_decode(const struct value *doc, struct arena *arena);
 
 int network_defaults(struct doc *doc);
 void network_check(const struct doc *doc, const struct doc *old, struct causes *causes);
-void *network_decode(const struct doc *doc, struct arena *arena);
+void *network_decode(const struct value *doc, struct arena *arena);
 
 int primitive_defaults(struct doc *doc);
 /* of a kind that lives on one node */
 void check_node_name(const struct doc *doc, const struct doc *old, struct causes *causes);
 void netns_check(const struct doc *doc, const struct doc *old, struct causes *causes);
-void *netns_decode(const struct doc *doc, struct arena *arena);
+void *netns_decode(const struct value *doc, struct arena *arena);
 void veth_check(const struct doc *doc, const struct doc *old, struct causes *causes);
-void *veth_decode(const struct doc *doc, struct arena *arena);
+void *veth_decode(const struct value *doc, struct arena *arena);
 void bridge_check(const struct doc *doc, const struct doc *old, struct causes *causes);
-void *bridge_decode(const struct doc *doc, struct arena *arena);
+void *bridge_decode(const struct value *doc, struct arena *arena);
 
 int route_defaults(struct doc *doc);
 void route_check(const struct doc *doc, const struct doc *old, struct causes *causes);
-void *route_decode(const struct doc *doc, struct arena *arena);
+void *route_decode(const struct value *doc, struct arena *arena);
 
 int service_defaults(struct doc *doc);
-void *service_decode(const struct doc *doc, struct arena *arena);
+void *service_decode(const struct value *doc, struct arena *arena);
 /* service_check.c */
 void service_check(const struct doc *doc, const struct doc *old, struct causes *causes);
 
 int endpoints_defaults(struct doc *doc);
 void endpoints_check(const struct doc *doc, const struct doc *old, struct causes *causes);
-void *endpoints_decode(const struct doc *doc, struct arena *arena);
+void *endpoints_decode(const struct value *doc, struct arena *arena);
 
 int slice_defaults(struct doc *doc);
 void slice_check(const struct doc *doc, const struct doc *old, struct causes *causes);
-void *slice_decode(const struct doc *doc, struct arena *arena);
+void *slice_decode(const struct value *doc, struct arena *arena);
 /* slice_beta.c */
 int slice_beta_in(struct doc *doc);
 int slice_beta_out(struct doc *doc);
 
 int policy_defaults(struct doc *doc);
 void policy_check(const struct doc *doc, const struct doc *old, struct causes *causes);
-void *policy_decode(const struct doc *doc, struct arena *arena);
+void *policy_decode(const struct value *doc, struct arena *arena);
 
 #endif

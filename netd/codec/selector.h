@@ -38,9 +38,8 @@ struct selector {
  */
 int label_selector_parse(const char *text, struct arena *arena, struct label_selector *ret,
 			 char why[160]);
-/** label_selector_decode() - a LabelSelector at @path, after its check; 0 or -ENOMEM */
-int label_selector_decode(const struct doc *doc, const char *path, struct arena *arena,
-			  struct label_selector *ret);
+/** label_selector_decode() - the LabelSelector @v, after its check; 0 or -ENOMEM */
+int label_selector_decode(const struct value *v, struct arena *arena, struct label_selector *ret);
 /** label_selector_check() - a LabelSelector at @path: operators, their values, keys */
 void label_selector_check(const struct doc *doc, const char *path, struct causes *causes);
 

@@ -10,6 +10,7 @@
 #include <netd/codec/format.h>
 #include <netd/codec/json.h>
 #include <netd/codec/selector.h>
+#include <netd/codec/tape.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -203,28 +204,29 @@ static const char *member(const json_t *v, const char *name)
 }
 
 /* An object that was stored may be of an older version: what is no string is an empty one. */
-static char *copy_text(struct arena *arena, const char *text)
+static char *copy_text(struct arena *arena, const struct value *v)
 {
+	const char *text = value_text(v);
+
 	return arena_strdup(arena, text ? text : "");
 }
 
-static int decode_values(const json_t *list, struct arena *arena, struct requirement *req)
+static int decode_values(const struct value *list, struct arena *arena, struct requirement *req)
 {
-	const json_t *v;
-	size_t i;
+	const struct value *v;
 
-	req->values = arena_alloc(arena, (json_array_size(list) + 1) * sizeof(*req->values));
+	req->values = arena_alloc(arena, (value_len(list) + 1) * sizeof(*req->values));
 	if (!req->values)
 		return -ENOMEM;
-	json_array_foreach(list, i, v) {
-		req->values[req->nvalues] = copy_text(arena, json_string_value(v));
+	value_each(list, v) {
+		req->values[req->nvalues] = copy_text(arena, v);
 		if (!req->values[req->nvalues++])
 			return -ENOMEM;
 	}
 	return 0;
 }
 
-static int decode_label(const char *key, const json_t *value, struct arena *arena,
+static int decode_label(const char *key, const struct value *value, struct arena *arena,
 			struct requirement *req)
 {
 	req->op = REQ_IN;
@@ -232,40 +234,35 @@ static int decode_label(const char *key, const json_t *value, struct arena *aren
 	req->values = arena_alloc(arena, sizeof(*req->values));
 	if (!req->key || !req->values)
 		return -ENOMEM;
-	req->values[req->nvalues++] = copy_text(arena, json_string_value(value));
+	req->values[req->nvalues++] = copy_text(arena, value);
 	return req->values[0] ? 0 : -ENOMEM;
 }
 
-static int decode_expression(const json_t *v, struct arena *arena, struct requirement *req)
+static int decode_expression(const struct value *v, struct arena *arena, struct requirement *req)
 {
-	int op = find_operator(member(v, "operator"));
+	int op = find_operator(value_text(value_member(v, "operator")));
 
 	req->op = op < 0 ? REQ_EXISTS : (enum requirement_op)op;
-	req->key = copy_text(arena, member(v, "key"));
-	return req->key ? decode_values(json_object_get(v, "values"), arena, req) : -ENOMEM;
+	req->key = copy_text(arena, value_member(v, "key"));
+	return req->key ? decode_values(value_member(v, "values"), arena, req) : -ENOMEM;
 }
 
-int label_selector_decode(const struct doc *doc, const char *path, struct arena *arena,
-			  struct label_selector *ret)
+int label_selector_decode(const struct value *sel, struct arena *arena, struct label_selector *ret)
 {
-	json_t *sel = doc_at(doc, path), *map = json_object_get(sel, "matchLabels"), *v;
-	const json_t *list = json_object_get(sel, "matchExpressions");
-	const char *key;
-	size_t i;
-	int r = 0;
+	const struct value *map = value_member(sel, "matchLabels"), *name, *v;
+	const struct value *list = value_member(sel, "matchExpressions");
 
 	ret->n = 0;
-	ret->v = arena_alloc(arena, (json_object_size(map) + json_array_size(list) + 1) *
-			     sizeof(*ret->v));
+	ret->v = arena_alloc(arena, (value_len(map) + value_len(list) + 1) * sizeof(*ret->v));
 	if (!ret->v)
 		return -ENOMEM;
-	json_object_foreach(map, key, v)
-		if (r == 0)
-			r = decode_label(key, v, arena, &ret->v[ret->n++]);
-	json_array_foreach(list, i, v)
-		if (r == 0)
-			r = decode_expression(v, arena, &ret->v[ret->n++]);
-	return r;
+	value_each_member(map, name, v)
+		if (v->type != VALUE_NULL && decode_label(name->text, v, arena, &ret->v[ret->n++]) < 0)
+			return -ENOMEM;
+	value_each(list, v)
+		if (decode_expression(v, arena, &ret->v[ret->n++]) < 0)
+			return -ENOMEM;
+	return 0;
 }
 
 static void check_expression(const json_t *v, const char *path, size_t i, struct causes *causes)

@@ -135,13 +135,17 @@ enum service_type service_type_of(const struct doc *doc)
 	return SERVICE_CLUSTER_IP;
 }
 
+static bool is_headless(enum service_type type, const char *ip, const char *first)
+{
+	if (!ip || !ip[0])
+		ip = first;
+	return ip && strcmp(ip, "None") == 0 && type != SERVICE_EXTERNAL_NAME;
+}
+
 bool service_is_headless(const struct doc *doc)
 {
-	const char *ip = doc_str(doc, "spec.clusterIP");
-
-	if (!ip || !ip[0])
-		ip = doc_str(doc, "spec.clusterIPs[0]");
-	return ip && strcmp(ip, "None") == 0 && service_type_of(doc) != SERVICE_EXTERNAL_NAME;
+	return is_headless(service_type_of(doc), doc_str(doc, "spec.clusterIP"),
+			   doc_str(doc, "spec.clusterIPs[0]"));
 }
 
 bool service_has_node_ports(const struct doc *doc)
@@ -165,12 +169,14 @@ bool service_checks_health(const struct doc *doc)
 	       strcmp(policy, traffic_policies[TRAFFIC_LOCAL]) == 0;
 }
 
+static bool is_from_pool(enum service_type type, const char *class)
+{
+	return type == SERVICE_LOAD_BALANCER && class && strcmp(class, SERVICE_POOL_CLASS) == 0;
+}
+
 bool service_is_from_pool(const struct doc *doc)
 {
-	const char *class = doc_str(doc, "spec.loadBalancerClass");
-
-	return service_type_of(doc) == SERVICE_LOAD_BALANCER && class &&
-	       strcmp(class, SERVICE_POOL_CLASS) == 0;
+	return is_from_pool(service_type_of(doc), doc_str(doc, "spec.loadBalancerClass"));
 }
 
 int service_parse_ips(const char *text, struct podnet_prefix ret[2])
@@ -270,46 +276,45 @@ int service_defaults(struct doc *doc)
 	return r < 0 ? r : default_object(doc, "status.loadBalancer");
 }
 
-static void decode_cluster_ips(const struct doc *doc, struct service *svc)
+static void decode_cluster_ips(const struct value *ips, struct service *svc)
 {
-	char path[32];
-
 	for (size_t i = 0; i < 2; i++) {
-		const char *ip;
+		const char *ip = value_text(value_elem(ips, i));
 
-		snprintf(path, sizeof(path), "spec.clusterIPs[%zu]", i);
-		ip = doc_str(doc, path);
 		if (ip && podnet_prefix_parse(ip, &svc->cluster_ips[svc->ncluster_ips]) == 0)
 			svc->ncluster_ips++;
 	}
 }
 
 /* The annotation says it of two families; spec.loadBalancerIP alone can say one only. */
-static void decode_wanted(const struct doc *doc, struct service *svc)
+static void decode_wanted(const char *balancer_ip, struct service *svc)
 {
 	const char *text = meta_annotation(&svc->meta, SERVICE_POOL_IPS);
 	int n;
 
 	if (!text)
-		text = doc_str(doc, "spec.loadBalancerIP");
+		text = balancer_ip;
 	n = text ? service_parse_ips(text, svc->wanted_ips) : 0;
 	svc->nwanted_ips = n > 0 ? (size_t)n : 0;
 }
 
-void *service_decode(const struct doc *doc, struct arena *arena)
+void *service_decode(const struct value *doc, struct arena *arena)
 {
 	struct service *svc = arena_alloc(arena, sizeof(*svc));
-	const char *affinity = doc_str(doc, "spec.sessionAffinity");
+	const struct value *spec = value_member(doc, "spec");
+	const struct value *ips = value_member(spec, "clusterIPs");
+	const char *affinity = value_text(value_member(spec, "sessionAffinity"));
 
 	if (!svc)
 		return NULL;
 	svc->allocate_node_ports = true;
 	if (kind_fill(doc, service_fields, arena, svc) < 0)
 		return NULL;
-	svc->headless = service_is_headless(doc);
+	svc->headless = is_headless(svc->type, value_text(value_member(spec, "clusterIP")),
+				    value_text(value_elem(ips, 0)));
 	svc->client_ip_affinity = affinity && strcmp(affinity, affinities[1]) == 0;
-	svc->from_pool = service_is_from_pool(doc);
-	decode_cluster_ips(doc, svc);
-	decode_wanted(doc, svc);
+	svc->from_pool = is_from_pool(svc->type, svc->load_balancer_class);
+	decode_cluster_ips(ips, svc);
+	decode_wanted(value_text(value_member(spec, "loadBalancerIP")), svc);
 	return svc;
 }

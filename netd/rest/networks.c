@@ -111,7 +111,7 @@ static int validate(struct call *c, const struct doc *doc, const struct object *
 
 	if (old)        /* the CIDRs cannot be changed */
 		return 0;
-	o.mine = c->kind->decode(doc, request_arena(c->req));
+	o.mine = kind_decode_doc(c->kind, doc, request_arena(c->req));
 	if (!o.mine)
 		return refuse_memory(c);
 	check_service_range(c, o.mine);

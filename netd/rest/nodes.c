@@ -78,7 +78,7 @@ static int validate(struct call *c, const struct doc *doc, const struct object *
 	if (!doc_has(doc, "spec.podCIDRs") || (old && old->node->npod_cidrs) ||
 	    strcmp(c->name, state_config(c->rest->state)->node_name) == 0)
 		return 0;               /* they cannot be changed, and netd sets its own */
-	node = c->kind->decode(doc, request_arena(c->req));
+	node = kind_decode_doc(c->kind, doc, request_arena(c->req));
 	if (!node)
 		return refuse_memory(c);
 	for (size_t i = 0; i < node->npod_cidrs; i++) {

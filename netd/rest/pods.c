@@ -239,7 +239,7 @@ static int admit(struct call *c, struct txn *txn, struct doc *doc)
 
 	if (r < 0)
 		return refuse_memory(c);
-	a.pod = c->kind->decode(doc, request_arena(c->req));
+	a.pod = kind_decode_doc(c->kind, doc, request_arena(c->req));
 	a.uid = arena_strdup(request_arena(c->req), doc_str(doc, "metadata.uid"));
 	if (!a.pod || !a.uid)
 		return refuse_memory(c);

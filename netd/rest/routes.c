@@ -9,7 +9,7 @@
 
 static int validate(struct call *c, const struct doc *doc, const struct object *old)
 {
-	const struct route *mine = c->kind->decode(doc, request_arena(c->req));
+	const struct route *mine = kind_decode_doc(c->kind, doc, request_arena(c->req));
 	const struct object *other;
 
 	(void)old;

@@ -242,7 +242,7 @@ static int grant(struct call *c, struct txn *txn, struct doc *doc, const struct 
 	struct grant g = { .c = c, .txn = txn, .doc = doc, .old = old };
 	int r;
 
-	g.now = c->kind->decode(doc, request_arena(c->req));
+	g.now = kind_decode_doc(c->kind, doc, request_arena(c->req));
 	g.uid = arena_strdup(request_arena(c->req), doc_str(doc, "metadata.uid"));
 	if (!g.now || !g.uid)
 		return refuse_memory(c);
@@ -266,7 +266,7 @@ static int revise(struct call *c, struct txn *txn, struct doc *doc, const struct
 
 	if (r < 0)
 		return r;
-	now = c->kind->decode(doc, request_arena(c->req));
+	now = kind_decode_doc(c->kind, doc, request_arena(c->req));
 	return now && txn_release_service(txn, old->service, now) == 0 ? 0 : refuse_memory(c);
 }
 

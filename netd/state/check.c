@@ -126,6 +126,7 @@ static int check_object(void *arg, const char *kind, const char *ns, const char 
 {
 	struct row row = { .kind = kind, .ns = ns, .name = name, .rev = rev };
 	_cleanup_(bytes_unrefp) struct bytes *bytes = bytes_new(text, len);
+	_cleanup_(tape_fini) struct tape tape = { 0 };
 	struct checking *c = arg;
 	char why[STORE_WORDS];
 	struct object *obj;
@@ -135,7 +136,7 @@ static int check_object(void *arg, const char *kind, const char *ns, const char 
 	if (rev > c->found->revision)
 		tell(c, "%s %s/%s has revision %" PRIu64 ", and the counter is at %" PRIu64, kind,
 		     ns, name, rev, c->found->revision);
-	r = bytes ? row_object(&row, bytes, &obj, why) : -ENOMEM;
+	r = bytes ? row_object(&row, bytes, &tape, &obj, why) : -ENOMEM;
 	if (r == -EBADMSG)
 		tell(c, "%s", why);
 	if (r < 0)

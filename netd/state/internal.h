@@ -7,6 +7,7 @@
 #ifndef STATE_INTERNAL_H
 #define STATE_INTERNAL_H
 
+#include <netd/codec/tape.h>
 #include <netd/state/state.h>
 
 #define TEARDOWN_KIND "~teardown"       /* of tombstones in the store; no API kind can be called so */
@@ -49,11 +50,13 @@ struct state {
 	bool closed;
 };
 
-/** object_new() - decode @doc, which says what @bytes say; takes no reference of @bytes but its own */
-int object_new(const struct kind *kind, const struct doc *doc, struct bytes *bytes, uint64_t rev,
+/** object_new() - decode @doc, which @bytes were read to; takes no reference of @bytes but its own */
+int object_new(const struct kind *kind, const struct value *doc, struct bytes *bytes, uint64_t rev,
 	       struct object **ret);
+/** object_read() - the same of @bytes that were not read yet; 0, -EINVAL (no JSON), -ENOMEM */
+int object_read(const struct kind *kind, struct bytes *bytes, uint64_t rev, struct object **ret);
 /** object_kind_of() - a tombstone says by its apiVersion and kind what it was */
-const struct kind *object_kind_of(const struct doc *doc);
+const struct kind *object_kind_of(const struct value *doc);
 
 /** cache_find() - index of the slot, or where it belongs; *@found says which */
 size_t cache_find(const struct cache *c, const char *ns, const char *name, bool *found);
@@ -145,7 +148,11 @@ struct row {
 	uint64_t rev;
 	bool tombstone;             /* set by row_object() */
 };
-/** row_object() - the object of a row; -EBADMSG: it cannot be one, and @why says it */
-int row_object(struct row *row, struct bytes *bytes, struct object **ret, char why[STORE_WORDS]);
+/**
+ * row_object() - the object of a row; -EBADMSG: it cannot be one, and @why says it
+ * @tape: room to read it to
+ */
+int row_object(struct row *row, struct bytes *bytes, struct tape *tape, struct object **ret,
+	       char why[STORE_WORDS]);
 
 #endif

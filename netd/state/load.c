@@ -48,23 +48,25 @@ static int complain(const struct row *row, const char *what, const char *more,
 	return -EBADMSG;
 }
 
-int row_object(struct row *row, struct bytes *bytes, struct object **ret, char why[STORE_WORDS])
+int row_object(struct row *row, struct bytes *bytes, struct tape *tape, struct object **ret,
+	       char why[STORE_WORDS])
 {
-	_cleanup_(doc_freep) struct doc *doc = NULL;
 	const struct kind *kind;
 	const char *wrong;
 	char more[160];
-	int r = doc_parse(bytes->data, bytes->len, &doc, more);
+	int r = tape_read(tape, bytes->data, bytes->len, more);
 
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0)
 		return complain(row, "is no object", more, why);
+	if (!value_is(tape->v, VALUE_OBJECT))
+		return complain(row, "is no object", "", why);
 	row->tombstone = strcmp(row->kind, TEARDOWN_KIND) == 0;
-	kind = row->tombstone ? object_kind_of(doc) : kind_by_store_name(row->kind);
+	kind = row->tombstone ? object_kind_of(tape->v) : kind_by_store_name(row->kind);
 	if (!kind)
 		return complain(row, "is of a kind that this netd does not know", "", why);
-	r = object_new(kind, doc, bytes, row->rev, ret);
+	r = object_new(kind, tape->v, bytes, row->rev, ret);
 	if (r < 0)
 		return r;
 	wrong = disagrees(row, *ret);
@@ -89,6 +91,7 @@ struct batch {
 	struct waiting v[BATCH];
 	size_t n;
 	struct arena arena;             /* of their keys */
+	struct tape tape;               /* of the one that is being decoded */
 	char why[STORE_WORDS];          /* of the one that failed, behind which none is decoded */
 	pthread_t thread;
 	bool away;                      /* it is the thread's */
@@ -136,7 +139,8 @@ static void *decode(void *arg)
 	int r = 0;
 
 	for (size_t i = 0; i < b->n && r == 0; i++)
-		r = b->v[i].rc = row_object(&b->v[i].row, b->v[i].bytes, &b->v[i].obj, b->why);
+		r = b->v[i].rc = row_object(&b->v[i].row, b->v[i].bytes, &b->tape, &b->v[i].obj,
+					    b->why);
 	__atomic_store_n(&b->done, true, __ATOMIC_RELEASE);
 	return NULL;
 }
@@ -233,6 +237,8 @@ static int load_objects(struct loading *l)
 	}
 	forget(l->filling);
 	last = take(l, l->other);       /* also after a failure: it has a thread */
+	tape_fini(&batches[0].tape);
+	tape_fini(&batches[1].tape);
 	r = r < 0 ? r : last;
 	return r < 0 ? r : sort_objects(l);
 }

@@ -7,7 +7,7 @@
 #include "internal.h"
 #include <errno.h>
 
-int object_new(const struct kind *kind, const struct doc *doc, struct bytes *bytes, uint64_t rev,
+int object_new(const struct kind *kind, const struct value *doc, struct bytes *bytes, uint64_t rev,
 	       struct object **ret)
 {
 	struct object *obj = calloc(1, sizeof(*obj));
@@ -24,6 +24,15 @@ int object_new(const struct kind *kind, const struct doc *doc, struct bytes *byt
 	}
 	*ret = obj;
 	return 0;
+}
+
+int object_read(const struct kind *kind, struct bytes *bytes, uint64_t rev, struct object **ret)
+{
+	_cleanup_(tape_fini) struct tape tape = { 0 };
+	char why[160];
+	int r = tape_read(&tape, bytes->data, bytes->len, why);
+
+	return r < 0 ? r : object_new(kind, tape.v, bytes, rev, ret);
 }
 
 struct object *object_ref(struct object *obj)
@@ -50,9 +59,10 @@ struct doc *object_doc(const struct object *obj)
 	return doc_parse(obj->bytes->data, obj->bytes->len, &doc, why) == 0 ? doc : NULL;
 }
 
-const struct kind *object_kind_of(const struct doc *doc)
+const struct kind *object_kind_of(const struct value *doc)
 {
-	const char *api = doc_str(doc, "apiVersion"), *name = doc_str(doc, "kind");
+	const char *api = value_text(value_member(doc, "apiVersion"));
+	const char *name = value_text(value_member(doc, "kind"));
 	char buf[64];
 
 	for (size_t i = 0; api && name && i < KIND_COUNT; i++)

@@ -162,7 +162,7 @@ static int encode(struct txn *txn, const struct kind *kind, struct doc *doc, str
 	if (r < 0)
 		return r;
 	bytes = doc_bytes(doc);
-	return bytes ? object_new(kind, doc, bytes, rev, ret) : -ENOMEM;
+	return bytes ? object_read(kind, bytes, rev, ret) : -ENOMEM;
 }
 
 DEFINE_CLEANUP(struct object, object_unref)

@@ -68,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	must(kind->defaults(doc) == 0);
 	kind_check(kind, doc, NULL, &causes);
-	model = kind->decode(doc, &arena);
+	model = kind_decode_doc(kind, doc, &arena);
 	must(model && !causes.failed);
 	if (!causes.n)
 		check_meaning(model);

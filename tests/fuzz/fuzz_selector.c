@@ -8,6 +8,7 @@
 #include "json.h"
 
 #include <netd/codec/selector.h>
+#include <netd/codec/tape.h>
 
 static const char pod[] =
 	"{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"web\",\"namespace\":\"shop\","
@@ -31,7 +32,7 @@ static void query(const struct kind *kind, const char *labels, const char *field
 		must(is || !selector_is_all(&sel));
 		if (ns && name && !selector_needs_object(&sel))
 			must(selector_matches_name(&sel, ns, name) == is);
-		model = kinds[KIND_POD].decode(doc, &arena);
+		model = kind_decode_doc(&kinds[KIND_POD], doc, &arena);
 		if (ns && name && model && !selector_needs_doc(&sel))
 			must(selector_matches_meta(&sel, &model->meta) == is);
 	}
@@ -43,14 +44,19 @@ static void object(const struct doc *doc)
 {
 	struct label_selector sel = { 0 };
 	struct causes causes = { 0 };
+	_cleanup_(bytes_unrefp) struct bytes *bytes = NULL;
+	_cleanup_(tape_fini) struct tape tape = { 0 };
 	struct arena arena = { 0 };
+	char why[160];
 	const struct kv labels[] = { { "app", "web" }, { "tier", "2" } };
 	const struct meta meta = { .labels = (struct kv *)(uintptr_t)labels,
 				   .nlabels = ARRAY_SIZE(labels) };
 
 	label_selector_check(doc, "spec.podSelector", &causes);
 	if (!causes.n) {
-		must(label_selector_decode(doc, "spec.podSelector", &arena, &sel) == 0);
+		bytes = doc_bytes(doc);
+		must(bytes && tape_read(&tape, bytes->data, bytes->len, why) == 0);
+		must(label_selector_decode(value_at(tape.v, "spec.podSelector"), &arena, &sel) == 0);
 		must(label_selector_matches(&sel, &meta) || sel.n);
 	}
 	causes_fini(&causes);

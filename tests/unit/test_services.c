@@ -278,7 +278,7 @@ static const void *decoded(enum kind_id id, const char *patch, struct arena *are
 	void *model;
 
 	assert_int_equal(kinds[id].defaults(doc), 0);
-	model = kinds[id].decode(doc, arena);
+	model = kind_decode_doc(&kinds[id], doc, arena);
 	assert_non_null(model);
 	return model;
 }
