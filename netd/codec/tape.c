@@ -215,11 +215,10 @@ static bool digits(const char **p)
 /* -?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]+)? ; *@real: it has one of the later parts */
 static bool is_number(const char *p, bool *real)
 {
-	bool zero;
-
 	p += *p == '-';
-	zero = *p == '0';
-	if (!digits(&p) || (zero && p[-1] != '0') || (zero && p[-1] == '0' && p[-2] == '0'))
+	if (p[0] == '0' && p[1] >= '0' && p[1] <= '9')
+		return false;
+	if (!digits(&p))
 		return false;
 	if (*p == '.') {
 		*real = true;
@@ -255,7 +254,7 @@ static bool read_short(struct parser *ps, int64_t *ret)
 
 static int read_number(struct parser *ps)
 {
-	char text[NUMBER_MAX + 2] = " ";        /* is_number() looks one back */
+	char text[NUMBER_MAX + 1];
 	struct value v = { .type = VALUE_INTEGER };
 	bool real = false;
 	size_t n;
@@ -267,18 +266,18 @@ static int read_number(struct parser *ps)
 		return fail(ps, "a value is missing or not one of JSON");
 	if (n >= NUMBER_MAX)
 		return fail(ps, "a number has too many digits");
-	memcpy(text + 1, ps->p, n);
-	text[n + 1] = '\0';
-	if (!is_number(text + 1, &real))
+	memcpy(text, ps->p, n);
+	text[n] = '\0';
+	if (!is_number(text, &real))
 		return fail(ps, "a number is malformed");
 	errno = 0;
 	if (real) {
 		v.type = VALUE_REAL;
-		v.real = strtod(text + 1, NULL);
+		v.real = strtod(text, NULL);
 		if (!isfinite(v.real))
 			return fail(ps, "a number is too big: real number overflow");
 	} else {
-		v.integer = strtoll(text + 1, NULL, 10);
+		v.integer = strtoll(text, NULL, 10);
 		if (errno == ERANGE)
 			return fail(ps, "a number is too big: integers have 64 bits");
 	}
