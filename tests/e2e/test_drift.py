@@ -89,6 +89,8 @@ ROWS = [
     ("bridge's address deleted", lambda: run("ip addr del 172.16.0.1/24 dev br0"), "br0", con_reachable),
     ("bridge's mtu changed", lambda: run("ip link set br0 mtu 1300"), "br0",
      lambda: ip_json("link show br0")[0]["mtu"] == 1400),
+    ("bridge renamed", lambda: rename("br0", "brx"), "br0",
+     lambda: con_reachable() and "brx" not in run("ip link")),
     ("veth renamed", lambda: rename("veth1", "other"), "con",
      lambda: con_reachable() and "other" not in run("ip link")),
     ("link inside a pod renamed", lambda: rename("eth0", "foo", netns="a.default"),
