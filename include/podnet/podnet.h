@@ -16,6 +16,7 @@
 #include <podnet/monitor.h>
 #include <podnet/nat.h>
 #include <podnet/netns.h>
+#include <podnet/overlay.h>
 #include <podnet/plan.h>
 #include <podnet/route.h>
 #include <podnet/service.h>

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * inner.h - what the files of the overlay room share
+ *
+ * Room: podnet/overlay.h.  No netlink, no file is opened here.  May include: libpodnet/base,
+ * include/podnet, linux/.
+ *
+ *   files    wire.c    an IP packet looked at, framing, checksums
+ *            peers.c   who has an address, who sends from a socket address; pure
+ *            segment.c a piece of the device -> datagrams; pure
+ *            merge.c   packets of a peer -> pieces for the device; pure but for handing them on
+ *            out.c     device to socket      in.c    socket to device
+ *            overlay.c the handle, its queues and their threads
+ */
+#ifndef PN_OVERLAY_INNER_H
+#define PN_OVERLAY_INNER_H
+
+#include <libpodnet/base/base.h>
+#include <linux/virtio_net.h>
+#include <netinet/in.h>
+#include <podnet/overlay.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#ifndef VIRTIO_NET_HDR_GSO_UDP_L4   /* headers of Linux before 6.2 */
+#define VIRTIO_NET_HDR_GSO_UDP_L4 5
+#endif
+
+#define PIECE_MAX   65535u          /* of an IP packet; more is none */
+#define PI_SIZE     4u
+/* struct virtio_net_hdr and what stands ahead of a datagram; the packet itself is aligned */
+#define HEAD_ROOM   16u
+
+/* ---- wire.c ---- */
+
+/** An address as two numbers; IPv4 in the lower half. */
+struct addr {
+	uint64_t hi, lo;
+};
+
+/** An IP packet, whole. */
+struct packet {
+	uint8_t *ip;
+	uint32_t len;               /* as its header says */
+	uint8_t version;            /* 4 or 6 */
+	uint8_t protocol;           /* behind the IP header; 0: a fragment, or a header we pass by */
+	uint16_t l4, data;          /* offsets: transport header and payload; data 0: neither TCP nor UDP */
+	struct addr src, dst;
+};
+
+/** packet_look() - false: @len bytes at @ip are no whole IP packet; what is behind one is left out */
+bool packet_look(uint8_t *ip, size_t len, struct packet *ret);
+/** sum_add() - to a ones' complement sum, as of RFC 1071; @p begins at an even offset of the data */
+uint64_t sum_add(uint64_t sum, const uint8_t *p, size_t len);
+/** sum_fold() - to 16 bits, not complemented, in the order of memory */
+uint16_t sum_fold(uint64_t sum);
+/** sum_pseudo() - of the addresses, @protocol and @len bytes of transport */
+uint64_t sum_pseudo(const struct packet *p, uint8_t protocol, uint32_t len);
+/** ip_finish() - @len bytes from @ip on: the header's length field, and IPv4's checksum */
+void ip_finish(uint8_t *ip, uint8_t version, uint16_t header, uint32_t len);
+/** framing_put() - what stands ahead of the packet: bytes, in @pi */
+size_t framing_put(enum podnet_overlay_framing framing, uint8_t version, uint8_t pi[PI_SIZE]);
+/** framing_take() - how many bytes to skip; negative: that is not how this peer sends */
+int framing_take(enum podnet_overlay_framing framing, const uint8_t *data, size_t len);
+
+static inline uint16_t get16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+static inline void put16(uint8_t *p, uint16_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+static inline uint32_t get32(const uint8_t *p)
+{
+	return (uint32_t)get16(p) << 16 | get16(p + 2);
+}
+static inline void put32(uint8_t *p, uint32_t v)
+{
+	put16(p, (uint16_t)(v >> 16));
+	put16(p + 2, (uint16_t)v);
+}
+
+/* ---- peers.c ---- */
+
+struct peer {
+	atomic_uint refs;
+	struct sockaddr_storage at;
+	socklen_t at_len;
+	enum podnet_overlay_framing framing;
+	struct podnet_prefix *prefixes;
+	size_t nprefixes;
+	uint64_t order;             /* a later one has a prefix that both have */
+	struct counters {
+		atomic_ulong in_packets, in_bytes, out_packets, out_bytes, in_dropped, out_dropped;
+		atomic_uint refs;
+	} *counters;                /* of all that were at this address */
+};
+
+/** Who has which addresses: ranges that follow each other, each to the next one's start. */
+struct ranges {
+	struct range { struct addr from; void *owner; } *v;
+	size_t n, cap;
+};
+
+/** What a queue works with: never changed once it is made. */
+struct table {
+	atomic_uint refs;
+	uint64_t version;
+	struct ranges peers[2], local[2];   /* IPv4, IPv6 */
+	bool any_local;             /* no prefix of ours is known: all are */
+	struct peer **by_source;    /* open addressing, a power of two; each holds a reference */
+	size_t nslots, npeers;
+};
+
+struct addr prefix_addr(const struct podnet_prefix *p);
+/** ranges_make() - 0 or -ENOMEM; @owners NULL: of each one the prefix itself */
+struct range_source {
+	const struct podnet_prefix *prefix;
+	void *owner;
+	uint64_t order;
+};
+int ranges_make(struct range_source *v, size_t n, struct ranges ret[2]);
+void ranges_fini(struct ranges r[2]);
+/** ranges_find() - the owner of the longest prefix that holds @a, or NULL */
+void *ranges_find(const struct ranges *r, struct addr a);
+
+struct peer *peer_make(const struct podnet_overlay_peer *spec, struct peer *before);
+void peer_unref(struct peer *p);
+/** peer_at() - does @p send from there? */
+bool peer_at(const struct peer *p, const struct sockaddr_storage *at);
+int socket_address(const struct podnet_prefix *address, uint16_t port, struct sockaddr_storage *ret,
+		   socklen_t *len);
+
+struct table *table_make(struct peer *const *peers, size_t npeers, const struct podnet_prefix *local,
+			 size_t nlocal);
+void table_unref(struct table *t);
+struct peer *table_source(const struct table *t, const struct sockaddr_storage *at);
+
+static inline struct peer *table_owner(const struct table *t, uint8_t version, struct addr a)
+{
+	return ranges_find(&t->peers[version == 6], a);
+}
+static inline bool table_local(const struct table *t, uint8_t version, struct addr a)
+{
+	return t->any_local || ranges_find(&t->local[version == 6], a);
+}
+
+/* ---- segment.c ---- */
+
+#define DATAGRAMS   256u            /* that wait to be sent, at most */
+#define HEADS_SIZE  65536u
+#define HEAD_MAX    512u            /* of one datagram: framing and all headers */
+
+struct datagram {
+	struct peer *peer;
+	uint32_t len;
+	uint16_t iov, niov;         /* of out.iov */
+};
+
+/** What goes to the socket next; the packets lie in the queue's buffer until it is sent. */
+struct out {
+	struct datagram v[DATAGRAMS];
+	size_t n;
+	struct iovec iov[2 * DATAGRAMS];
+	size_t niov;
+	uint8_t heads[HEADS_SIZE];
+	size_t nheads;
+};
+
+/**
+ * segment() - @p, as the device gave it with @vnet, to datagrams for @peer
+ * @flush: called when @o is full, empties it
+ *
+ * HEAD_ROOM bytes ahead of the packet are ours.  The packet is written to.
+ * Return: how many datagrams, or -EINVAL: what @vnet says cannot be.
+ */
+int segment(struct out *o, const struct virtio_net_hdr *vnet, struct packet *p, struct peer *peer,
+	    void (*flush)(void *arg), void *arg);
+
+/* ---- merge.c ---- */
+
+#define MERGE_MAX   64u             /* packets of a piece; also UDP_MAX_SEGMENTS of older kernels */
+
+/** The piece that is being made of what comes from one peer. */
+struct merge {
+	struct virtio_net_hdr vnet;
+	struct packet first;
+	struct iovec iov[MERGE_MAX + 2];    /* vnet, the first packet, payload of the others */
+	size_t niov;
+	uint32_t len;               /* of the packet that it makes */
+	uint16_t size;              /* payload of each but the last; 0: nothing can follow */
+	uint16_t last_id;
+	bool sealed;                /* nothing can follow any more */
+	bool tcp, udp;              /* what may be joined */
+	int (*write)(void *arg, const struct iovec *iov, size_t niov);
+	void *arg;
+	uint32_t refused;           /* packets that @write did not take */
+};
+
+/** merge_add() - the packet goes on with what is there, or that is handed on; it must stay there */
+void merge_add(struct merge *m, const struct packet *p);
+/** merge_flush() - hand on what is there */
+void merge_flush(struct merge *m);
+
+/* ---- overlay.c ---- */
+
+#define MESSAGES    32u             /* received in one call */
+#define ARENA       (4u * 65536u)   /* packets of the device that wait to be sent */
+
+struct queue {
+	struct podnet_overlay *ov;
+	int tun, udp, epoll;
+	bool vnet;                  /* a struct virtio_net_hdr is ahead of each packet */
+	bool gso;                   /* the socket takes UDP_SEGMENT */
+	struct table *table;
+	struct out out;
+	uint8_t *arena;             /* ARENA */
+	struct merge merge;
+	uint8_t *messages;          /* MESSAGES of MESSAGE_SIZE */
+	struct incoming *incoming;
+	atomic_ulong dropped[PODNET_OVERLAY_DROPS];
+};
+
+static inline void drop(struct queue *q, enum podnet_overlay_drop why, unsigned long n)
+{
+	atomic_fetch_add_explicit(&q->dropped[why], n, memory_order_relaxed);
+}
+static inline void count(atomic_ulong *counter, unsigned long n)
+{
+	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+/* ---- in.c, out.c: 1: there was something; 0: nothing; negative: the device is gone ---- */
+
+int incoming_new(struct incoming **ret, uint8_t *messages);
+int queue_in(struct queue *q);
+int queue_out(struct queue *q);
+
+#define MESSAGE_SIZE (HEAD_ROOM + 65536u)
+
+#endif
