@@ -120,7 +120,7 @@ def churn():
     assert not failures, failures[:5]
     assert connections > CONNECTIONS * SECONDS / 4, connections     # it did not stand still
     assert changes > CHANGES * SECONDS / 4, changes
-    assert lag < 2, lag
+    assert lag < 10, lag                # no backlog that grows for as long as it goes on
     assert told() == before, (before, told())       # no event was lost, nothing was read anew
 
 
