@@ -140,8 +140,6 @@ static int each_service_cidr(void *arg, const char *item)
 	if (conf->service_cidrs[1].family || read_cidr(item, &p) < 0 ||
 	    conf->service_cidrs[0].family == p.family)
 		return -EINVAL;
-	if (p.len > (p.family == AF_INET ? 28 : 120))
-		return -EINVAL;
 	conf->service_cidrs[n] = p;
 	return 0;
 }

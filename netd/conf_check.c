@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 
 #define HOST_BITS_MIN   2       /* as of any Network: its own addresses, and one to give */
+#define SERVICE_LEN_V4  28      /* 14 cluster IPs at least */
+#define SERVICE_LEN_V6  120
 
 static int say(char why[256], const char *name, const struct podnet_prefix *p, const char *fmt,
 	       const char *more, unsigned number)
@@ -44,13 +46,28 @@ static int check_cluster(const struct conf *conf, int i, char why[256])
 	return check_range("cluster-cidr", p, why);
 }
 
-static bool overlap(const struct podnet_prefix a[2], const struct podnet_prefix b[2])
+static int check_service(const struct podnet_prefix *p, char why[256])
+{
+	unsigned most = p->family == AF_INET ? SERVICE_LEN_V4 : SERVICE_LEN_V6;
+
+	if (p->family && p->len > most)
+		return say(why, "service-cidr", p, "is too small%s: at most /%u", "", most);
+	return check_range("service-cidr", p, why);
+}
+
+/* The two of them that overlap, or false. */
+static bool overlap(const struct podnet_prefix a[2], const struct podnet_prefix b[2],
+		    const struct podnet_prefix *ret[2])
 {
 	for (int i = 0; i < 2; i++)
-		for (int k = 0; k < 2; k++)
-			if (a[i].family && a[i].family == b[k].family &&
-			    (podnet_prefix_contains(&a[i], &b[k]) || podnet_prefix_contains(&b[k], &a[i])))
-				return true;
+		for (int k = 0; k < 2; k++) {
+			if (!a[i].family || a[i].family != b[k].family ||
+			    (!podnet_prefix_contains(&a[i], &b[k]) && !podnet_prefix_contains(&b[k], &a[i])))
+				continue;
+			ret[0] = &a[i];
+			ret[1] = &b[k];
+			return true;
+		}
 	return false;
 }
 
@@ -61,12 +78,17 @@ static int check_overlap(const struct conf *conf, char why[256])
 		{ "load-balancer-cidr", conf->balancer_cidrs },
 	};
 
+	const struct podnet_prefix *two[2];
+	char other[PODNET_PREFIX_STRLEN], text[80];
+
 	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++)
-		for (size_t k = 0; k < i; k++)
-			if (overlap(ranges[i].cidrs, ranges[k].cidrs)) {
-				snprintf(why, 256, "%s and %s overlap", ranges[i].name, ranges[k].name);
-				return -EINVAL;
-			}
+		for (size_t k = 0; k < i; k++) {
+			if (!overlap(ranges[i].cidrs, ranges[k].cidrs, two))
+				continue;
+			snprintf(text, sizeof(text), "%s %s", ranges[k].name,
+				 podnet_prefix_format(two[1], other));
+			return say(why, ranges[i].name, two[0], "overlaps with %s", text, 0);
+		}
 	return 0;
 }
 
@@ -77,7 +99,7 @@ int conf_check(const struct conf *conf, char why[256])
 	for (int i = 0; r == 0 && i < 2; i++)
 		r = check_cluster(conf, i, why);
 	for (int i = 0; r == 0 && i < 2; i++)
-		r = check_range("service-cidr", &conf->service_cidrs[i], why);
+		r = check_service(&conf->service_cidrs[i], why);
 	for (int i = 0; r == 0 && i < 2; i++)
 		r = check_range("load-balancer-cidr", &conf->balancer_cidrs[i], why);
 	if (r < 0)

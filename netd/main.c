@@ -15,6 +15,7 @@
 #include <netd/data.h>
 #include <netd/guard/guard.h>
 #include <netd/ports/ports.h>
+#include <netd/ranges.h>
 #include <podnet/podnet.h>
 #include <signal.h>
 #include <stdio.h>
@@ -206,6 +207,8 @@ static int run(struct netd *netd)
 	r = data_open(netd, why);
 	if (r < 0)
 		return fail_store(r, why);
+	if (ranges_check(netd, why) < 0)
+		return fail("configuration", why);
 	snprintf(why, sizeof(why), "no memory");
 	if (trim_start(netd->loop, netd->state, &netd->trim) < 0)
 		return fail("loop", why);

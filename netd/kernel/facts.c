@@ -221,3 +221,8 @@ int kernel_facts_read(struct podnet *ctx, struct kernel_facts *ret, struct podne
 	podnet_droppers(ctx, each_dropper, ret, NULL);
 	return 0;
 }
+
+int kernel_look(struct kernel *k, struct kernel_facts *ret, struct podnet_error *err)
+{
+	return kernel_facts_read(k->ctx, ret, err);
+}

@@ -157,6 +157,8 @@ struct kernel;
  */
 int kernel_open(const char *netns_dir, const char *run_dir, bool nft_owner, struct kernel **ret,
 		struct podnet_error *err);
+/** kernel_look() - what the node is now; before the thread starts */
+int kernel_look(struct kernel *kernel, struct kernel_facts *ret, struct podnet_error *err);
 /** kernel_start() - the thread; also after a failure kernel_stop() frees it */
 int kernel_start(struct kernel *kernel, const struct kernel_config *conf, struct podnet_error *err);
 /** kernel_stop() - after the task at hand; leaves the kernel as it is.  NULL is fine */

@@ -5,6 +5,7 @@
 Room: e2e.
 """
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -85,6 +86,38 @@ def prefixes_that_nobody_configured():
     assert kept == ["event=cluster_cidr_kept stored=10.244.0.0/16 configured=10.99.0.0/16"], kept
 
 
+def refused(node, cidr):
+    """The words of a start that does not come about."""
+    node.flags = ["--service-cidr", cidr]
+    node.start(ready=False)
+    assert node.process.wait(DEADLINE) == 1
+    failed = [line for line in node.tail(1000).splitlines() if "event=start_failed" in line]
+    return re.search(r'err="(.*)"', failed[-1])[1]
+
+
+def service_addresses_of_others():
+    """Those of the node and of a Network are refused; after a start that was fine only told."""
+    NODE.stop()
+    assert refused(NODE, "10.64.8.0/24") == \
+        "service-cidr: 10.64.8.0/24 overlaps with 10.64.0.0/16, of Network four"
+    NODE.flags = []
+    NODE.start()
+    NODE.stop()
+    fresh = Node()
+    for cidr in ("192.0.2.0/25", "192.0.0.0/16"):
+        assert refused(fresh, cidr) == "service-cidr: %s overlaps with 192.0.2.0/24, " \
+            "an address or a connected route of this node" % cidr
+    fresh.flags = ["--service-cidr", "198.51.100.0/24"]
+    fresh.start()
+    run("ip addr add 198.51.100.7/32 dev up0")
+    fresh.stop()
+    fresh.start()
+    assert "service_cidr_overlaps" in fresh.tail(1000), fresh.tail()
+    fresh.stop()
+    run("ip addr del 198.51.100.7/32 dev up0")
+
+
 if __name__ == "__main__":
     setup()
-    main([an_uplink_too_small_for_ipv6, what_is_netds_of_it_is_put_right, prefixes_that_nobody_configured])
+    main([an_uplink_too_small_for_ipv6, what_is_netds_of_it_is_put_right, prefixes_that_nobody_configured,
+          service_addresses_of_others])
