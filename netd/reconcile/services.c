@@ -215,14 +215,31 @@ void services_wait(struct making *m)
 	m->svc->waits = true;
 }
 
-static void tell_taken(struct making *m, const struct podnet_frontend *f, const struct svc *other)
+static void note_taken(struct making *m, const struct podnet_frontend *f, const struct svc *other)
 {
 	char text[PODNET_PREFIX_STRLEN], who[600];
-	const char *at = podnet_prefix_format_addr(&f->ip, text);
+	size_t used = strlen(m->taken);
+	int n = snprintf(m->taken + used, sizeof(m->taken) - used, "%s%s port %u is %s's already",
+			 used ? ", " : "", f->ip.len ? podnet_prefix_format_addr(&f->ip, text) : "node",
+			 f->port, services_who(other, who));
 
-	control_event(m->rec->conf.control, m->svc->service, "Warning", "AddressInUse",
-		      "%s port %u is %s's already", f->ip.len ? at : "node", f->port,
-		      services_who(other, who));
+	if ((size_t)n < sizeof(m->taken) - used)
+		return;
+	m->taken[used] = 0;
+	m->ntaken_more++;
+}
+
+/* One Event says all of it. */
+static void tell_taken(const struct making *m)
+{
+	char more[32] = "";
+
+	if (!*m->taken)
+		return;
+	if (m->ntaken_more)
+		snprintf(more, sizeof(more), ", and %u more", m->ntaken_more);
+	control_event(m->rec->conf.control, m->svc->service, "Warning", "AddressInUse", "%s%s", m->taken,
+		      more);
 }
 
 int services_front(struct making *m, const struct podnet_frontend *f, struct svc **other)
@@ -246,12 +263,10 @@ int services_front(struct making *m, const struct podnet_frontend *f, struct svc
 	return kernel_services_set(m->out, f);
 }
 
-/* Of what waits one is told, for all of it waits for one. */
 static int on_frontend(void *arg, const struct podnet_frontend *f)
 {
 	static const uint8_t none[16];
 	struct making *m = arg;
-	bool waited = m->svc->waits;
 	struct svc *other = NULL;
 	int r = 0;
 
@@ -259,8 +274,8 @@ static int on_frontend(void *arg, const struct podnet_frontend *f)
 		r = ports_node_port(m, f, &other);
 	if (r == 0)
 		r = services_front(m, f, &other);
-	if (r > 0 && !waited)
-		tell_taken(m, f, other);
+	if (r > 0)
+		note_taken(m, f, other);
 	return r < 0 ? r : 0;
 }
 
@@ -348,10 +363,12 @@ static int compile_one(struct making *m)
 		slices[i] = m->svc->slices[i]->slice;
 	m->rec->services->nwaiting -= m->svc->waits;
 	m->svc->waits = false;
-	if (m->svc->service)
+	if (m->svc->service) {
 		r = compile_service(&in, m->svc->service->service, slices, m->svc->nslices);
-	else if (m->svc->pod)
+		tell_taken(m);
+	} else if (m->svc->pod) {
 		r = ports_compile(m);
+	}
 	free(slices);
 	m->svc->warned &= m->in_use;
 	if (r < 0)

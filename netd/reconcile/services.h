@@ -63,6 +63,8 @@ struct making {
 	struct svc *svc;
 	const char *zone;               /* of this node, or NULL */
 	bool in_use;                    /* a node port of it is another process's */
+	char taken[900];                /* of a Service: what is another's already, in words */
+	unsigned ntaken_more;           /* that there is no room for in those */
 	/* of a pod: the first port that could not be published, and why */
 	const char *reason;
 	char why[256];

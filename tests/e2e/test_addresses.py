@@ -173,6 +173,24 @@ def taken_ports():
     drop("second")
 
 
+def others_addresses():
+    """[E5] two addresses that another has: one Event names both, and they are had when they are free."""
+    mine = ["203.0.113.31", "203.0.113.32", "203.0.113.33"]
+    add("first", externalIPs=mine[:2])
+    until(lambda: names(WORLD, mine[0], 80) == ["a", "b"])
+    add("second", "other", externalIPs=mine)
+    until(lambda: names(WORLD, mine[2], 80) == ["c"])
+    why = "203.0.113.31 port 80 is Service default/first's already, " \
+        "203.0.113.32 port 80 is Service default/first's already"
+    until(lambda: [e["message"] for e in API.get("/api/v1/events")["items"]
+                   if e["reason"] == "AddressInUse"] == [why])
+    assert names(WORLD, mine[0], 80) == ["a", "b"]
+    drop("first")
+    for ip in mine:
+        until(lambda ip=ip: names(WORLD, ip, 80) == ["c"])
+    drop("second")
+
+
 def node_moves():
     """[D9] the node gets another address, and its own back: node ports are where it is."""
     port = add("moves", type="NodePort")["ports"][0]["nodePort"]
@@ -261,5 +279,5 @@ def restarted():
 
 
 if __name__ == "__main__":
-    main([one_of_two_goes, by_protocol, updated, pinged, to_node_port, taken_ports, node_moves, sticky,
+    main([one_of_two_goes, by_protocol, updated, pinged, to_node_port, taken_ports, others_addresses, node_moves, sticky,
           sticky_addresses, restarted])
