@@ -165,6 +165,7 @@ int control_start(struct loop *loop, struct state *state, struct control **ret)
 	slices_start(control);
 	endpoints_start(control);
 	balancer_start(control);
+	ranges_start(control);
 	probes_start(control);
 	loop_timer_set(control->grace_timer, 0);
 	*ret = take_ptr(control);

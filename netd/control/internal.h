@@ -110,6 +110,9 @@ void endpoints_start(struct control *control);
 void endpoints_changed(struct control *control, const struct object *old, const struct object *now);
 void endpoints_write(void *control);
 
+/** ranges_start() - tell of Services whose cluster IPs and node ports are not of today's ranges */
+void ranges_start(struct control *control);
+
 void balancer_start(struct control *control);
 void balancer_changed(struct control *control, const struct object *old, const struct object *now);
 /** balancer_node() - which addresses are the node's own, and nobody's to have */

@@ -220,6 +220,39 @@ def restart():
     client.close()
 
 
+def ranges():
+    """Who has a number of a range that is no more keeps it, and is told so at each start; others are not."""
+    client = Client(node.socket)
+    wish = svc("moved", type="LoadBalancer", externalTrafficPolicy="Local", healthCheckNodePort=30002,
+               clusterIPs=["10.96.0.200", "fd96::8"], ipFamilyPolicy="RequireDualStack",
+               ports=[{"name": "a", "port": 1, "nodePort": 30001}, {"name": "b", "port": 2, "nodePort": 30040}])
+    kept = client.post(SVC, wish)["spec"]
+    client.post(SVC, svc("fits", type="NodePort", clusterIP="10.96.0.9",
+                         ports=[{"port": 1, "nodePort": 30041}]))
+    client.close()
+    node.stop()
+    node.flags = ["--service-cidr", "10.96.0.0/25,fd97::/112", "--node-port-range", "30032-30063"]
+    node.start()
+    watch = node.watch(NS + "/events?fieldSelector=involvedObject.kind=Service,type=Warning")
+    told = set()
+    watch.until(lambda e: told.add((e["object"]["involvedObject"]["name"], e["object"]["reason"],
+                                    e["object"]["message"])) or len(told) == 4)
+    watch.close()
+    outside = "Cluster IP %s is not within the service CIDR 10.96.0.0/25,fd97::/112; please recreate service"
+    port = "Port %d is not within the port range 30032-30063; please recreate service"
+    assert told == {("moved", "ClusterIPOutOfRange", outside % "10.96.0.200"),
+                    ("moved", "ClusterIPOutOfRange", outside % "fd96::8"),
+                    ("moved", "PortOutOfRange", port % 30001), ("moved", "PortOutOfRange", port % 30002)}, told
+    client = Client(node.socket)
+    assert client.get(SVC + "/moved")["spec"] == kept
+    for name in ("moved", "fits"):
+        client.delete(SVC + "/" + name)
+    client.close()
+    node.stop()
+    node.flags = list(FLAGS)
+    node.start()
+
+
 def ingress(obj):
     return [i["ip"] for i in obj["status"]["loadBalancer"].get("ingress", [])]
 
@@ -453,5 +486,5 @@ def counted_once():
     run("ip addr del 10.9.9.9/32 dev lo")
 
 
-main([cluster_ips, external_is_outside, put_keeps, node_ports, types, families, single_stack, networks, stats, restart,
+main([cluster_ips, external_is_outside, put_keeps, node_ports, types, families, single_stack, networks, stats, restart, ranges,
       no_pool, pool, pool_full, pool_restart, watched, beta, node.stop])
