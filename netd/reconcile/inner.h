@@ -153,6 +153,8 @@ void services_begin(struct reconcile *rec);
 /** services_changed() - a Service or an EndpointSlice, or something else */
 void services_changed(struct reconcile *rec, struct object *old, struct object *now);
 void services_done(struct reconcile *rec, const struct kernel_task *task);
+/** services_mended() - the node's scope has sent all that is declared */
+void services_mended(struct reconcile *rec);
 /** services_ready() - all that there was at the start is in the kernel, or could not be brought there */
 bool services_ready(const struct services *s);
 

@@ -277,6 +277,30 @@ static size_t node_places(const struct making *m, const struct podnet_frontend *
 	return n;
 }
 
+static bool serves_node(const struct podnet_frontend *f)
+{
+	for (size_t i = 0; i < f->nendpoints; i++)
+		if (!f->endpoints[i].leaving && !f->endpoints[i].outside_only)
+			return true;
+	return false;
+}
+
+/*
+ * The relay accepts before it knows that nobody serves.  So without endpoints the kernel refuses in
+ * its stead: a frontend there, which has none.
+ */
+static int refuse_relayed(struct making *m, const struct podnet_frontend *f, const struct podnet_prefix *at)
+{
+	const struct podnet_frontend nobody = { .ip = *at, .protocol = f->protocol, .port = f->port };
+	struct svc *other;
+	int r;
+
+	if (m->rec->conf.fwd_mode == PORTS_NO || f->protocol == IPPROTO_SCTP || serves_node(f))
+		return 0;
+	r = services_front(m, &nobody, &other);
+	return r < 0 ? r : 0;
+}
+
 int ports_node_port(struct making *m, const struct podnet_frontend *f, struct svc **other)
 {
 	struct ports *ports = m->rec->services->ports;
@@ -303,6 +327,8 @@ int ports_node_port(struct making *m, const struct podnet_frontend *f, struct sv
 			return r;
 		if (r < 0)
 			warn_in_use(m, &v[i], f->port, f->protocol, r);
+		else if (i && refuse_relayed(m, f, &v[i]) < 0)
+			return -ENOMEM;
 	}
 	return 0;
 }

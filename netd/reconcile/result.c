@@ -320,6 +320,8 @@ static void finish(struct reconcile *rec, struct scope *scope, const struct kern
 		return;
 	}
 	scope_mend(rec, scope);
+	if (scope->node)
+		services_mended(rec);
 	if (task->changes)
 		kick_failing(rec);
 	if (task->type == KERNEL_ABSENT) {

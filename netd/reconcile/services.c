@@ -411,6 +411,20 @@ static int compile_dirty(struct reconcile *rec, struct kernel_services *out)
 	return r;
 }
 
+/* What came of ports is said when the kernel has them. */
+static void tell_ports(struct reconcile *rec)
+{
+	if (!rec->services->failed)
+		ports_tell(rec, rec->services);
+}
+
+void services_mended(struct reconcile *rec)
+{
+	rec->services->failed = false;
+	if (!rec->services->under_way)
+		tell_ports(rec);
+}
+
 static void submit(struct reconcile *rec)
 {
 	struct services *s = rec->services;
@@ -428,7 +442,7 @@ static void submit(struct reconcile *rec)
 	}
 	if (s->begun && !task->services->nset && !task->services->nabsent) {
 		kernel_task_free(task);
-		ports_tell(rec, s);
+		tell_ports(rec);
 		return;
 	}
 	fault_point("services-compiled");
@@ -488,7 +502,8 @@ void services_done(struct reconcile *rec, const struct kernel_task *task)
 
 	rec->services->under_way = false;
 	rec->services->told = true;
-	ports_tell(rec, rec->services);
+	rec->services->failed = task->rc < 0;
+	tell_ports(rec);
 	if (task->rc < 0) {
 		podnet_error_text(&task->err, text, sizeof(text));
 		metric_add(METRIC_RECONCILE_FAILURES, 1);

@@ -53,6 +53,7 @@ struct services {
 	size_t nwaiting;
 	bool under_way, begun, whole;
 	bool told;                      /* the kernel thread has answered once */
+	bool failed;                    /* what was sent is not all in the kernel */
 	bool node_due;                  /* those have changed: the node's turn, when the rest was sent */
 };
 

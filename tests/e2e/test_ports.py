@@ -15,6 +15,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import nftables                 # noqa: E402
 from node import PODS, Node, eventually, main, pod, run     # noqa: E402
 from services import SERVICES, ask, in_netns, make_world, serve      # noqa: E402
 
@@ -272,6 +273,23 @@ def reserved():
     api().delete(SERVICES + "/np")
 
 
+def not_said_before():
+    """A port is Published when the kernel has it: not while the table is another's, who lets us write nothing."""
+    other = nftables.Nftables()
+    other.own("podnet")
+    try:
+        before = NODE.metric("podnet_reconcile_failures_total")
+        make_pod("a", [{"containerPort": 8080, "hostPort": 99}])
+        eventually("it failed", lambda: "event=services_failed" in NODE.tail(1000) and
+                   NODE.metric("podnet_reconcile_failures_total") > before)
+        assert condition("a") is None, condition("a")
+    finally:
+        other.close()               # and its table goes with it
+    await_condition("a", "True", "Published")
+    served("a", "world", "10.0.0.10", 99)
+    drop_pod("a")
+
+
 def ranges():
     """A range is one element of a map; one that is moved is an element a port."""
     make_pod("a", annotation="7000-7003/udp, 7000-7003, 7100-7103:7000-7003/tcp, "
@@ -299,6 +317,13 @@ def ranges():
         drop_pod(name)
 
 
+def connected(address, port, udp):
+    """What connect() says, or of UDP the first datagram."""
+    if udp:
+        return ask(address, port, True, 2)
+    return socket.create_connection((address, port), 20).close()
+
+
 def node_port():
     """[D8] a node port at 127.0.0.1 and ::1, relayed."""
     ips = make_pod("a")
@@ -316,6 +341,12 @@ def node_port():
             served("a", None, address, 30090, udp)
     assert run("sysctl -n net.ipv4.conf.all.route_localnet").strip() == "0"
     api().delete("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/np-1")
+    for udp in (False, True):           # and at once refused, not accepted and reset
+        for address in LOOPBACKS:
+            eventually("refused at %s" % address,
+                       lambda: isinstance(in_netns(None, lambda: connected(address, 30090, udp)),
+                                          ConnectionRefusedError))
+    assert in_use(None, "127.0.0.1", 30090), "held all the same"
     api().delete(SERVICES + "/np")
     drop_pod("a")
 
@@ -559,5 +590,5 @@ def purged():
 
 
 if __name__ == "__main__":
-    main([first_of_all, everywhere, addresses_differ, bridged, conflicts, reserved, ranges, node_port, streams, netd_killed,
+    main([first_of_all, everywhere, addresses_differ, bridged, conflicts, reserved, not_said_before, ranges, node_port, streams, netd_killed,
           fwd_killed, repaired, no_descriptors, purged])

@@ -39,6 +39,13 @@ class Nftables:
         self.batch(message(NFTABLES << 8 | NEWTABLE, INET, body=body, flags=0x400),
                    message(NFTABLES << 8 | DELTABLE, INET, body=body))
 
+    def own(self, name):
+        """The table is made anew, empty, and nobody else's until this is closed (Linux 5.12)."""
+        body = attribute(1, name.encode() + b"\0")
+        self.batch(message(NFTABLES << 8 | DELTABLE, INET, body=body),
+                   message(NFTABLES << 8 | NEWTABLE, INET, body=body + attribute(2, struct.pack(">I", 2)),
+                           flags=0x400))
+
     def flush(self):
         """Every table, as `nft flush ruleset`."""
         self.batch(message(NFTABLES << 8 | DELTABLE, 0))
