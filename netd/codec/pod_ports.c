@@ -10,6 +10,7 @@
  * check and the decoding.  May include: model, netd/base, include/podnet/ip.h, jansson.
  */
 #include <errno.h>
+#include <netd/codec/format.h>
 #include <netd/codec/json.h>
 #include <netd/codec/rows.h>
 #include <stdio.h>
@@ -78,6 +79,15 @@ static bool read_protocol(const char *text, int *ret)
 	return false;
 }
 
+/* All addresses, and the loopback, can be published at. */
+static bool can_be_published(const struct podnet_prefix *ip)
+{
+	static const uint8_t none[16];
+
+	return !ip->family || memcmp(ip->addr, none, sizeof(none)) == 0 || !format_reserved(ip) ||
+	       strcmp(format_special(ip) ?: "", "a loopback address") == 0;
+}
+
 /* NULL, or what is wrong with it. */
 static const char *parse(const char *item, struct pod_port *ret)
 {
@@ -95,6 +105,8 @@ static const char *parse(const char *item, struct pod_port *ret)
 		at = read_range(at + 1, &ret->to, &to_last);
 	if (!at || (*at && *at != '/') || (*at && !read_protocol(at + 1, &ret->protocol)))
 		return form;
+	if (!can_be_published(&ret->ip))
+		return "must not have a link-local, multicast or reserved address";
 	if (to_last - ret->to != ret->last - ret->first)
 		return "must have as many ports on both sides";
 	if (ret->to != ret->first && ret->last - ret->first >= MOVED_MAX)

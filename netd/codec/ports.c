@@ -62,13 +62,23 @@ static bool is_link_local(const struct podnet_prefix *p)
 
 void check_host(const char *address, const char *field, struct causes *causes)
 {
+	static const struct {
+		const char *piece, *says;
+	} words[] = {
+		{ "unspecified", "unspecified (0.0.0.0 or ::)" },
+		{ "loopback", "in the loopback range (127.0.0.0/8, ::1/128)" },
+		{ "link-local", "in the link-local range (169.254.0.0/16, fe80::/10)" },
+	};
 	struct podnet_prefix p;
 	const char *special;
 
 	if (!address || !address[0] || format_address(address) ||
 	    podnet_prefix_parse(address, &p) < 0)
 		return;
-	special = is_link_local(&p) ? "a link-local address" : format_special(&p);
+	special = is_link_local(&p) ? "link-local" : format_special(&p);
+	for (size_t i = 0; special && i < ARRAY_SIZE(words); i++)
+		if (strstr(special, words[i].piece))
+			special = words[i].says;
 	if (special)
 		causes_add(causes, CAUSE_INVALID, field, address, "may not be %s", special);
 }

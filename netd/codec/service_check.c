@@ -147,6 +147,15 @@ static void check_cluster_ip(const struct doc *doc, size_t i, struct causes *cau
 			   "by `ipFamilies[%zu]`", want, i);
 }
 
+static void check_one_a_family(const struct doc *doc, struct causes *causes)
+{
+	const char *a = doc_str(doc, "spec.clusterIPs[0]"), *b = doc_str(doc, "spec.clusterIPs[1]");
+
+	if (a && b && !format_address(a) && !format_address(b) && !strchr(a, ':') == !strchr(b, ':'))
+		doc_cause(causes, CAUSE_INVALID, doc, "spec.clusterIPs",
+			  "may specify no more than one IP for each IP family");
+}
+
 static void check_cluster_ips(const struct doc *doc, struct causes *causes)
 {
 	const char *one = doc_str(doc, "spec.clusterIP"), *first = doc_str(doc, "spec.clusterIPs[0]");
@@ -162,6 +171,7 @@ static void check_cluster_ips(const struct doc *doc, struct causes *causes)
 			  "'None' must be the first and only value");
 	for (size_t i = 0; i < 2; i++)
 		check_cluster_ip(doc, i, causes);
+	check_one_a_family(doc, causes);
 }
 
 static void check_families(const struct doc *doc, struct causes *causes)
@@ -245,23 +255,61 @@ static void check_update(const struct doc *doc, const struct doc *old, struct ca
 		doc_cause(causes, CAUSE_INVALID, doc, health_path, "field is immutable");
 }
 
-/* "web-1=3, web-2=1" */
-static bool weights_ok(const char *text)
-{
-	while (*text) {
-		size_t name = strcspn(text, "=,");
-		char *end;
-		long n;
+/** The name of a pod in a list of weights. */
+struct weighed {
+	const char *name;
+	size_t len;
+};
 
-		if (!name || text[name] != '=')
-			return false;
-		n = strtol(text + name + 1, &end, 10);
-		if (end == text + name + 1 || n < 1 || n > 256 || (*end && *end != ','))
-			return false;
+static int by_name(const void *a, const void *b)
+{
+	const struct weighed *x = a, *y = b;
+	int r = memcmp(x->name, y->name, x->len < y->len ? x->len : y->len);
+
+	return r ? r : (x->len > y->len) - (x->len < y->len);
+}
+
+/* "web-1=3, web-2=1": how many, their names in @ret, which has room for them; 0: it is not well formed. */
+static size_t read_weights(const char *text, struct weighed *ret)
+{
+	size_t n = 0;
+
+	while (*text) {
+		size_t len = strcspn(text, "=,");
+		char *end;
+		long weight;
+
+		if (!len || text[len] != '=')
+			return 0;
+		ret[n++] = (struct weighed){ text, len };
+		weight = strtol(text + len + 1, &end, 10);
+		if (end == text + len + 1 || weight < 1 || weight > 256 || (*end && *end != ','))
+			return 0;
 		text = end + (*end == ',');
 		text += strspn(text, " ");
 	}
-	return true;
+	return n;
+}
+
+static void check_weights(const char *field, const char *text, struct causes *causes)
+{
+	struct weighed *v = calloc(strlen(text) / 2 + 1, sizeof(*v));
+	size_t n = v ? read_weights(text, v) : 0;
+	char name[260];
+
+	causes->failed |= !v;
+	if (*text && !n)
+		causes_add(causes, CAUSE_INVALID, field, text,
+			   "POD=WEIGHT, each from 1 to 256, joined by commas");
+	if (n)
+		qsort(v, n, sizeof(*v), by_name);
+	for (size_t i = 1; i < n; i++) {
+		if (by_name(&v[i - 1], &v[i]) != 0)
+			continue;
+		snprintf(name, sizeof(name), "%.*s", (int)v[i].len, v[i].name);
+		causes_add(causes, CAUSE_DUPLICATE, field, name, "%s", "");
+	}
+	free(v);
 }
 
 /* Under our own prefix a name that means nothing is a misspelt one.  What was stored may stay. */
@@ -287,11 +335,11 @@ static void check_annotations(const struct doc *doc, const struct doc *old, stru
 			causes_add(causes, CAUSE_FORBIDDEN, field, NULL, "there is no such "
 				   "annotation of a Service: %s, %s and " SERVICE_POOL_IPS
 				   " are known", weights, algorithm);
-		else if (strcmp(key, weights) == 0 && !weights_ok(text))
-			causes_add(causes, CAUSE_INVALID, field, text,
-				   "POD=WEIGHT, each from 1 to 256, joined by commas");
+		else if (strcmp(key, weights) == 0)
+			check_weights(field, text, causes);
 		else if (strcmp(key, algorithm) == 0 && strcmp(text, "maglev") != 0)
-			causes_add(causes, CAUSE_NOT_SUPPORTED, field, text, "\"maglev\"");
+			causes_add(causes, CAUSE_NOT_SUPPORTED, field, text,
+				   "supported values: \"maglev\"");
 		else if (strcmp(key, SERVICE_POOL_IPS) == 0 && service_parse_ips(text, ips) < 0)
 			causes_add(causes, CAUSE_INVALID, field, text,
 				   "one address, or one of each family, joined by a comma");

@@ -25,6 +25,12 @@ struct check_case {
 	const char *old;        /* patch over the sample that makes the old object; NULL: create */
 };
 
+/* what a member is by itself; NULL: it is not there */
+struct default_case {
+	enum kind_id kind;
+	const char *patch, *path, *want;
+};
+
 static char *read_sample(enum kind_id kind)
 {
 	static char text[8192];
@@ -103,6 +109,23 @@ static void run_check(const struct check_case *c)
 	kind_check(kind, doc, old, &causes);
 	assert_causes(c, &causes);
 	causes_fini(&causes);
+}
+
+/* And a second time nothing changes. */
+static void run_default(const struct default_case *c)
+{
+	_cleanup_(doc_freep) struct doc *doc = patched(c->kind, c->patch), *again = NULL;
+	const char *got;
+
+	assert_int_equal(kinds[c->kind].defaults(doc), 0);
+	got = doc_str(doc, c->path);
+	if (!got || !c->want)
+		assert_ptr_equal(got, c->want);
+	else
+		assert_string_equal(got, c->want);
+	again = doc_copy(doc);
+	assert_int_equal(kinds[c->kind].defaults(again), 0);
+	assert_true(doc_equal(doc, again));
 }
 
 #endif
