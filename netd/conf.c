@@ -130,46 +130,23 @@ static int each_cidr(void *arg, const char *item)
 	return 0;
 }
 
-/* In their order: the first is of the family that a Service has by itself. */
-static int each_service_cidr(void *arg, const char *item)
+/* One of each family, in their order. */
+static int each_of_two(void *arg, const char *item)
 {
-	struct conf *conf = arg;
-	size_t n = conf->service_cidrs[0].family != 0;
-	struct podnet_prefix p;
+	struct podnet_prefix *two = arg, p;
 
-	if (conf->service_cidrs[1].family || read_cidr(item, &p) < 0 ||
-	    conf->service_cidrs[0].family == p.family)
+	if (two[1].family || read_cidr(item, &p) < 0 || two[0].family == p.family)
 		return -EINVAL;
-	conf->service_cidrs[n] = p;
+	two[two[0].family != 0] = p;
 	return 0;
 }
 
-static int parse_service_cidrs(struct conf *conf, const struct row *row, const char *value)
+static int parse_two_cidrs(struct conf *conf, const struct row *row, const char *value)
 {
-	(void)row;
-	memset(conf->service_cidrs, 0, sizeof(conf->service_cidrs));
-	return parse_list(value, each_service_cidr, conf);
-}
+	struct podnet_prefix *two = (void *)((char *)conf + row->member);
 
-/* Of any length: a single address is a pool too. */
-static int each_balancer_cidr(void *arg, const char *item)
-{
-	struct conf *conf = arg;
-	size_t n = conf->balancer_cidrs[0].family != 0;
-	struct podnet_prefix p;
-
-	if (conf->balancer_cidrs[1].family || read_cidr(item, &p) < 0 ||
-	    conf->balancer_cidrs[0].family == p.family)
-		return -EINVAL;
-	conf->balancer_cidrs[n] = p;
-	return 0;
-}
-
-static int parse_balancer_cidrs(struct conf *conf, const struct row *row, const char *value)
-{
-	(void)row;
-	memset(conf->balancer_cidrs, 0, sizeof(conf->balancer_cidrs));
-	return parse_list(value, each_balancer_cidr, conf);
+	memset(two, 0, 2 * sizeof(*two));
+	return parse_list(value, each_of_two, two);
 }
 
 static int parse_port_range(struct conf *conf, const struct row *row, const char *value)
@@ -315,6 +292,7 @@ static int parse_order(struct conf *conf, const struct row *row, const char *val
 #define TEXT(n, m, d, v, h) { n, parse_text, offsetof(struct conf, m), d, v, h, 0, 0 }
 #define PATH(n, m, d, h) { n, parse_path, offsetof(struct conf, m), d, "PATH", h, 0, 0 }
 #define NUMBER(n, m, d, lo, hi, h) { n, parse_number, offsetof(struct conf, m), d, "N", h, lo, hi }
+#define CIDRS(n, m, d, h) { n, parse_two_cidrs, offsetof(struct conf, m), d, "CIDR[,CIDR]", h, 0, 0 }
 #define OTHER(n, f, d, v, h) { n, f, 0, d, v, h, 0, 0 }
 #define ACTION(n, a, h) { n, parse_action, 0, NULL, NULL, h, a, 0 }
 #define ORDER(n, a, v, h) { n, parse_order, 0, NULL, v, h, a, 0 }
@@ -325,9 +303,9 @@ static const struct row rows[] = {
 	      "host addresses, one a family; default: of the default route's link"),
 	OTHER("cluster-cidr", parse_cidrs, "10.244.0.0/16", "CIDR[,CIDR]",
 	      "pod addresses of Network \"default\"; without an IPv6 one a unique local /48 is made"),
-	OTHER("service-cidr", parse_service_cidrs, "10.96.0.0/16", "CIDR[,CIDR]",
+	CIDRS("service-cidr", service_cidrs, "10.96.0.0/16",
 	      "cluster IPs of Services; without an IPv6 one a unique local /112 is made"),
-	OTHER("load-balancer-cidr", parse_balancer_cidrs, NULL, "CIDR[,CIDR]",
+	CIDRS("load-balancer-cidr", balancer_cidrs, NULL,
 	      "addresses given to Services of type LoadBalancer, one range a family; default: none"),
 	OTHER("node-port-range", parse_port_range, "30000-32767", "MIN-MAX", "node ports of Services"),
 	OTHER("block-size", parse_blocks, "22,64", "V4,V6", "prefix lengths of a node's blocks"),

@@ -177,22 +177,6 @@ static void stop(struct netd *netd)
 	closep(&netd->lock_fd);
 }
 
-/* Without it netd works as well, so where the kernel has no such thing it goes on. */
-static const char *filter_calls(void)
-{
-	char why[256], quoted[320];
-#ifdef PODNET_FAULT
-	int r = guard_calls(true, why);
-#else
-	int r = guard_calls(false, why);
-#endif
-
-	if (r == 0)
-		return "yes";
-	log_event(LOG_LEVEL_WARNING, "no_call_filter", "err=%s", log_quote(why, quoted, sizeof(quoted)));
-	return "no";
-}
-
 static int run(struct netd *netd)
 {
 	char why[256];
@@ -219,7 +203,7 @@ static int run(struct netd *netd)
 		return fail("api", why);
 	log_event(LOG_LEVEL_INFO, "started", "version=%s node=%s socket=%s view=%s uid=%u filter=%s",
 		  PODNET_VERSION, netd->conf.node_name, netd->conf.socket, netd->conf.view_socket,
-		  (unsigned)geteuid(), filter_calls());
+		  (unsigned)geteuid(), guard_filter());
 	notify("READY=1");
 	r = loop_run(netd->loop);
 	notify("STOPPING=1");

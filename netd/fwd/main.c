@@ -82,21 +82,6 @@ static int drop(const struct args *args, char why[256])
 	return guard_drop_all(&user, why);
 }
 
-static const char *filter(void)
-{
-	char why[256], quoted[320];
-#ifdef PODNET_FAULT
-	int r = guard_calls(true, why);
-#else
-	int r = guard_calls(false, why);
-#endif
-
-	if (r == 0)
-		return "yes";
-	log_event(LOG_LEVEL_WARNING, "no_call_filter", "err=%s", log_quote(why, quoted, sizeof(quoted)));
-	return "no";
-}
-
 static int run(struct fwd *f, const struct args *args)
 {
 	char why[256] = "no memory";
@@ -111,7 +96,7 @@ static int run(struct fwd *f, const struct args *args)
 	if (peer_listen(f, args->socket, why) < 0)
 		return fail("socket", why);
 	log_event(LOG_LEVEL_INFO, "fwd_started", "version=%s socket=%s filter=%s", PODNET_VERSION,
-		  args->socket, filter());
+		  args->socket, guard_filter());
 	r = loop_run(f->loop);
 	log_event(LOG_LEVEL_INFO, "fwd_ended", "held=%zu", f->holds.n);
 	unlink(args->socket);

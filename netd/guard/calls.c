@@ -29,6 +29,7 @@
 #include <linux/if_tun.h>
 #include <linux/nsfs.h>
 #include <linux/seccomp.h>
+#include <netd/base/log.h>
 #include <netd/guard/guard.h>
 #include <sched.h>
 #include <stdio.h>
@@ -183,3 +184,18 @@ int guard_calls(bool strict, char why[256])
 	return -EOPNOTSUPP;
 }
 #endif
+
+const char *guard_filter(void)
+{
+	char why[256], quoted[320];
+#ifdef PODNET_FAULT
+	int r = guard_calls(true, why);
+#else
+	int r = guard_calls(false, why);
+#endif
+
+	if (r == 0)
+		return "yes";
+	log_event(LOG_LEVEL_WARNING, "no_call_filter", "err=%s", log_quote(why, quoted, sizeof(quoted)));
+	return "no";
+}

@@ -79,5 +79,11 @@ int guard_drop_all(const struct guard_user *user, char why[256]);
  * Return: 0, -EOPNOTSUPP: this build has no filter, or what seccomp(2) said
  */
 int guard_calls(bool strict, char why[256]);
+/**
+ * guard_filter() - guard_calls(), strict in a build for tests; a program works without it as well
+ *
+ * Return: "yes", or "no" and a warning in the log
+ */
+const char *guard_filter(void);
 
 #endif

@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from node import *              # noqa: E402, F403  pylint: disable=wildcard-import
-from services import SERVICES, SLICES, ask, in_netns, make_world, serve      # noqa: E402
+from services import SERVICES, SLICES, Pods, dropped, in_netns, make_world, names, refused    # noqa: E402
 
 CLIENT, HOST, WORLD = "cli.default", None, "world"
 WEB = [{"port": 80, "targetPort": 8080}]
@@ -18,23 +18,7 @@ BOTH = [dict(WEB[0], name="t"), dict(WEB[0], name="u", protocol="UDP")]
 make_world()
 NODE = Node().start()
 API = NODE.client
-
-
-def names(client, address, port, udp=False, times=16):
-    """Which endpoints answer a number of connections; or the OSError."""
-    return in_netns(client, lambda: sorted({ask(address, port, udp).split()[0] for _ in range(times)}))
-
-
-def fails(client, address, port, how, udp=False):
-    return isinstance(in_netns(client, lambda: ask(address, port, udp, 0.3)), how)
-
-
-def refused(client, address, port):
-    return fails(client, address, port, ConnectionRefusedError)
-
-
-def dropped(client, address, port):
-    return fails(client, address, port, (socket.timeout, TimeoutError))
+SERVED = Pods(NODE)
 
 
 def until(condition):
@@ -42,12 +26,7 @@ def until(condition):
 
 
 def add_pod(name, app):
-    wish = pod(name)
-    wish["metadata"]["labels"] = {"app": app}
-    API.post(PODS, wish)
-    ip = NODE.await_running(name)["status"]["podIP"]
-    serve(name + ".default", "echo.py", name, 8080)
-    return ip
+    return SERVED.add(name, {"app": app})[0]
 
 
 def add(name, app="web", ports=None, **spec):

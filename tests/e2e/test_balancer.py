@@ -12,7 +12,8 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from node import DEADLINE, PODS, Node, eventually, ip_json, main, pod, run     # noqa: E402
-from services import SERVICES, SLICES, ask, in_netns, make_world, serve     # noqa: E402
+from services import (SERVICES, SLICES, Pods, ask, dropped, in_netns, make_world, names,     # noqa: E402
+                      refused, seen)
 
 POOL4, POOL6 = "10.0.0.200/29", "fd00:1::c8/125"
 IP4, IP6 = "10.0.0.200", "fd00:1::c8"
@@ -22,40 +23,8 @@ make_world()
 MAC = ip_json("link show uplink")[0]["address"]
 NODE = Node(flags=["--load-balancer-cidr", POOL4 + "," + POOL6]).start()
 API = NODE.client
-SERVERS = {}
-
-
-def seen(client, address, port, udp=False, timeout=10, source_port=0):
-    return in_netns(client, lambda: ask(address, port, udp, timeout, source_port))
-
-
-def names(client, address, port, udp=False, times=24):
-    """Which endpoints answer a number of connections."""
-    def work():
-        return sorted({ask(address, port, udp).split()[0] for _ in range(times)})
-    return in_netns(client, work)
-
-
-def refused(client, address, port, udp=False):
-    return isinstance(seen(client, address, port, udp), ConnectionRefusedError)
-
-
-def dropped(client, address, port):
-    return isinstance(seen(client, address, port, timeout=0.3), (socket.timeout, TimeoutError))
-
-
-def add_pod(name, labels):
-    wish = pod(name)
-    wish["metadata"]["labels"] = labels
-    API.post(PODS, wish)
-    status = NODE.await_running(name)["status"]
-    SERVERS[name] = serve(name + ".default", "echo.py", name, 8080)
-    return [ip["ip"] for ip in status["podIPs"]]
-
-
-def drop_pod(name):
-    SERVERS.pop(name).kill()
-    API.delete(PODS + "/" + name)
+SERVED = Pods(NODE)
+add_pod, drop_pod = SERVED.add, SERVED.drop
 
 
 def balanced(name, app="web", ports=None, **spec):

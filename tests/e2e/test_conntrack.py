@@ -17,35 +17,19 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from node import PODS, Node, eventually, main, pod, run     # noqa: E402
-from services import SERVICES, SLICES, in_netns, make_world, serve      # noqa: E402
+from services import SERVICES, SLICES, Pods, in_netns, make_world, serve      # noqa: E402
 
 make_world()
 NODE = Node().start()
 API = NODE.client
-SERVERS = {}
+SERVED = Pods(NODE)
+drop_pod, stop_server = SERVED.drop, SERVED.silence
 SOON = 10           # and not for ever, or until an entry has timed out (30 s)
 DNS = [{"name": "u", "port": 53, "targetPort": 8080, "protocol": "UDP"}]
 
 
 def add_pod(name, app, script="echo.py", *args, **spec):
-    """Its addresses; @script serves in it."""
-    wish = pod(name, **spec)
-    wish["metadata"]["labels"] = {"app": app}
-    API.post(PODS, wish)
-    status = NODE.await_running(name)["status"]
-    SERVERS[name] = serve(name + ".default", script, *(args or (name, 8080)))
-    return [ip["ip"] for ip in status["podIPs"]]
-
-
-def stop_server(name):
-    server = SERVERS.pop(name)
-    server.kill()
-    server.wait()
-
-
-def drop_pod(name):
-    stop_server(name)
-    API.delete(PODS + "/" + name)
+    return SERVED.add(name, {"app": app}, *args, script=script, **spec)
 
 
 def add_service(name, app, ports=None, **spec):
@@ -383,7 +367,7 @@ def goes_on():
     wish["metadata"]["labels"] = {"app": "grace"}
     API.post(PODS, wish)
     NODE.await_running("new")
-    SERVERS["new"] = serve("new.default", "echo.py", "new", 8080, 8081)
+    SERVED.servers["new"] = serve("new.default", "echo.py", "new", 8080, 8081)
     API.delete(PODS + "/old")
     for ip in svc["spec"]["clusterIPs"]:
         eventually("new ones go to the new only", lambda ip=ip: all(

@@ -7,12 +7,13 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from node import PODS, Client, Node, Refused, eventually, main, pod, run    # noqa: E402
-from services import SERVICES, ask, in_netns, make_world, serve     # noqa: E402
+from services import SERVICES, Pods, ask, in_netns, make_world     # noqa: E402
 
 make_world()
 NODE = Node().start()
 API = NODE.client
-SERVERS = {}
+SERVED = Pods(NODE)
+drop_pod = SERVED.drop
 PORTS = [{"name": "t", "port": 80, "targetPort": 8080},
          {"name": "u", "port": 53, "targetPort": 8080, "protocol": "UDP"},
          {"name": "idle", "port": 81, "targetPort": 8081}]
@@ -20,19 +21,7 @@ HEADER = {socket.AF_INET: 20 + 8, socket.AF_INET6: 40 + 8}
 
 
 def add_pod(name, app):
-    wish = pod(name)
-    wish["metadata"]["labels"] = {"app": app}
-    API.post(PODS, wish)
-    status = NODE.await_running(name)["status"]
-    SERVERS[name] = serve(name + ".default", "echo.py", name, 8080)
-    return [ip["ip"] for ip in status["podIPs"]]
-
-
-def drop_pod(name):
-    server = SERVERS.pop(name)
-    server.kill()
-    server.wait()
-    API.delete(PODS + "/" + name)
+    return SERVED.add(name, {"app": app})
 
 
 def stats(name):

@@ -16,7 +16,8 @@ import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from node import *              # noqa: E402, F403  pylint: disable=wildcard-import
-from services import HERE, SERVICES, SLICES, ask, in_netns, make_world, serve      # noqa: E402
+from services import (HERE, SERVICES, SLICES, Pods, ask, dropped, in_netns, make_world,       # noqa: E402
+                      names, refused, seen, serve)
 
 EVENTS = "/api/v1/namespaces/default/events"
 CLIENT, HOST, WORLD = "cli.default", None, "world"
@@ -25,25 +26,8 @@ make_world()
 run("ip route add default via 10.0.0.99")
 NODE = Node().start()
 API = NODE.client
-SERVERS = {}
-
-
-def reach(client, address, port, timeout=10):
-    """"NAME PEER", or the OSError."""
-    return in_netns(client, lambda: ask(address, port, False, timeout))
-
-
-def names(client, address, port, times=16):
-    """Which endpoints answer a number of connections; or the OSError."""
-    return in_netns(client, lambda: sorted({ask(address, port).split()[0] for _ in range(times)}))
-
-
-def refused(client, address, port):
-    return isinstance(reach(client, address, port), ConnectionRefusedError)
-
-
-def dropped(client, address, port):
-    return isinstance(reach(client, address, port, 0.3), (socket.timeout, TimeoutError))
+SERVED = Pods(NODE)
+drop_pod = SERVED.drop
 
 
 def until(condition):
@@ -52,24 +36,7 @@ def until(condition):
 
 
 def add_pod(name, app, server=True, **spec):
-    wish = pod(name, **spec)
-    wish["metadata"]["labels"] = {"app": app}
-    API.post(PODS, wish)
-    status = NODE.await_running(name)["status"]
-    if server:
-        SERVERS[name] = serve(name + ".default", "echo.py", name, 8080)
-    return status.get("podIP")
-
-
-def drop_pod(name):
-    """At once, also one that is within its grace."""
-    if name in SERVERS:
-        SERVERS[name].kill()
-        SERVERS.pop(name).wait()
-    try:
-        API.delete(PODS + "/" + name, {"gracePeriodSeconds": 0})
-    except Refused:
-        pass
+    return (SERVED.add(name, {"app": app}, script="echo.py" if server else None, **spec) or [None])[0]
 
 
 def leave(name):
@@ -160,11 +127,11 @@ def back_and_forth():
     svc = add_service("flip", "flip", type="NodePort")
     ip, port = svc["spec"]["clusterIP"], svc["spec"]["ports"][0]["nodePort"]
     until(lambda: names(CLIENT, ip, 80) == ["flip"])
-    seen, ended = [], threading.Event()
+    tried, ended = [], threading.Event()
 
     def connect(client, address, at):
         while not ended.is_set():
-            seen.append((client, in_netns(client, lambda: dropped_packets(address, at))))
+            tried.append((client, in_netns(client, lambda: dropped_packets(address, at))))
     threads = [threading.Thread(target=connect, args=args) for args in (
         (CLIENT, ip, 80), (HOST, ip, 80), (WORLD, "10.0.0.10", port))]
     for thread in threads:
@@ -177,8 +144,8 @@ def back_and_forth():
     ended.set()
     for thread in threads:
         thread.join()
-    slow = [s for s in seen if s[1] != 0]
-    assert seen and not slow, slow
+    slow = [s for s in tried if s[1] != 0]
+    assert tried and not slow, slow
     drop_services("flip")
     drop_pod("flip")
 
@@ -189,20 +156,20 @@ def never_refused_at_start():
     until(lambda: names(CLIENT, ip, 80) == ["a", "b"])
     NODE.stop()
     run("nft delete table inet podnet")
-    seen, ended = [], threading.Event()
+    answers, ended = [], threading.Event()
 
     def connect():
         while not ended.is_set():
-            seen.append(reach(CLIENT, ip, 80, 0.1))
+            answers.append(seen(CLIENT, ip, 80, timeout=0.1))
     thread = threading.Thread(target=connect)
     thread.start()
-    eventually("tried in vain", lambda: len(seen) > 2)
+    eventually("tried in vain", lambda: len(answers) > 2)
     NODE.start()
     globals()["API"] = NODE.client
-    eventually("answered", lambda: isinstance(seen[-1], str))
+    eventually("answered", lambda: isinstance(answers[-1], str))
     ended.set()
     thread.join()
-    assert not any(isinstance(s, ConnectionRefusedError) for s in seen), seen
+    assert not any(isinstance(s, ConnectionRefusedError) for s in answers), answers
     drop_services("cold")
 
 
@@ -280,7 +247,7 @@ def rolling():
         add_pod("r%d" % (i + 2), "roll", containers=probed)
         until(lambda i=i: "r%d" % (i + 2) in names(WORLD, "203.0.113.8", 80))
         leave("r%d" % i)
-        until(lambda i=i: "r%d" % i not in names(WORLD, "203.0.113.8", 80, 60))
+        until(lambda i=i: "r%d" % i not in names(WORLD, "203.0.113.8", 80, times=60))
         drop_pod("r%d" % i)
     ended.set()
     for thread in threads:
@@ -365,7 +332,7 @@ def two_families():
         until(lambda: names(CLIENT, second, 80) == ["a", "b"])
         spec = change("fam", ipFamilyPolicy="SingleStack", ipFamilies=["IPv4"], clusterIPs=[first])["spec"]
         assert spec["clusterIPs"] == [first], spec
-        until(lambda: not isinstance(reach(CLIENT, second, 80, 0.3), str))
+        until(lambda: not isinstance(seen(CLIENT, second, 80, timeout=0.3), str))
         assert names(CLIENT, first, 80) == ["a", "b"]
         slices = SLICES + "?labelSelector=kubernetes.io/service-name=fam"
         until(lambda: [s["addressType"] for s in NODE.client.get(slices)["items"]] == ["IPv4"])
@@ -430,7 +397,7 @@ def health_port():
     for sock in quiet:
         sock.close()
     until(lambda: names(WORLD, "203.0.113.10", 80) == ["a", "b"])
-    assert reach(WORLD, "203.0.113.10", 80).split()[1] == "10.0.0.99"
+    assert seen(WORLD, "203.0.113.10", 80).split()[1] == "10.0.0.99"
     spec = change("hc", externalTrafficPolicy="Cluster")["spec"]
     assert "healthCheckNodePort" not in spec, spec
     until(lambda: isinstance(health(port), ConnectionRefusedError))
@@ -488,10 +455,10 @@ def masqueraded():
     add_slice("out", "out-1", [{"addresses": ["10.0.0.99"], "nodeName": "node2"},
                                {"addresses": [IPS["a"]], "nodeName": "node1"}])
     until(lambda: names(WORLD, "10.0.0.10", port) == ["a", "far"])
-    assert {reach(WORLD, "10.0.0.10", port) for _ in range(24)} == {"far 10.0.0.10", "a 10.0.0.99"}
+    assert {seen(WORLD, "10.0.0.10", port) for _ in range(24)} == {"far 10.0.0.10", "a 10.0.0.99"}
     change("out", externalTrafficPolicy="Local")
     until(lambda: names(WORLD, "10.0.0.10", port) == ["a"])
-    assert reach(WORLD, "10.0.0.10", port) == "a 10.0.0.99"
+    assert seen(WORLD, "10.0.0.10", port) == "a 10.0.0.99"
     API.delete(SLICES + "/out-1")
     drop_services("out")
     far.kill()
@@ -504,9 +471,9 @@ def never_masqueraded():
     svc = add_service("self", "web", ipFamilyPolicy="RequireDualStack")["spec"]
     for i, address in enumerate(ip["ip"] for ip in cli["podIPs"]):
         target = API.get(PODS + "/a")["status"]["podIPs"][i]["ip"]
-        assert reach(CLIENT, target, 8080) == "a " + address
+        assert seen(CLIENT, target, 8080) == "a " + address
         until(lambda i=i: names(CLIENT, svc["clusterIPs"][i], 80) == ["a", "b"])
-        assert {reach(CLIENT, svc["clusterIPs"][i], 80).split()[1] for _ in range(8)} == {address}
+        assert {seen(CLIENT, svc["clusterIPs"][i], 80).split()[1] for _ in range(8)} == {address}
     drop_services("self")
 
 
@@ -521,10 +488,10 @@ def long_names():
     API.post(PODS, wish)
     ip = NODE.await_running(pod_name)["status"]["podIP"]
     inside = next(n for n in namespaces() if n.startswith("ppp"))
-    SERVERS["long"] = serve(inside, "echo.py", "long", 8080)
+    SERVED.servers["long"] = serve(inside, "echo.py", "long", 8080)
     svc = API.post(SERVICES, {"metadata": {"name": label}, "spec": {
         "selector": {"k" * 63: "v" * 63}, "ports": [{"name": "n" * 63, "port": 80, "targetPort": "x" * 15}]}})
-    until(lambda: reach(CLIENT, svc["spec"]["clusterIP"], 80) == "long " + API.get(
+    until(lambda: seen(CLIENT, svc["spec"]["clusterIP"], 80) == "long " + API.get(
         PODS + "/cli")["status"]["podIP"])
     ends = API.get(SLICES + "?labelSelector=kubernetes.io/service-name=" + label)["items"]
     assert ends[0]["endpoints"][0]["addresses"] == [ip] and len(ends[0]["metadata"]["name"]) == 63, ends
@@ -542,7 +509,7 @@ def long_names():
         except Refused as err:
             fields = [c["field"] for c in err.status["details"]["causes"]]
             assert err.code == 422 and any(f.startswith(field) for f in fields), err
-    SERVERS.pop("long").kill()
+    SERVED.silence("long")
     API.delete(SERVICES + "/" + label)
     API.delete(PODS + "/" + pod_name)
 

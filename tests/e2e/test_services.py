@@ -12,45 +12,14 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from node import PODS, Node, eventually, main, pod, run     # noqa: E402
-from services import SERVICES, SLICES, ask, in_netns, make_world, serve     # noqa: E402
+from services import (SERVICES, SLICES, Pods, ask, dropped, in_netns, make_world, names,     # noqa: E402
+                      refused, seen)
 
 make_world()
 NODE = Node().start()
 API = NODE.client
-SERVERS = {}
-
-
-def seen(client, address, port, udp=False, timeout=10):
-    return in_netns(client, lambda: ask(address, port, udp, timeout))
-
-
-def names(client, address, port, udp=False, times=24):
-    """Which endpoints answer a number of connections."""
-    def work():
-        return sorted({ask(address, port, udp).split()[0] for _ in range(times)})
-    return in_netns(client, work)
-
-
-def refused(client, address, port, udp=False):
-    return isinstance(seen(client, address, port, udp), ConnectionRefusedError)
-
-
-def dropped(client, address, port):
-    return isinstance(seen(client, address, port, timeout=0.3), (socket.timeout, TimeoutError))
-
-
-def add_pod(name, labels, ports=(8080,)):
-    wish = pod(name)
-    wish["metadata"]["labels"] = labels
-    API.post(PODS, wish)
-    status = NODE.await_running(name)["status"]
-    SERVERS[name] = serve(name + ".default", "echo.py", name, *ports)
-    return [ip["ip"] for ip in status["podIPs"]]
-
-
-def drop_pod(name):
-    SERVERS.pop(name).kill()
-    API.delete(PODS + "/" + name)
+SERVED = Pods(NODE)
+add_pod, drop_pod = SERVED.add, SERVED.drop
 
 
 def add_service(name, selector, ports=None, **spec):
@@ -164,7 +133,7 @@ def affinity():
     add_pod("f", {"app": "sticky"})
     programmed(lambda: names("a.default", ip, 80) == sorted({"d", "e", "f"} - set(first)))
     API.delete(SERVICES + "/sticky")
-    for name in {"d", "e", "f"} & set(SERVERS):
+    for name in {"d", "e", "f"} & set(SERVED.servers):
         drop_pod(name)
 
 

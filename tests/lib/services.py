@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """services.py - a world outside of the node, clients in any namespace, servers in pods
 
-Room: what tests of Services share; who makes which Service is theirs.
+Room: what tests of Services share; which Services there are is theirs.
 """
 import contextlib
 import ctypes
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 
-from node import run
+from node import PODS, Refused, pod, run
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -79,6 +79,24 @@ def exchange(sock, timeout):
                 raise
 
 
+def seen(client, address, port, udp=False, timeout=10, source_port=0):
+    """What a client in a namespace is answered, or the OSError."""
+    return in_netns(client, lambda: ask(address, port, udp, timeout, source_port))
+
+
+def names(client, address, port, udp=False, times=24):
+    """Which endpoints answer a number of connections; or the OSError."""
+    return in_netns(client, lambda: sorted({ask(address, port, udp).split()[0] for _ in range(times)}))
+
+
+def refused(client, address, port, udp=False):
+    return isinstance(seen(client, address, port, udp), ConnectionRefusedError)
+
+
+def dropped(client, address, port):
+    return isinstance(seen(client, address, port, timeout=0.3), TimeoutError)
+
+
 def serve(netns, script, *args):
     """One of the servers beside this file, in a namespace; returns when it listens."""
     server = subprocess.Popen(["ip", "netns", "exec", netns, sys.executable,
@@ -86,3 +104,33 @@ def serve(netns, script, *args):
                               stdout=subprocess.PIPE, text=True)
     assert server.stdout.readline() == "ready\n"
     return server
+
+
+class Pods:
+    """Pods of a test, with a server in each."""
+
+    def __init__(self, node):
+        self.node, self.servers = node, {}
+
+    def add(self, name, labels, *args, script="echo.py", **spec):
+        """Its addresses."""
+        wish = pod(name, **spec)
+        wish["metadata"]["labels"] = labels
+        self.node.client.post(PODS, wish)
+        status = self.node.await_running(name)["status"]
+        if script:
+            self.servers[name] = serve(name + ".default", script, *(args or (name, 8080)))
+        return [ip["ip"] for ip in status.get("podIPs", [])]
+
+    def silence(self, name):
+        """Its server ends."""
+        server = self.servers.pop(name)
+        server.kill()
+        server.wait()
+
+    def drop(self, name):
+        """At once, also one that is within its grace, or that is gone."""
+        if name in self.servers:
+            self.silence(name)
+        with contextlib.suppress(Refused):
+            self.node.client.delete(PODS + "/" + name, {"gracePeriodSeconds": 0})

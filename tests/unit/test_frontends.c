@@ -10,12 +10,9 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <tests/lib/testlib.h>
+#include <tests/unit/told.h>
 
 #define CLUSTER_IP "10.96.0.9"
-
-struct told {
-	char text[2048];
-};
 
 static const struct row {
 	const char *says;
@@ -81,17 +78,6 @@ static const struct row {
 	{ .says = "external name", .type = SERVICE_EXTERNAL_NAME, .endpoints = "a", .frontends = "" },
 	{ .says = "another's to serve", .other_proxy = true, .endpoints = "a", .frontends = "" },
 };
-
-static void add(struct told *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void add(struct told *t, const char *fmt, ...)
-{
-	size_t n = strlen(t->text);
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(t->text + n, sizeof(t->text) - n, fmt, ap);
-	va_end(ap);
-}
 
 static int each(void *arg, const struct podnet_frontend *f)
 {

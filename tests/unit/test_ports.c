@@ -9,10 +9,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <tests/lib/testlib.h>
-
-struct told {
-	char text[4096];
-};
+#include <tests/unit/told.h>
 
 static const struct row {
 	const char *says;
@@ -44,17 +41,6 @@ static const struct row {
 	{ "to the last port", "10.0.0.10", PORT_UDP, 65534, 65535, 1, "4",
 	  "10.0.0.10:65534-65535>10.244.0.5:1=65534>1,65535>2" },
 };
-
-static void add(struct told *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void add(struct told *t, const char *fmt, ...)
-{
-	size_t n = strlen(t->text);
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(t->text + n, sizeof(t->text) - n, fmt, ap);
-	va_end(ap);
-}
 
 static int on_frontend(void *arg, const struct podnet_frontend *f)
 {
