@@ -55,15 +55,16 @@ class Before:
         for node, known in self.known.items():
             with node.session() as client:
                 paths = lists(client)
+                new = set(objects(client, paths)) - known       # and not what netd makes of it anew
                 eventually("what the test made is deleted",
-                           lambda: not self.delete_once(client, paths, known))
+                           lambda: not self.delete_once(client, paths, new))
 
     @staticmethod
-    def delete_once(client, paths, known):
+    def delete_once(client, paths, new):
         """How many there were; one that another keeps for now is for the next time."""
-        new = [path for uid, path in objects(client, paths).items() if uid not in known]
-        for path in new:
+        left = [path for uid, path in objects(client, paths).items() if uid in new]
+        for path in left:
             client.raw("PATCH", path, {"metadata": {"finalizers": None}},
                        {"Content-Type": "application/merge-patch+json"})
             client.raw("DELETE", path, HASTY)
-        return len(new)
+        return len(left)
