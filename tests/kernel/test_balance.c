@@ -113,8 +113,7 @@ static int commit(struct podnet_services *s)
 	return test_ok(podnet_services_commit(s, &err), &err);
 }
 
-/* One of each kind that leaves another trace in the table. */
-static void declare(struct podnet_services *s)
+static void declare_nets(struct podnet_services *s)
 {
 	const struct podnet_prefix inside[] = { prefix("10.244.0.0/16"), prefix("fd12:3456::/48") };
 	const struct podnet_prefix local[] = { prefix("10.244.0.0/22"), prefix("fd12:3456::/64") };
@@ -125,6 +124,12 @@ static void declare(struct podnet_services *s)
 	struct podnet_error err = { 0 };
 
 	test_ok(podnet_services_nets(s, &nets, &err), &err);
+}
+
+/* One of each kind that leaves another trace in the table. */
+static void declare(struct podnet_services *s)
+{
+	declare_nets(s);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		set(s, &rows[i]);
 }
@@ -161,6 +166,54 @@ static void made_once(void **state)
 			    "nft delete table inet podnet && nft -f /run/services.nft"), 0);
 	podnet_services_doubt(s);
 	assert_int_equal(commit(s), 0);
+}
+
+/* What one feature adds to the table without any: golden/nft/NAME.nft.  @left_out: lines of a pattern. */
+static const struct feature {
+	const char *name;
+	struct row row;
+	const char *left_out;
+} features[] = {
+	{ "none", { .ip = NULL }, NULL },
+	{ "cluster-ip", { "10.96.0.10", IPPROTO_TCP, 80, PODNET_FRONTEND_CLUSTER_IP, 0, false, "ab" }, NULL },
+	{ "cluster-ip6", { "fd12:9::10", IPPROTO_UDP, 53, PODNET_FRONTEND_CLUSTER_IP, 0, false, "s" }, NULL },
+	{ "weights", { "10.96.0.10", IPPROTO_UDP, 53, PODNET_FRONTEND_CLUSTER_IP, 0, false, "cd" }, NULL },
+	/* 16,381 slots, which test_slots looks at */
+	{ "maglev", { "10.96.0.10", IPPROTO_TCP, 80, PODNET_FRONTEND_CLUSTER_IP | PODNET_FRONTEND_MAGLEV, 0, false,
+		      "ab" }, " [0-9][0-9]* : 10[.]244" },
+	{ "affinity", { "10.96.0.13", IPPROTO_TCP, 80, PODNET_FRONTEND_CLUSTER_IP, 10800, false, "ab" }, NULL },
+	{ "no-endpoints", { "10.96.0.11", IPPROTO_TCP, 80, PODNET_FRONTEND_CLUSTER_IP, 0, false, "" }, NULL },
+	{ "internal-local", { "10.96.0.12", IPPROTO_TCP, 80, PODNET_FRONTEND_CLUSTER_IP | PODNET_FRONTEND_DROP, 0,
+			      false, "" }, NULL },
+	{ "node-port", { "4", IPPROTO_TCP, 30080, 0, 0, false, "ab" }, NULL },
+	{ "node-port-affinity", { "6", IPPROTO_TCP, 30080, 0, 60, false, "s" }, NULL },
+	{ "external-local", { "203.0.113.8", IPPROTO_TCP, 80, PODNET_FRONTEND_OUTSIDE_LOCAL, 0, false, "ab" }, NULL },
+	{ "balancer", { "203.0.113.9", IPPROTO_TCP, 80, PODNET_FRONTEND_ALONE, 0, false, "ab" }, NULL },
+	{ "source-ranges", { "203.0.113.7", IPPROTO_TCP, 80, 0, 0, true, "a" }, NULL },
+	{ "sctp", { "10.96.0.14", IPPROTO_SCTP, 80, PODNET_FRONTEND_CLUSTER_IP, 0, false, "b" }, NULL },
+	{ "published", { "10.0.0.10", IPPROTO_TCP, 8080, 0, 0, false, "a" }, NULL },
+	{ "published-range", { "10.0.0.10", IPPROTO_UDP, 8000, 0, 0, false, "r" }, NULL },
+};
+
+static void golden(void **state)
+{
+	_cleanup_(podnet_closep) struct podnet *ctx = test_open("netd");
+	_cleanup_(podnet_services_freep) struct podnet_services *s = open_services(ctx);
+	const struct feature *f = *state;
+	char command[512];
+
+	declare_nets(s);
+	commit(s);
+	assert_int_equal(sh("nft list table inet podnet >/run/none.nft"), 0);
+	if (f->row.ip)
+		set(s, &f->row);
+	commit(s);
+	snprintf(command, sizeof(command), "nft list table inet podnet | diff -U2 --suppress-blank-empty -t %s - | sed 1,2d | "
+		 "grep -v '%s' >/run/feature.nft; %s /run/feature.nft tests/golden/nft/%s.nft >&2",
+		 f->row.ip ? "/run/none.nft" : "/dev/null", f->left_out ? f->left_out : "^@@ -$",
+		 getenv("PODNET_GOLDEN") ? "cp" : "diff -u", f->name);
+	assert_int_equal(sh(command), 0);
+	assert_int_equal(sh("nft list table inet podnet | nft -c -f -"), 0);
 }
 
 static const struct drift_case {
@@ -445,6 +498,9 @@ int main(void)
 	for (size_t i = 0; i < ARRAY_SIZE(change_cases); i++)
 		tests[n++] = (struct CMUnitTest){ change_cases[i].says, change, netns_setup, NULL,
 						  (void *)(uintptr_t)&change_cases[i] };
+	for (size_t i = 0; i < ARRAY_SIZE(features); i++)
+		tests[n++] = (struct CMUnitTest){ features[i].name, golden, netns_setup, NULL,
+						  (void *)(uintptr_t)&features[i] };
 	for (size_t i = 0; i < ARRAY_SIZE(count_cases); i++)
 		tests[n++] = (struct CMUnitTest){ count_cases[i].says, counts, netns_setup, NULL,
 						  (void *)(uintptr_t)&count_cases[i] };
