@@ -3,8 +3,8 @@
  * podnet/nat.h - masquerade for what leaves the pod networks, in one nft table
  *
  * Table `inet podnet` (owner "netd") or `inet podnet-OWNER`: two interval sets a family (the
- * networks that are inside; those of them that ask for masquerade) and one nat chain at
- * postrouting.  What goes from inside to inside keeps its addresses.  One atomic transaction with
+ * networks that are inside; those of them that ask for masquerade), one nat chain at postrouting,
+ * and one filter chain at forward where there are tunnels.  What goes from inside to inside keeps its addresses.  One atomic transaction with
  * the generation id (NFNL_MSG nf_tables; ERESTART is retried inside).  Present only where the
  * library was built with nftables; else every call returns -EOPNOTSUPP.
  */
@@ -24,6 +24,11 @@ struct podnet_nat {
 	size_t ninside;
 	const struct podnet_prefix *masquerade; /* sources that are masqueraded when they leave */
 	size_t nmasquerade;
+	/*
+	 * links whose names begin so, 1..15 bytes, are tunnels: TCP connections that are forwarded to
+	 * them agree on segments that fit (RFC 9293, 3.7.1).  NULL: there are none.
+	 */
+	const char *clamp;
 };
 
 /**

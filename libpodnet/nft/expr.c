@@ -21,6 +21,7 @@
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/rtnetlink.h>
+#include <netinet/tcp.h>
 
 #define WORD 4
 
@@ -257,6 +258,22 @@ static void match_bit(struct nft_rule *r, uint32_t bit)
 	compare(r, NFT_CMP_NEQ, &zero, sizeof(zero));
 }
 
+void nft_match_out_prefix(struct nft_rule *r, const char *name)
+{
+	load_meta(r, NFT_META_OIFNAME, NFT_REG_1);
+	compare(r, NFT_CMP_EQ, name, (uint32_t)strlen(name));
+}
+
+/* RFC 9293, 3.1: the flags are at byte 13, SYN is 2 and RST 4. */
+void nft_match_tcp_syn(struct nft_rule *r)
+{
+	static const uint8_t bits = 0x06, want = 0x02;
+
+	load(r, NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1, NFT_REG_1);
+	mask(r, &bits, sizeof(bits));
+	compare(r, NFT_CMP_EQ, &want, sizeof(want));
+}
+
 void nft_match_new(struct nft_rule *r)
 {
 	load_ct(r, NFT_CT_STATE, -1, NFT_REG_1);
@@ -445,6 +462,40 @@ void nft_count(struct nft_rule *r, const char *set)
 	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_ADD);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_SREG_KEY, reg(0));
 	set_str(r, e, NFTNL_EXPR_DYNSET_SET_NAME, set);
+}
+
+static void load_mss(struct nft_rule *r)
+{
+	struct nftnl_expr *e = add(r, "rt");
+
+	if (e) {
+		nftnl_expr_set_u32(e, NFTNL_EXPR_RT_KEY, NFT_RT_TCPMSS);
+		nftnl_expr_set_u32(e, NFTNL_EXPR_RT_DREG, NFT_REG_1);
+	}
+	e = add(r, "byteorder");
+	if (!e)
+		return;
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BYTEORDER_SREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BYTEORDER_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BYTEORDER_OP, NFT_BYTEORDER_HTON);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BYTEORDER_LEN, 2);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BYTEORDER_SIZE, 2);
+}
+
+/* Option 2 of a TCP header; the kernel never makes it larger (net/netfilter/nft_exthdr.c). */
+void nft_clamp_mss(struct nft_rule *r)
+{
+	struct nftnl_expr *e;
+
+	load_mss(r);
+	e = add(r, "exthdr");
+	if (!e)
+		return;
+	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_SREG, NFT_REG_1);
+	nftnl_expr_set_u8(e, NFTNL_EXPR_EXTHDR_TYPE, TCPOPT_MAXSEG);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OFFSET, 2);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_LEN, 2);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OP, NFT_EXTHDR_OP_TCPOPT);
 }
 
 void nft_masquerade(struct nft_rule *r, uint32_t flags)

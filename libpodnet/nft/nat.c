@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * nat.c - masquerade for what leaves the pod networks
+ * nat.c - masquerade for what leaves the pod networks; segments that fit into tunnels
  *
- * Room: one user of the shared table.  Owns the sets inside4, inside6, masq4, masq6 and the chain
- * postrouting, whole; touches nothing else in the table, and only podnet_nat_absent() deletes it.
+ * Room: one user of the shared table.  Owns the sets inside4, inside6, masq4, masq6 and the chains
+ * postrouting and tunnels, whole; touches nothing else in the table, and only podnet_nat_absent() deletes it.
  * May include: libpodnet/nl, libpodnet/base, include/podnet/, libmnl, libnftnl.
  *
  * The repair is the least that will do: elements are sent as a difference; the two rules are
@@ -25,6 +25,7 @@
 #include <stdio.h>
 
 #define CHAIN "postrouting"
+#define TUNNELS "tunnels"
 #define NSETS 4
 #define NRULES 2
 
@@ -48,12 +49,15 @@ struct want {
 	struct nft_ranges ranges[NSETS];
 	struct nft_chain chain;
 	struct nft_rule rules[NRULES];
+	bool clamps;
+	struct nft_chain tunnels;
+	struct nft_rule clamp;
 };
 
 struct seen {
 	bool table, awake;
 	struct nft_set_seen sets[NSETS];
-	struct nft_chain_seen chain;
+	struct nft_chain_seen chain, tunnels;
 	const struct want *want;
 };
 
@@ -63,6 +67,7 @@ static void want_fini(struct want *w)
 		nft_ranges_fini(&w->ranges[i]);
 	for (int i = 0; i < NRULES; i++)
 		nft_rule_fini(&w->rules[i]);
+	nft_rule_fini(&w->clamp);
 }
 
 static void seen_fini(struct seen *s)
@@ -102,6 +107,24 @@ static void want_rule(struct nft_rule *r, const char *table, const struct family
 	nft_masquerade(r, NF_NAT_RANGE_PROTO_RANDOM_FULLY);
 }
 
+static int want_clamp(struct want *w, const char *links, struct podnet_error *err)
+{
+	size_t len = links ? strlen(links) : 0;
+
+	w->tunnels = (struct nft_chain){ w->table, TUNNELS, "filter", NF_INET_FORWARD, NF_IP_PRI_MANGLE };
+	w->clamps = links;
+	if (!links)
+		return 0;
+	if (len < 1 || len > 15)
+		return pn_err(err, -EINVAL, "nat_ensure", "clamp", NULL);
+	nft_rule_init(&w->clamp, w->table, TUNNELS, "podnet nat 2: fits into the tunnel");
+	nft_match_out_prefix(&w->clamp, links);
+	nft_match_l4proto(&w->clamp, IPPROTO_TCP);
+	nft_match_tcp_syn(&w->clamp);
+	nft_clamp_mss(&w->clamp);
+	return w->clamp.rc ? pn_err(err, w->clamp.rc, "nat_ensure", NULL, NULL) : 0;
+}
+
 /* @w zeroed by the caller, who frees it in any case */
 static int want_all(struct want *w, const struct podnet *ctx, const struct podnet_nat *spec,
 		    struct podnet_error *err)
@@ -128,7 +151,7 @@ static int want_all(struct want *w, const struct podnet *ctx, const struct podne
 		if (w->rules[i].rc)
 			return pn_err(err, w->rules[i].rc, "nat_ensure", NULL, NULL);
 	}
-	return 0;
+	return want_clamp(w, spec->clamp, err);
 }
 
 /* @s zeroed by the caller, who frees it in any case */
@@ -147,7 +170,26 @@ static int see_all(struct nl *nl, struct seen *s, struct podnet_error *err)
 		if (r < 0)
 			return r;
 	}
-	return nft_chain_see(nl, &s->want->chain, s->want->rules, NRULES, &s->chain, err);
+	r = nft_chain_see(nl, &s->want->chain, s->want->rules, NRULES, &s->chain, err);
+	return r < 0 ? r : nft_chain_see(nl, &s->want->tunnels, &s->want->clamp, s->want->clamps,
+					 &s->tunnels, err);
+}
+
+static int repair_tunnels(struct nft_txn *t, const struct want *w, const struct nft_chain_seen *s)
+{
+	bool wrong = s->wrong || (s->there && !w->clamps);
+
+	if (s->there == w->clamps && !wrong && !s->rules_wrong)
+		return 0;
+	if (s->nrules)
+		nft_chain_flush(t, &w->tunnels);
+	if (wrong)
+		nft_chain_delete(t, &w->tunnels);
+	if (w->clamps && (!s->there || wrong))
+		nft_chain_put(t, &w->tunnels);
+	if (w->clamps)
+		nft_rule_put(t, &w->clamp);
+	return 1;
 }
 
 /* put into @t what makes the kernel as wanted.  Return: number of changes or -ENOMEM. */
@@ -181,7 +223,7 @@ static int repair(struct nft_txn *t, const struct seen *s)
 	}
 	for (int i = 0; i < NRULES && rules; i++, changes++)
 		nft_rule_put(t, &s->want->rules[i]);
-	return changes;
+	return changes + repair_tunnels(t, s->want, &s->tunnels);
 }
 
 /*

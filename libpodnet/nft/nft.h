@@ -277,6 +277,10 @@ void nft_match_first_dnat(struct nft_rule *r);
 void nft_match_reply(struct nft_rule *r, bool reply);
 /** nft_match_not_loopback() - it did not come in by lo */
 void nft_match_not_loopback(struct nft_rule *r);
+/** nft_match_out_prefix() - it goes out by a link whose name begins with @name, and goes on */
+void nft_match_out_prefix(struct nft_rule *r, const char *name);
+/** nft_match_tcp_syn() - a segment that opens a TCP connection, of either side */
+void nft_match_tcp_syn(struct nft_rule *r);
 /** nft_match_local_source() - the source is (not) an address of this node */
 void nft_match_local_source(struct nft_rule *r, bool not);
 /** nft_match_set() - the key is (not) in a set */
@@ -295,6 +299,8 @@ void nft_remember_addr(struct nft_rule *r, uint8_t nfproto, const char *map, uin
 void nft_remember_port(struct nft_rule *r, uint8_t nfproto, const char *map, uint64_t timeout_ms);
 /** nft_count() - the packet counts for the key in a set that counts */
 void nft_count(struct nft_rule *r, const char *set);
+/** nft_clamp_mss() - of a TCP segment with SYN: the maximum segment size at most what the route has room for */
+void nft_clamp_mss(struct nft_rule *r);
 /** nft_masquerade() - with @flags NF_NAT_RANGE_* */
 void nft_masquerade(struct nft_rule *r, uint32_t flags);
 /** nft_reject() - @type NFT_REJECT_* */

@@ -32,7 +32,7 @@ static int ensure(struct podnet *ctx)
 		prefix("10.244.0.0/22"), prefix("10.244.4.0/22"), prefix("fd12:3456::/64"),
 		prefix("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
 	};
-	const struct podnet_nat spec = { inside, ARRAY_SIZE(inside), masq, ARRAY_SIZE(masq) };
+	const struct podnet_nat spec = { inside, ARRAY_SIZE(inside), masq, ARRAY_SIZE(masq), NULL };
 	struct podnet_error err = { 0 };
 
 	return test_ok(podnet_nat_ensure(ctx, &spec, &err), &err);
@@ -97,6 +97,54 @@ static void drift(void **state)
 	assert_int_equal(ensure(ctx), 0);
 }
 
+static const struct clamp_case {
+	const char *says, *command, *clamp;
+	int changes;
+} clamps[] = {
+	{ "made", "true", "pn-", 1 },
+	{ "there already", "true", "pn-", 0 },
+	{ "the rule deleted", "nft flush chain inet podnet tunnels", "pn-", 1 },
+	{ "a rule added", "nft add rule inet podnet tunnels accept", "pn-", 1 },
+	{ "the chain deleted", "nft 'flush chain inet podnet tunnels; delete chain inet podnet tunnels'",
+	  "pn-", 1 },
+	{ "the chain on another hook", "nft 'flush chain inet podnet tunnels; "
+	  "delete chain inet podnet tunnels; add chain inet podnet tunnels { type filter hook input "
+	  "priority 0; }'", "pn-", 1 },
+	{ "tunnels of another name", "true", "t", 1 },
+	{ "what nft prints loads again", "nft list table inet podnet > /run/nat.nft && "
+	  "nft delete table inet podnet && nft -f /run/nat.nft", "t", 0 },
+	{ "no tunnels any more", "true", NULL, 1 },
+	{ "none still", "true", NULL, 0 },
+};
+
+/* One table, row after row. */
+static void tunnels(void **state)
+{
+	_cleanup_(podnet_closep) struct podnet *ctx = test_open("netd");
+	struct podnet_nat spec = { 0 };
+	struct podnet_error err = { 0 };
+
+	(void)state;
+	test_ok(podnet_nat_ensure(ctx, &spec, &err), &err);
+	for (size_t i = 0; i < ARRAY_SIZE(clamps); i++) {
+		const struct clamp_case *c = &clamps[i];
+		bool golden = c->clamp && strcmp(c->clamp, "pn-") == 0;
+
+		assert_int_equal(sh(c->command), 0);
+		spec.clamp = c->clamp;
+		if (test_ok(podnet_nat_ensure(ctx, &spec, &err), &err) != c->changes)
+			fail_msg("%s: not %d changes", c->says, c->changes);
+		if (golden)
+			assert_int_equal(sh("nft list chain inet podnet tunnels | diff -u "
+					    "tests/golden/nft/tunnels.nft - >&2"), 0);
+		assert_int_equal(sh("nft list chain inet podnet tunnels >/dev/null 2>&1") == 0,
+				 c->clamp != NULL);
+	}
+	spec.clamp = "";
+	assert_int_equal(podnet_nat_ensure(ctx, &spec, &err), -EINVAL);
+	assert_string_equal(err.field, "clamp");
+}
+
 /* other tables, and what others put into ours, stay as they are */
 static void foreign(void **state)
 {
@@ -133,10 +181,10 @@ static void refused(void **state)
 	struct podnet_error err = { 0 };
 
 	(void)state;
-	assert_int_equal(podnet_nat_ensure(ctx, &(struct podnet_nat){ &bad, 1, NULL, 0 }, &err),
+	assert_int_equal(podnet_nat_ensure(ctx, &(struct podnet_nat){ &bad, 1, NULL, 0, NULL }, &err),
 			 -EINVAL);
 	assert_string_equal(err.field, "inside");
-	assert_int_equal(podnet_nat_ensure(ctx, &(struct podnet_nat){ NULL, 0, NULL, 1 }, &err),
+	assert_int_equal(podnet_nat_ensure(ctx, &(struct podnet_nat){ NULL, 0, NULL, 1, NULL }, &err),
 			 -EINVAL);
 	assert_string_equal(err.field, "masquerade");
 	assert_int_equal(sh("test -z \"$(nft list tables)\""), 0);
@@ -148,7 +196,7 @@ static void large(void **state)
 	_cleanup_(podnet_closep) struct podnet *ctx = test_open("netd");
 	enum { N = 20000 };
 	struct podnet_prefix *v = test_calloc(N, sizeof(*v));
-	struct podnet_nat spec = { v, N, NULL, 0 };
+	struct podnet_nat spec = { v, N, NULL, 0, NULL };
 	struct podnet_error err = { 0 };
 
 	(void)state;
@@ -176,7 +224,7 @@ static void *commit_all_the_time(void *arg)
 	for (uint8_t i = 0; !c->stop && (c->rc >= 0 || c->rc == -EAGAIN); i++) {
 		const struct podnet_prefix p = { AF_INET, 24, { 192, 168, i } };
 
-		c->rc = podnet_nat_ensure(c->ctx, &(struct podnet_nat){ &p, 1, NULL, 0 }, NULL);
+		c->rc = podnet_nat_ensure(c->ctx, &(struct podnet_nat){ &p, 1, NULL, 0, NULL }, NULL);
 		/* -EAGAIN: it was crowded out by the row, which commits more often */
 		c->commits += c->rc > 0;
 		usleep(1000);
@@ -198,7 +246,7 @@ static void among_committers(void **state)
 		const struct podnet_prefix p = { AF_INET, 24, { 10, 9, (uint8_t)i } };
 
 		assert_int_not_equal(test_ok(podnet_nat_ensure(ctx, &(struct podnet_nat){
-			&p, 1, &p, 1 }, &err), &err), 0);
+			&p, 1, &p, 1, NULL }, &err), &err), 0);
 		usleep(500);    /* or the other one would never get in */
 	}
 	c.stop = true;
@@ -304,6 +352,7 @@ int main(void)
 	struct CMUnitTest tests[64] = {
 		{ "made once", made_once, netns_setup, NULL, NULL },
 		{ "foreign things stay", foreign, netns_setup, NULL, NULL },
+		{ "tunnels", tunnels, netns_setup, NULL, NULL },
 		{ "refused", refused, netns_setup, NULL, NULL },
 		{ "large", large, netns_setup, NULL, NULL },
 		{ "among committers", among_committers, netns_setup, NULL, NULL },
