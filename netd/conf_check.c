@@ -94,7 +94,14 @@ static int check_overlap(const struct conf *conf, char why[256])
 
 int conf_check(const struct conf *conf, char why[256])
 {
+	struct podnet_prefix ips[2];
+	const char *wrong = conf->node_address ? format_hosts(conf->node_address, ips) : NULL;
 	int r = 0;
+
+	if (wrong) {
+		snprintf(why, 256, "node-address: \"%.80s\": %s", conf->node_address, wrong);
+		return -EINVAL;
+	}
 
 	for (int i = 0; r == 0 && i < 2; i++)
 		r = check_cluster(conf, i, why);

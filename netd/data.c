@@ -116,7 +116,8 @@ static int node_config(struct netd *netd, char why[256])
 
 	*node = (struct node_config){
 		.node_name = conf->node_name, .netns_dir = conf->netns_dir, .run_dir = conf->run_dir,
-		.mtu = conf->mtu, .block_len = { conf->block_len[0], conf->block_len[1] },
+		.mtu = conf->mtu, .vxlan_port = (uint16_t)conf->vxlan_port,
+		.node_address = conf->node_address, .block_len = { conf->block_len[0], conf->block_len[1] },
 	};
 	read_boot_id(node->boot_id);
 	node->node_port_min = conf->node_port_min;

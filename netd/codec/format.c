@@ -152,6 +152,8 @@ const char *format_own_ifname(const char *s)
 	if (strncmp(s, "pn", 2) == 0 && strlen(s) == 15 &&
 	    strspn(s + 2, "abcdefghijklmnopqrstuvwxyz234567") == 13)
 		return "names of 'pn' and 13 base32 letters are reserved";
+	if (strncmp(s, "pn-", 3) == 0)
+		return "names that begin with 'pn-' are reserved";
 	return NULL;
 }
 
@@ -290,4 +292,45 @@ const char *format_net(const char *s)
 const char *format_destination(const char *s)
 {
 	return strcmp(s, "default") == 0 ? NULL : format_cidr(s);
+}
+
+/* One address to its family's place. */
+static const char *take_address(const char *text, size_t len, struct podnet_prefix ret[2])
+{
+	char item[PODNET_PREFIX_STRLEN];
+	struct podnet_prefix ip;
+	const char *special;
+	bool v6;
+
+	while (len && strchr(" \t", text[len - 1]))
+		len--;
+	while (len && strchr(" \t", *text)) {
+		text++;
+		len--;
+	}
+	snprintf(item, sizeof(item), "%.*s", (int)len, text);
+	if (len >= sizeof(item) || strchr(item, '/') || podnet_prefix_parse(item, &ip) < 0)
+		return "must be an IP address, or one of each family separated by a comma";
+	special = format_special(&ip);
+	v6 = ip.family == AF_INET6;
+	if (special)
+		return "must be addresses that other nodes can send to";
+	if (ret[v6].family)
+		return "must have at most one address of each family";
+	ret[v6] = ip;
+	return NULL;
+}
+
+const char *format_hosts(const char *text, struct podnet_prefix ret[2])
+{
+	const char *why = NULL;
+
+	memset(ret, 0, 2 * sizeof(*ret));
+	for (const char *at = text; at && !why; ) {
+		const char *end = strchrnul(at, ',');
+
+		why = take_address(at, (size_t)(end - at), ret);
+		at = *end ? end + 1 : NULL;
+	}
+	return why;
 }

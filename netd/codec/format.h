@@ -29,6 +29,8 @@ const char *format_cidr(const char *s);             /* "/len", host bits zero */
 const char *format_net(const char *s);              /* "/len", any host bits */
 const char *format_destination(const char *s);      /* a CIDR or "default" */
 
+/** format_hosts() - "IP[,IP]", at most one a family, to which others can send; to IPv4, IPv6 of @ret */
+const char *format_hosts(const char *s, struct podnet_prefix ret[2]);
 /** format_special() - "loopback" ..., what keeps an address from being a host's; NULL: nothing */
 const char *format_special(const struct podnet_prefix *p);
 /** format_reserved() - the range in or around @p that no network can have: "127.0.0.0/8"; or NULL */

@@ -8,10 +8,10 @@
 #include <netd/codec/format.h>
 #include <netd/codec/rows.h>
 #include <netinet/in.h>
-#include <stdio.h>
 
 #define ADDRESS_FIELD "metadata.annotations[" NODE_ADDRESS "]"
 #define ADDRESS_PATH  "metadata.annotations[\"" NODE_ADDRESS "\"]"
+#define LOCAL_PATH    "metadata.annotations[\"" NODE_LINK_LOCAL "\"]"
 
 static const char *const address_types[] = {
 	"Hostname", "InternalIP", "ExternalIP", "InternalDNS", "ExternalDNS", NULL
@@ -70,52 +70,11 @@ int node_defaults(struct doc *doc)
 	return r == -EINVAL ? 0 : r;
 }
 
-/* One address of the annotation to its family's place; NULL, or what is wrong with it. */
-static const char *take_address(const char *text, size_t len, struct podnet_prefix ret[2])
-{
-	char item[PODNET_PREFIX_STRLEN];
-	struct podnet_prefix ip;
-	const char *special;
-	bool v6;
-
-	while (len && strchr(" \t", text[len - 1]))
-		len--;
-	while (len && strchr(" \t", *text)) {
-		text++;
-		len--;
-	}
-	snprintf(item, sizeof(item), "%.*s", (int)len, text);
-	if (len >= sizeof(item) || strchr(item, '/') || podnet_prefix_parse(item, &ip) < 0)
-		return "must be an IP address, or one of each family separated by a comma";
-	special = format_special(&ip);
-	v6 = ip.family == AF_INET6;
-	if (special)
-		return "must be addresses that other nodes can send to";
-	if (ret[v6].family)
-		return "must have at most one address of each family";
-	ret[v6] = ip;
-	return NULL;
-}
-
-static const char *take_addresses(const char *text, struct podnet_prefix ret[2])
-{
-	const char *why = NULL;
-
-	memset(ret, 0, 2 * sizeof(*ret));
-	for (const char *at = text; at && !why; ) {
-		const char *end = strchrnul(at, ',');
-
-		why = take_address(at, (size_t)(end - at), ret);
-		at = *end ? end + 1 : NULL;
-	}
-	return why;
-}
-
 static void check_address(const struct doc *doc, struct causes *causes)
 {
 	const char *text = doc_str(doc, ADDRESS_PATH);
 	struct podnet_prefix ips[2];
-	const char *why = text ? take_addresses(text, ips) : NULL;
+	const char *why = text ? format_hosts(text, ips) : NULL;
 
 	if (why)
 		causes_add(causes, CAUSE_INVALID, ADDRESS_FIELD, text, "%s", why);
@@ -157,6 +116,16 @@ static void decode_addresses(const struct value *list, struct podnet_prefix ret[
 	}
 }
 
+/* Only such an address is one of a link (RFC 4291, 2.4). */
+static void decode_link_local(const char *text, struct podnet_prefix *ret)
+{
+	struct podnet_prefix ip;
+
+	if (text && !strchr(text, '/') && podnet_prefix_parse(text, &ip) == 0 &&
+	    ip.family == AF_INET6 && ip.addr[0] == 0xfe && (ip.addr[1] & 0xc0) == 0x80)
+		*ret = ip;
+}
+
 void *node_decode(const struct value *doc, struct arena *arena)
 {
 	struct node *node = kind_new(doc, node_fields, sizeof(*node), arena);
@@ -164,7 +133,8 @@ void *node_decode(const struct value *doc, struct arena *arena)
 
 	if (!node)
 		return NULL;
-	if (!said || take_addresses(said, node->underlay)) {
+	decode_link_local(value_text(value_at(doc, LOCAL_PATH)), &node->link_local);
+	if (!said || format_hosts(said, node->underlay)) {
 		memset(node->underlay, 0, sizeof(node->underlay));
 		decode_addresses(value_at(doc, "status.addresses"), node->underlay);
 	}

@@ -32,6 +32,12 @@ struct compile_input {
 	size_t nown;
 	const struct compile_link *links;
 	size_t nlinks;
+	struct podnet_prefix underlay[2];       /* where others send: IPv4, IPv6; family 0: none */
+	uint32_t underlay_mtu;
+	unsigned tunnels;                       /* that the node has, as bits of compile_tunnel */
+	bool no_vxlan;                          /* the kernel knows no such device */
+	size_t others;                          /* nodes beside this one */
+	uint32_t neighbours[2];                 /* that the kernel allows now; 0: not known */
 	/* network by name; NULL: there is none */
 	const struct network *(*network)(void *arg, const char *name);
 	/* this node's blocks of a network */
@@ -79,13 +85,35 @@ struct compile_path {
 	const struct compile_block *blocks;
 	size_t nblocks;
 };
+/** Tunnels of the node, one of each type and family of the underlay, as bits. */
+enum compile_tunnel {
+	COMPILE_VXLAN4 = 1 << 0,
+	COMPILE_VXLAN6 = 1 << 1,
+};
+#define COMPILE_TUNNELS 2
+#define COMPILE_TUNNEL_PREFIX "pn-"     /* of their devices' names; nobody else's begin so */
+/** The devices' names, in the order of the bits; ends with NULL. */
+extern const char *const compile_tunnel_names[COMPILE_TUNNELS + 1];
+/** compile_tunnels() - bits of the tunnels that @path needs */
+unsigned compile_tunnels(const struct compile_input *in, const struct compile_path *path);
+
+/** What an event can name that is a path's: a prefix, or a MAC address and what is behind it. */
+struct compile_sign {
+	struct podnet_prefix prefix;
+	uint8_t mac[6];
+};
 #define COMPILE_MISSING 192
-/**
- * compile_path() - what leads to the pods of another node
- * @missing: the first block that nothing leads to, and why; "": there is none
- */
+struct compile_way {
+	struct podnet_set *set;
+	struct compile_sign *signs;             /* malloc'd */
+	size_t nsigns;
+	/* the first block that nothing leads to, and why; "": there is none */
+	char missing[COMPILE_MISSING];
+};
+/** compile_path() - what leads to the pods of another node; the caller ends *@ret, after success */
 int compile_path(const struct compile_input *in, const struct compile_path *path,
-		 struct podnet_set **ret, char missing[COMPILE_MISSING], struct podnet_error *err);
+		 struct compile_way *ret, struct podnet_error *err);
+void compile_way_fini(struct compile_way *way);
 
 /**
  * compile_announcer() - which of @nodes answers and announces a load-balancer address

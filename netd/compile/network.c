@@ -29,7 +29,7 @@ static void put_sysctl(struct building *b, const char *key, const char *value)
 
 uint32_t compile_mtu(const struct compile_input *in, const struct network *net)
 {
-	uint32_t mtu = net->mtu ? net->mtu : in->mtu;
+	uint32_t mtu = net->mtu ? net->mtu : in->mtu ? in->mtu : compile_underlay_room(in, net);
 	size_t i;
 
 	for (i = 0; i < net->ncidrs; i++)
@@ -126,6 +126,30 @@ static void put_forwarding(struct building *b, const struct network *const *netw
 		put_sysctl(b, "ipv4/conf/all/send_redirects", "0");
 }
 
+/*
+ * Each node on the L2 is a neighbour, and behind gc_thresh3 the kernel refuses packets to one it does
+ * not know (arp(7)).  Twice as many are enough; where it allows more already, that stays.
+ */
+static void put_neighbours(struct building *b, const struct compile_input *in)
+{
+	static const char *const names[] = { "ipv4", "ipv6" };
+	uint32_t limit = 1024;
+	char key[64], value[16];
+
+	while (limit < 2 * in->others && limit < 1u << 20)
+		limit *= 2;
+	for (size_t i = 0; i < 2 && limit > 1024; i++) {
+		if (!in->neighbours[i] || in->neighbours[i] > limit)
+			continue;
+		snprintf(key, sizeof(key), "%s/neigh/default/gc_thresh3", names[i]);
+		snprintf(value, sizeof(value), "%u", limit);
+		put_sysctl(b, key, value);
+		snprintf(key, sizeof(key), "%s/neigh/default/gc_thresh2", names[i]);
+		snprintf(value, sizeof(value), "%u", limit / 2);
+		put_sysctl(b, key, value);
+	}
+}
+
 static const char *uplink(const struct compile_input *in, bool v6)
 {
 	return in->uplinks[v6] && *in->uplinks[v6] ? in->uplinks[v6] : NULL;
@@ -196,9 +220,12 @@ int compile_node(const struct compile_input *in, const struct network *const *ne
 	for (i = 0; i < nnetworks; i++)
 		put_blocks(&b, in, networks[i]);
 	put_services(&b, in);
+	compile_put_tunnels(&b, in);
+	put_neighbours(&b, in);
 	compile_balanced(&b, in);
 	if (b.rc == 0 && fill_nat(networks, nnetworks, nat) < 0)
 		return compile_fail(err, -ENOMEM, "node_compile", NULL, "");
+	nat->clamp = in->tunnels ? COMPILE_TUNNEL_PREFIX : NULL;
 	if (b.rc < 0)
 		return b.rc;
 	*ret = take_ptr(set);

@@ -40,6 +40,12 @@ struct podnet_prefix compile_host(const struct podnet_prefix *p);
 /** compile_first() - the first address behind the block's own, which is the network's; @len bits */
 struct podnet_prefix compile_first(const struct podnet_prefix *block, uint8_t len);
 
+/* path.c */
+/** compile_underlay_room() - the MTU that the underlay leaves for links of @net */
+uint32_t compile_underlay_room(const struct compile_input *in, const struct network *net);
+/** compile_put_tunnels() - the devices of in->tunnels, with an address of this node's blocks */
+void compile_put_tunnels(struct building *b, const struct compile_input *in);
+
 /* balancer.c */
 /** compile_is_own() - @ip is among the node's own addresses */
 bool compile_is_own(const struct podnet_prefix *own, size_t n, const struct podnet_prefix *ip);

@@ -83,6 +83,8 @@ static int set_info(const struct node_config *conf, struct doc *doc, const struc
 	os_image(image, sizeof(image));
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(rows); i++)
 		r = doc_set_str(doc, rows[i].path, rows[i].value);
+	if (r == 0 && conf->node_address)
+		r = doc_set_str(doc, "metadata.annotations[\"" NODE_ADDRESS "\"]", conf->node_address);
 	return r;
 }
 
@@ -140,6 +142,18 @@ static int set_forwarding(struct doc *doc, const char *dropper)
 			      *dropper ? "False" : "True",
 			      *dropper ? "ForeignChainDrops" : "NobodyDrops", text, now);
 	return r < 0 ? r : 0;
+}
+
+/* By it others on the L2 reach IPv6 blocks here also where nodes have addresses of IPv4 only. */
+static int set_link_local(struct doc *doc, const struct node_report *report)
+{
+	static const char path[] = "metadata.annotations[\"" NODE_LINK_LOCAL "\"]";
+	char text[PODNET_PREFIX_STRLEN];
+
+	if (report->others && report->link_local.family)
+		return doc_set_str(doc, path, podnet_prefix_format_addr(&report->link_local, text));
+	doc_remove(doc, path);
+	return 0;
 }
 
 /* Of a node that is alone there is nothing to tell, unless it was told once. */
@@ -223,6 +237,8 @@ static int set_report(struct control *control, struct doc *doc, const struct nod
 	r = set_forwarding(doc, report->dropper ? report->dropper : "");
 	if (r == 0)
 		r = set_paths(doc, report);
+	if (r == 0)
+		r = set_link_local(doc, report);
 	return r < 0 ? r : set_ready(doc, report->ready, report->reason ? report->reason : "",
 				     report->message ? report->message : "");
 }

@@ -40,6 +40,11 @@ static bool is_reserved(const char *name)
 	return strncmp(name, "pn", 2) == 0 && strlen(name) == PODNET_IFNAME_SIZE - 1;
 }
 
+static bool is_tunnel(const char *name)
+{
+	return strncmp(name, "pn-", 3) == 0;
+}
+
 static struct klink seen(const struct podnet_event *ev)
 {
 	struct klink link = {
@@ -87,6 +92,19 @@ static void mark_link(struct kernel *k, const char *scope, const struct klink *l
 }
 
 /*
+ * What other scopes have on a tunnel of the node's went with it, without a word, whoever took it away
+ * or down: when it is there again they must look.
+ */
+static void on_tunnel(struct kernel *k, const struct podnet_event *ev, const struct khome *home)
+{
+	bool up = !ev->deleted && (ev->flags & IFF_UP);
+
+	if (up && (k->tunnel_lost || (home && !home->link.up)))
+		index_mark_signs(&k->index);
+	k->tunnel_lost = ev->deleted || (k->tunnel_lost && !up);
+}
+
+/*
  * A link of others that went down has taken the routes by it along, of which no event told; when it is
  * up again whose they are must look.
  */
@@ -105,7 +123,7 @@ static void on_foreign_link(struct kernel *k, const struct podnet_event *ev)
 	if (i == k->down.n)
 		return;
 	k->down.v[i] = k->down.v[--k->down.n];
-	index_mark_routes(&k->index);
+	index_mark_signs(&k->index);
 }
 
 static void on_home_link(struct kernel *k, const struct podnet_event *ev)
@@ -123,6 +141,8 @@ static void on_home_link(struct kernel *k, const struct podnet_event *ev)
 	/* its routes went with it and no event told; the link's scope does not know of a Route's */
 	if (!ev->ours && home && now.up && !home->link.up)
 		index_mark_home(&k->index);
+	if (is_tunnel(ev->link) && (home || scope))
+		on_tunnel(k, ev, home);
 	if (!ev->ours && !home && !scope && !is_reserved(ev->link)) {
 		facts_due(k);
 		on_foreign_link(k, ev);
@@ -184,6 +204,18 @@ static bool in_place_of_ours(const struct podnet_event *ev)
 	       (ev->prefix.len == 0 || ev->prefix.len == host);
 }
 
+/*
+ * A route that is gone, or another's in its place, or not any more; a neighbour that is gone or not
+ * permanent; a MAC address behind nothing, or something else.
+ */
+static void mark_sign(struct kernel *k, const struct podnet_event *ev)
+{
+	if (ev->type == PODNET_EVENT_ROUTE || (ev->type == PODNET_EVENT_NEIGH && of_ours_gone(ev)))
+		index_mark_sign(&k->index, &ev->prefix);
+	if (ev->type == PODNET_EVENT_FDB)
+		index_mark_mac(&k->index, ev->mac, ev->deleted ? NULL : &ev->prefix);
+}
+
 static void on_home(struct kernel *k, const struct podnet_event *ev)
 {
 	struct khome *home;
@@ -198,9 +230,7 @@ static void on_home(struct kernel *k, const struct podnet_event *ev)
 	if (!home && ev->protocol != PODNET_ROUTE_PROTOCOL &&
 	    (ev->type == PODNET_EVENT_ADDR || node_route(ev)))
 		facts_due(k);
-	/* one that is gone, or another's in its place, or not any more */
-	if (ev->type == PODNET_EVENT_ROUTE)
-		index_mark_route(&k->index, &ev->prefix);
+	mark_sign(k, ev);
 	if (home && (of_ours_gone(ev) || in_place_of_ours(ev)))
 		mark_link(k, home->scope, &home->link);
 	if (by_link(ev) || !of_ours_gone(ev))

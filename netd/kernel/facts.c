@@ -4,8 +4,11 @@
  *
  * Room: on the kernel thread; reads only.  May include: inner.h, include/podnet.
  *
+ * The kernel has one limit of neighbours for all namespaces, and shows it in the first one only.
+ *
  * The underlay is what is not ours.  Addresses of the link that has the default route come first,
  * then those of other devices, then of bridges and the like, then global ones on lo.
+ * #syscalls: open openat read close fstat newfstatat
  */
 #include "inner.h"
 
@@ -36,6 +39,8 @@ struct underlay {
 	size_t ntaken;
 	struct kernel_link near[KERNEL_MAX_LINKS];
 	size_t nnear;
+	struct kernel_link local[KERNEL_MAX_LINKS];     /* link-local addresses of IPv6 */
+	size_t nlocal;
 	char uplink[PODNET_IFNAME_SIZE];
 	uint32_t metric;
 	bool uplink_v4;
@@ -150,7 +155,15 @@ static int each_addr(const struct podnet_addr_info *info, void *arg)
 	struct underlay_addr now = { .addr = info->addr.prefix };
 	size_t i;
 
-	if (info->ours || info->scope != 0 || !link)
+	if (info->ours || !link)
+		return 0;
+	if (info->scope == RT_SCOPE_LINK && info->addr.prefix.family == AF_INET6 &&
+	    u->nlocal < KERNEL_MAX_LINKS) {
+		u->local[u->nlocal].prefix = info->addr.prefix;
+		u->local[u->nlocal].prefix.len = 128;
+		memcpy(u->local[u->nlocal++].link, link->name, sizeof(link->name));
+	}
+	if (info->scope != 0)
 		return 0;
 	now.addr.len = now.addr.family == AF_INET6 ? 128 : 32;
 	now.rank = rank_of(u, link);
@@ -177,6 +190,26 @@ static void put_uplinks(const struct underlay *u, struct kernel_facts *ret)
 		if (strcmp(u->addrs[i].link, "lo") != 0)
 			memcpy(to, u->addrs[i].link, PODNET_IFNAME_SIZE);
 	}
+}
+
+static void put_link_local(const struct underlay *u, struct kernel_facts *ret)
+{
+	for (size_t i = u->nlocal; i-- > 0; )
+		if (strcmp(u->local[i].link, ret->uplinks[0]) == 0)
+			ret->link_local = u->local[i].prefix;
+}
+
+static uint32_t read_number(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	unsigned n = 0;
+
+	if (!file)
+		return 0;
+	if (fscanf(file, "%u", &n) != 1)
+		n = 0;
+	fclose(file);
+	return n;
 }
 
 static int each_dropper(const struct podnet_dropper *dropper, void *arg)
@@ -211,12 +244,15 @@ int kernel_facts_read(struct podnet *ctx, struct kernel_facts *ret, struct podne
 		ret->addresses[i] = u->addrs[i].addr;
 	ret->naddresses = u->naddrs;
 	put_uplinks(u, ret);
+	put_link_local(u, ret);
 	memcpy(ret->taken, u->taken, sizeof(ret->taken));
 	ret->ntaken = u->ntaken;
 	memcpy(ret->links, u->near, sizeof(ret->links));
 	ret->nlinks = u->nnear;
 	uplink = find(u, u->uplink);
 	ret->mtu = uplink ? uplink->mtu : DEFAULT_MTU;
+	ret->neighbours[0] = read_number("/proc/sys/net/ipv4/neigh/default/gc_thresh3");
+	ret->neighbours[1] = read_number("/proc/sys/net/ipv6/neigh/default/gc_thresh3");
 	/* only to tell; without nftables there is nobody to tell of */
 	podnet_droppers(ctx, each_dropper, ret, NULL);
 	return 0;

@@ -141,32 +141,44 @@ static void leave_home(struct kindex *ix, const struct kscope *scope)
 	}
 }
 
-static void leave_routes(struct kindex *ix, struct kscope *scope)
+static void leave_signs(struct kindex *ix, struct kscope *scope)
 {
-	for (size_t i = 0; i < scope->nroutes; i++)
-		if (map_get(&ix->routes, scope->routes[i].key) == &scope->routes[i])
-			map_del(&ix->routes, scope->routes[i].key);
-	free(scope->routes);
-	scope->routes = NULL;
-	scope->nroutes = 0;
+	for (size_t i = 0; i < scope->nsigns; i++)
+		if (map_get(&ix->signs, scope->signs[i].key) == &scope->signs[i])
+			map_del(&ix->signs, scope->signs[i].key);
+	free(scope->signs);
+	scope->signs = NULL;
+	scope->nsigns = 0;
 }
 
-static int put_routes(struct kindex *ix, struct kscope *scope, const struct kernel_task *task)
+static void fill_sign(struct ksign *sign, struct kscope *scope, const struct kernel_sign *from)
 {
-	struct kroute *routes;
+	static const uint8_t none[6];
+	char mac[PODNET_MAC_STRLEN];
 
-	leave_routes(ix, scope);
-	routes = task->nroutes ? calloc(task->nroutes, sizeof(*routes)) : NULL;
-	if (task->nroutes && !routes)
+	sign->scope = scope;
+	if (memcmp(from->mac, none, sizeof(none)) == 0) {
+		podnet_prefix_format(&from->prefix, sign->key);
+		return;
+	}
+	sign->behind = from->prefix;
+	snprintf(sign->key, sizeof(sign->key), "%s", podnet_mac_format(from->mac, mac));
+}
+
+static int put_signs(struct kindex *ix, struct kscope *scope, const struct kernel_task *task)
+{
+	leave_signs(ix, scope);
+	if (!task->nsigns)
+		return 0;
+	scope->signs = calloc(task->nsigns, sizeof(*scope->signs));
+	if (!scope->signs)
 		return -ENOMEM;
-	scope->routes = routes;
-	for (size_t i = 0; i < task->nroutes; i++) {
-		struct kroute *route = &routes[scope->nroutes++];
+	for (size_t i = 0; i < task->nsigns; i++) {
+		struct ksign *sign = &scope->signs[scope->nsigns++];
 
-		route->scope = scope;
-		podnet_prefix_format(&task->routes[i], route->key);
-		map_del(&ix->routes, route->key);
-		if (map_put(&ix->routes, route->key, route) < 0)
+		fill_sign(sign, scope, &task->signs[i]);
+		map_del(&ix->signs, sign->key);     /* the key is the other's */
+		if (map_put(&ix->signs, sign->key, sign) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -186,7 +198,7 @@ int index_put(struct kindex *ix, const struct kernel_task *task)
 	if (!task->home && scope->home)
 		leave_home(ix, scope);
 	scope->home = task->home;
-	if ((task->nroutes || scope->nroutes) && put_routes(ix, scope, task) < 0)
+	if ((task->nsigns || scope->nsigns) && put_signs(ix, scope, task) < 0)
 		return -ENOMEM;
 	for (i = 0; i < 2; i++)
 		if (put_space(ix, scope, i, task->netns[i]) < 0)
@@ -203,7 +215,7 @@ void index_drop(struct kindex *ix, const char *name)
 		return;
 	if (scope->home)
 		leave_home(ix, scope);
-	leave_routes(ix, scope);
+	leave_signs(ix, scope);
 	for (p = &ix->marks; *p; p = &(*p)->next_mark) {
 		if (*p == scope) {
 			*p = scope->next_mark;
@@ -306,22 +318,31 @@ void index_mark_home(struct kindex *ix)
 		index_mark(ix, scope);
 }
 
-void index_mark_route(struct kindex *ix, const struct podnet_prefix *dst)
+void index_mark_sign(struct kindex *ix, const struct podnet_prefix *prefix)
 {
 	char key[PODNET_PREFIX_STRLEN];
-	struct kroute *route = ix->routes.n ? map_get(&ix->routes, podnet_prefix_format(dst, key)) : NULL;
+	struct ksign *sign = map_get(&ix->signs, podnet_prefix_format(prefix, key));
 
-	if (route)
-		index_mark(ix, route->scope);
+	if (sign)
+		index_mark(ix, sign->scope);
 }
 
-void index_mark_routes(struct kindex *ix)
+void index_mark_mac(struct kindex *ix, const uint8_t mac[6], const struct podnet_prefix *dst)
 {
-	struct kroute *route;
+	char key[PODNET_MAC_STRLEN];
+	struct ksign *sign = map_get(&ix->signs, podnet_mac_format(mac, key));
+
+	if (sign && (!dst || memcmp(dst, &sign->behind, sizeof(*dst)) != 0))
+		index_mark(ix, sign->scope);
+}
+
+void index_mark_signs(struct kindex *ix)
+{
+	struct ksign *sign;
 	size_t pos = 0;
 
-	while ((route = map_next(&ix->routes, &pos)))
-		index_mark(ix, route->scope);
+	while ((sign = map_next(&ix->signs, &pos)))
+		index_mark(ix, sign->scope);
 }
 
 struct khome *index_home(const struct kindex *ix, uint32_t link)
@@ -372,6 +393,6 @@ void index_fini(struct kindex *ix)
 	map_fini(&ix->scopes);
 	map_fini(&ix->spaces);
 	map_fini(&ix->homes);
-	map_fini(&ix->routes);
+	map_fini(&ix->signs);
 	free(ix->by_nsid);
 }

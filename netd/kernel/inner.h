@@ -21,15 +21,16 @@ struct khome {
 	struct klink link;
 	char scope[];
 };
-/** A destination whose route is one scope's. */
-struct kroute {
+/** Something in the node's namespace that is one scope's. */
+struct ksign {
 	struct kscope *scope;
+	struct podnet_prefix behind;    /* a MAC address; family 0: the key is a prefix */
 	char key[PODNET_PREFIX_STRLEN];
 };
 struct kscope {
 	struct kns *ns[2];          /* NULL: none */
-	struct kroute *routes;
-	size_t nroutes;
+	struct ksign *signs;
+	size_t nsigns;
 	unsigned queued;            /* tasks that will look at all of it anyway */
 	bool home, marked;
 	struct kscope *next_home, *next_mark;
@@ -48,7 +49,7 @@ struct kns {
 	char name[];
 };
 struct kindex {
-	struct map scopes, spaces, homes, routes;
+	struct map scopes, spaces, homes, signs;
 	struct kns **by_nsid;
 	size_t nby_nsid;
 	struct kscope *home_scopes; /* those with `home` */
@@ -69,9 +70,11 @@ void index_mark(struct kindex *ix, struct kscope *scope);
 void index_mark_name(struct kindex *ix, const char *scope);
 void index_mark_space(struct kindex *ix, const struct kns *ns);
 void index_mark_home(struct kindex *ix);    /* "node", and scopes with routes in its namespace */
-/** index_mark_route() - whose route leads to @dst, if it is known */
-void index_mark_route(struct kindex *ix, const struct podnet_prefix *dst);
-void index_mark_routes(struct kindex *ix);
+/** index_mark_sign() - whose route leads to @prefix, or whose neighbour it is, if that is known */
+void index_mark_sign(struct kindex *ix, const struct podnet_prefix *prefix);
+/** index_mark_mac() - who has @mac behind something else than @dst; NULL: behind nothing any more */
+void index_mark_mac(struct kindex *ix, const uint8_t mac[6], const struct podnet_prefix *dst);
+void index_mark_signs(struct kindex *ix);
 struct khome *index_home(const struct kindex *ix, uint32_t link);
 int index_home_put(struct kindex *ix, const char *scope, const struct klink *link);
 void index_home_del(struct kindex *ix, uint32_t link);
@@ -104,6 +107,7 @@ struct kernel {
 	unsigned urgent_run;        /* urgent tasks since anything else was looked at */
 	struct kindex index;
 	struct { uint32_t v[16]; size_t n; } down;  /* links that are not ours, seen down; the last ones */
+	bool tunnel_lost;           /* a tunnel of the node's went, with all that lay on it */
 	struct kernel_facts facts;
 	bool facts_known;
 	uint64_t facts_at, reap_at, reap_by;        /* monotonic us; 0: not due */

@@ -34,6 +34,15 @@ struct kernel_services {
 int kernel_services_set(struct kernel_services *s, const struct podnet_frontend *f);
 int kernel_services_absent(struct kernel_services *s, const struct podnet_frontend *f);
 
+/**
+ * What an event in the node's own namespace may name: a route's destination, a neighbour's address;
+ * or, where @mac is not zero, what is behind a MAC address of a VXLAN device.
+ */
+struct kernel_sign {
+	struct podnet_prefix prefix;
+	uint8_t mac[6];
+};
+
 /** The addresses of a pod to come, one a family. */
 struct kernel_next {
 	struct podnet_prefix ips[2];
@@ -62,16 +71,17 @@ struct kernel_task {
 	 */
 	char *netns[2];
 	bool home;
-	/* where its routes there lead, each of them nobody else's: an event about one is its; owned */
-	struct podnet_prefix *routes;
-	size_t nroutes;
+	struct kernel_sign *signs;  /* what it has there that is nobody else's; owned */
+	size_t nsigns;
 	char *record;               /* owned: what is at netns[0] and no sweep finds; see records.c */
 	char *pin;                  /* owned: an existing namespace to pin at netns[0], or NULL */
 	/*
 	 * ENSURE of scope "node" only: addresses of ours on lo or deprecated, and unreachable routes of
-	 * ours with this metric, are the node's and go when they are not in the set; and the nft table
+	 * ours with this metric, are the node's and go when they are not in the set, as VXLAN devices of
+	 * these names with their addresses (static text, ends with NULL); and the nft table
 	 */
 	uint32_t node_metric;
+	const char *const *node_links;
 	bool has_nat;
 	struct podnet_nat nat;      /* arrays owned, malloc */
 	struct podnet_service_nets nets;        /* with `has_nat`; arrays owned, malloc */
@@ -81,12 +91,9 @@ struct kernel_task {
 	bool tell_inode;            /* ENSURE: that of netns[0] */
 	char **scopes;              /* SWEEP: sorted, owned */
 	size_t nscopes;
-	/*
-	 * SWEEP: routes of ours by a gateway into one of `inside` that are none of `routes` go; sorted,
-	 * owned
-	 */
-	struct podnet_prefix *inside;
-	size_t ninside;
+	/* SWEEP: routes of ours by a gateway into one of `inside` that are none of `routes` go; owned */
+	struct podnet_prefix *inside, *routes;  /* routes: sorted */
+	size_t ninside, nroutes;
 	struct kernel_next *next;   /* NEXT: of the pods to come, in their order; owned */
 	size_t nnext;
 	/* result */
@@ -119,12 +126,15 @@ struct kernel_facts {
 	size_t naddresses;
 	/* of IPv4 and IPv6: the link that the best address is on; "": there is none but lo */
 	char uplinks[2][PODNET_IFNAME_SIZE];
+	struct podnet_prefix link_local;        /* of IPv6, on uplinks[0]; family 0: none */
 	/* what the node reaches without a gateway and what it is itself, link-local left out */
 	struct podnet_prefix taken[KERNEL_MAX_TAKEN];
 	size_t ntaken;
 	struct kernel_link links[KERNEL_MAX_LINKS];
 	size_t nlinks;
 	uint32_t mtu;               /* of the default route's link; 1500 (Ethernet) without one */
+	/* entries that the table of neighbours may have, of IPv4 and IPv6; 0: not to be seen here */
+	uint32_t neighbours[2];
 	char dropper[192];          /* nft chains of others that drop what is forwarded; "": none */
 };
 

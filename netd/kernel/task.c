@@ -50,6 +50,7 @@ void kernel_task_free(struct kernel_task *task)
 		free(task->scopes[i]);
 	free(task->scopes);
 	free(task->routes);
+	free(task->signs);
 	free(task->inside);
 	free(task->next);
 	free(task->netns[0]);
@@ -163,11 +164,44 @@ static int commit(struct kernel *k, struct kernel_task *task, struct podnet_plan
 	return r;
 }
 
+static bool is_node_link(const struct kernel_task *task, const char *name)
+{
+	for (size_t i = 0; task->node_links && task->node_links[i]; i++)
+		if (strcmp(task->node_links[i], name) == 0)
+			return true;
+	return false;
+}
+
+static int was_link(const struct podnet_link_info *info, void *arg)
+{
+	struct kernel_task *task = arg;
+	struct podnet_vxlan vxlan;
+
+	if (!info->ours || !info->vxlan)
+		return 0;
+	vxlan = *info->vxlan;
+	vxlan.link = (struct podnet_link){ .name = info->link.name };
+	return podnet_set_vxlan(task->was, &vxlan, &task->err);
+}
+
+/* Asked for by name: the node has as many links as pods. */
+static int was_links(struct kernel *k, struct kernel_task *task)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && task->node_links && task->node_links[i]; i++) {
+		r = podnet_link_get(k->ctx, NULL, task->node_links[i], was_link, task, &task->err);
+		r = r == -ENOENT ? 0 : r;
+	}
+	return r;
+}
+
 static int was_addr(const struct podnet_addr_info *info, void *arg)
 {
 	struct kernel_task *task = arg;
 	struct podnet_addr addr = { .link = info->addr.link, .prefix = info->addr.prefix };
-	bool node = strcmp(info->addr.link, "lo") == 0 || info->addr.deprecated;
+	bool node = strcmp(info->addr.link, "lo") == 0 || info->addr.deprecated ||
+		    is_node_link(task, info->addr.link);
 
 	return info->ours && node ? podnet_set_addr(task->was, &addr, &task->err) : 0;
 }
@@ -205,6 +239,8 @@ static int find_was(struct kernel *k, struct kernel_task *task)
 	if (!task->node_metric || task->was)
 		return 0;
 	r = podnet_set_new(&task->was, task->scope, &task->err);
+	if (r >= 0)
+		r = was_links(k, task);
 	if (r >= 0)
 		r = podnet_addr_list(k->ctx, NULL, NULL, was_addr, task, &task->err);
 	/* a repair need not look: the routes are what they were, and the tables may be long */

@@ -62,12 +62,14 @@ struct namespace {
 
 /* v1 Node */
 #define NODE_ADDRESS "podnet.dev/node-address"      /* annotation: "IP[,IP]", before the status */
+#define NODE_LINK_LOCAL "podnet.dev/link-local"     /* annotation of netd's: where its IPv4 address is */
 struct node {
 	struct meta meta;
 	struct podnet_prefix pod_cidrs[2];
 	size_t npod_cidrs;
 	/* where others send what is for its pods: IPv4, IPv6; family 0: it has none */
 	struct podnet_prefix underlay[2];
+	struct podnet_prefix link_local;        /* of IPv6, on the link of underlay[0]; family 0: not told */
 };
 
 /* v1 Pod */
@@ -358,6 +360,8 @@ struct node_config {
 	size_t ncluster_cidrs;
 	uint8_t block_len[2];
 	uint32_t mtu;                   /* 0: of the underlay */
+	uint16_t vxlan_port;
+	const char *node_address;       /* of NODE_ADDRESS; NULL: nothing was said */
 	struct podnet_prefix service_cidrs[2];  /* the default family's first */
 	size_t nservice_cidrs;
 	struct podnet_prefix balancer_cidrs[2]; /* the pool of load-balancer addresses, one a family */

@@ -35,6 +35,7 @@ struct scope {
 	/* of another's Node (paths.c): what the kernel has of it; and which of its pods nothing leads to */
 	struct podnet_set *made;
 	char *missing, *lacking;    /* as it is told, as the last set has it; NULL: none */
+	uint8_t tunnels;            /* that it needs, bits of compile_tunnel; counted */
 	uint64_t retry_at, sent_at; /* monotonic us */
 	/* what its status says: host addresses of which epoch, and which generation */
 	uint64_t told;
@@ -67,6 +68,13 @@ struct reconcile {
 	struct compile_link links[KERNEL_MAX_LINKS];    /* of the facts */
 	size_t nmissing;            /* scopes to whose nodes something leads not */
 	bool paths_due;             /* the Node does not say what it should of them */
+	/* tunnels.c, bits of compile_tunnel: that the node has, and that somebody needs */
+	unsigned tunnels, tunnels_wanted;
+	size_t users[COMPILE_TUNNELS];
+	uint64_t linger[COMPILE_TUNNELS];       /* not needed, and kept until then; 0: not so */
+	struct turn *turns;
+	struct loop_timer *turn_timer;
+	bool no_vxlan;
 	/* what the kernel thread was told of addresses to come; NULL: nothing yet */
 	struct kernel_next *next;
 	size_t nnext;
@@ -117,6 +125,8 @@ void ahead_tell(struct reconcile *rec);
 /** want_task() - compile; *@ret NULL: there is nothing to ask of the kernel */
 int want_task(struct reconcile *rec, struct scope *scope, struct kernel_task **ret,
 	      struct podnet_error *err);
+/** want_input() - for what needs no look at other objects */
+void want_input(struct reconcile *rec, struct compile_input *in);
 /** want_compile() - the set of a version that may not be committed yet */
 int want_compile(struct reconcile *rec, struct object *obj, struct podnet_set **ret);
 
@@ -195,9 +205,29 @@ void paths_failed(struct reconcile *rec, struct scope *scope, const char *why);
 void paths_forget(struct reconcile *rec, struct scope *scope);
 /** paths_mark() - all of them must be looked at */
 void paths_mark(struct reconcile *rec);
+/** paths_begin() - before the first pass: which tunnels there must be */
+void paths_begin(struct reconcile *rec);
+/** paths_tunnels() - that a Node's path needs now, and will when its Networks' backends have turned */
+unsigned paths_tunnels(const struct reconcile *rec, const struct compile_input *in,
+		       const struct object *obj);
 void paths_report(const struct reconcile *rec, char text[PATHS_TEXT], struct node_report *report);
 /** paths_sweep() - which routes to others are kept at the start */
 int paths_sweep(struct reconcile *rec, struct kernel_task *task);
+
+/* tunnels.c */
+/** tunnels_backend() - by which paths of @net lead as yet */
+enum network_backend tunnels_backend(const struct reconcile *rec, const struct network *net);
+/** tunnels_turn() - a Network was written; before paths_mark() */
+void tunnels_turn(struct reconcile *rec, const struct network *old, const struct network *now);
+void tunnels_need(struct reconcile *rec, struct scope *scope, unsigned bits);
+/** tunnels_count() - what the path to @obj needs, before it is looked at */
+void tunnels_count(struct reconcile *rec, struct scope *scope, const struct object *obj);
+/** tunnels_refused() - the node's task failed: there may be a device that the kernel does not know */
+void tunnels_refused(struct reconcile *rec, int code);
+/** tunnels_settle() - what was counted becomes what the node has */
+void tunnels_settle(struct reconcile *rec);
+void tunnels_due(void *rec);
+void tunnels_free(struct reconcile *rec);
 
 /* status.c */
 struct outcome {

@@ -76,6 +76,7 @@ void node_report(struct reconcile *rec)
 		report.reason = "KernelError";
 		report.message = rec->node_why;
 	}
+	report.link_local = rec->facts.link_local;
 	paths_report(rec, paths, &report);
 	rec->paths_due = false;
 	control_node(rec->conf.control, &report);
@@ -178,6 +179,7 @@ void node_facts(void *arg, const struct kernel_facts *facts)
 		reconcile_begin(rec);
 		return;
 	}
+	paths_mark(rec);
 	reconcile_mark_all(rec, 0);
 	health_moved(rec);
 	if (readdressed)

@@ -8,6 +8,9 @@
  * what the kernel has of one cannot be made again from an earlier version of the Node alone: the set
  * that went there last is kept, and the next one replaces it.  What was there before netd started is
  * found by its kind: sweep in kernel/task.c.
+ *
+ * Make before break (tunnels.c): the device of a tunnel is the node's, and is there before a path needs
+ * it.
  */
 #include "inner.h"
 
@@ -16,37 +19,57 @@
 
 /** The other's blocks, with what leads to each. */
 struct blocks {
-	const struct state *state;
 	struct compile_block v[2];
 	size_t n;
 };
 
-static enum network_backend backend_of(const struct state *state, const char *network)
+static enum network_backend backend_of(const struct reconcile *rec, const char *name, bool next)
 {
-	const struct object *net = state_get(state, &kinds[KIND_NETWORK], "", network);
+	const struct object *net = state_get(rec->conf.state, &kinds[KIND_NETWORK], "", name);
 
-	return net ? net->network->backend : BACKEND_AUTO;
+	if (!net)
+		return BACKEND_AUTO;
+	return next ? net->network->backend : tunnels_backend(rec, net->network);
 }
 
-static void find_blocks(struct blocks *b, const struct node *node)
+static void find_blocks(const struct reconcile *rec, const struct object *obj, bool next,
+			struct blocks *b)
 {
+	const struct node *node = obj->node;
+
+	b->n = 0;
 	for (size_t i = 0; i < node->npod_cidrs; i++)
 		b->v[b->n++] = (struct compile_block){
 			.prefix = podnet_prefix_mask(&node->pod_cidrs[i]),
-			.backend = backend_of(b->state, "default"),
+			.backend = backend_of(rec, "default", next),
 		};
 }
 
 static int compile(const struct compile_input *in, const struct reconcile *rec,
-		   const struct object *obj, struct podnet_set **ret, char missing[COMPILE_MISSING],
-		   struct podnet_error *err)
+		   const struct object *obj, struct compile_way *ret, struct podnet_error *err)
 {
-	struct blocks b = { .state = rec->conf.state };
+	struct blocks b;
 	struct compile_path path = { .node = obj->node, .blocks = b.v };
 
-	find_blocks(&b, obj->node);
+	find_blocks(rec, obj, false, &b);
 	path.nblocks = b.n;
-	return compile_path(in, &path, ret, missing, err);
+	return compile_path(in, &path, ret, err);
+}
+
+unsigned paths_tunnels(const struct reconcile *rec, const struct compile_input *in,
+		       const struct object *obj)
+{
+	unsigned bits = 0;
+
+	for (unsigned next = 0; next < 2; next++) {
+		struct blocks b;
+		struct compile_path path = { .node = obj->node, .blocks = b.v };
+
+		find_blocks(rec, obj, next, &b);
+		path.nblocks = b.n;
+		bits |= compile_tunnels(in, &path);
+	}
+	return bits;
 }
 
 static void say(struct reconcile *rec, struct scope *scope, const char *missing)
@@ -71,45 +94,57 @@ void paths_failed(struct reconcile *rec, struct scope *scope, const char *why)
 	say(rec, scope, text);
 }
 
-static int put_routes(const struct blocks *b, struct kernel_task *task)
+static int put_signs(const struct compile_way *way, struct kernel_task *task)
 {
-	task->routes = calloc(b->n + 1, sizeof(*task->routes));
-	if (!task->routes)
+	task->signs = calloc(way->nsigns + 1, sizeof(*task->signs));
+	if (!task->signs)
 		return -ENOMEM;
-	for (size_t i = 0; i < b->n; i++)
-		task->routes[task->nroutes++] = b->v[i].prefix;
+	for (size_t i = 0; i < way->nsigns; i++) {
+		task->signs[i].prefix = way->signs[i].prefix;
+		memcpy(task->signs[i].mac, way->signs[i].mac, sizeof(task->signs[i].mac));
+	}
+	task->nsigns = way->nsigns;
 	return 0;
+}
+
+/* What an earlier version of the Node would have, as far as that is known now. */
+static void guess_made(struct reconcile *rec, const struct compile_input *in, struct scope *scope)
+{
+	struct compile_way way = { 0 };
+
+	if (scope->made || !scope->npast ||
+	    compile(in, rec, scope->past[scope->npast - 1], &way, NULL) < 0)
+		return;
+	scope->made = take_ptr(way.set);
+	compile_way_fini(&way);
 }
 
 int paths_ensure(struct reconcile *rec, const struct compile_input *in, struct scope *scope,
 		 struct kernel_task *task, struct podnet_error *err)
 {
-	struct blocks b = { .state = rec->conf.state };
-	char missing[COMPILE_MISSING];
-	int r = compile(in, rec, scope->now, &task->set, missing, err);
+	struct compile_way way = { 0 };
+	int r = compile(in, rec, scope->now, &way, err);
 
-	if (r == 0 && !scope->made && scope->npast)
-		compile(in, rec, scope->past[scope->npast - 1], &scope->made, missing, NULL);
 	if (r < 0)
 		return r;
-	find_blocks(&b, scope->now->node);
-	r = put_routes(&b, task);
-	if (r < 0)
-		return r;
-	free(scope->lacking);
-	scope->lacking = *missing ? strdup(missing) : NULL;
-	task->was = take_ptr(scope->made);
-	return 0;
+	guess_made(rec, in, scope);
+	r = put_signs(&way, task);
+	if (r == 0) {
+		free(scope->lacking);
+		scope->lacking = *way.missing ? strdup(way.missing) : NULL;
+		task->set = take_ptr(way.set);
+		task->was = take_ptr(scope->made);
+	}
+	compile_way_fini(&way);
+	return r;
 }
 
 int paths_absent(struct reconcile *rec, const struct compile_input *in, struct scope *scope,
 		 struct kernel_task *task, struct podnet_error *err)
 {
-	char missing[COMPILE_MISSING];
-
+	guess_made(rec, in, scope);
 	task->set = take_ptr(scope->made);
-	return task->set ? 0 : compile(in, rec, scope->past[scope->npast - 1], &task->set, missing,
-				       err);
+	return task->set ? 0 : podnet_set_new(&task->set, scope->uid, err);
 }
 
 void paths_done(struct reconcile *rec, struct scope *scope, struct kernel_task *task)
@@ -127,18 +162,32 @@ void paths_forget(struct reconcile *rec, struct scope *scope)
 {
 	say(rec, scope, "");
 	podnet_set_free(take_ptr(scope->made));
+	tunnels_need(rec, scope, 0);
 	rec->paths_due = true;
 }
 
-static bool is_path(const struct reconcile *rec, const struct object *obj)
+static struct scope *path_scope(const struct reconcile *rec, const struct object *obj)
 {
-	return obj->kind->id == KIND_NODE && strcmp(obj->meta->name, rec->node->node_name) != 0;
+	if (strcmp(obj->meta->name, rec->node->node_name) == 0)
+		return NULL;
+	return scope_find(rec, obj->meta->uid);
+}
+
+/* The devices first: a path through one that is not there yet would fail and wait. */
+static int count(void *arg, struct object *obj)
+{
+	struct reconcile *rec = arg;
+	struct scope *scope = path_scope(rec, obj);
+
+	if (scope)
+		tunnels_count(rec, scope, obj);
+	return 0;
 }
 
 static int mark(void *arg, struct object *obj)
 {
 	struct reconcile *rec = arg;
-	struct scope *scope = is_path(rec, obj) ? scope_find(rec, obj->meta->uid) : NULL;
+	struct scope *scope = path_scope(rec, obj);
 
 	if (scope)
 		reconcile_mark(rec, scope, 0);
@@ -147,7 +196,15 @@ static int mark(void *arg, struct object *obj)
 
 void paths_mark(struct reconcile *rec)
 {
+	state_each(rec->conf.state, &kinds[KIND_NODE], NULL, count, rec);
+	tunnels_settle(rec);
 	state_each(rec->conf.state, &kinds[KIND_NODE], NULL, mark, rec);
+}
+
+void paths_begin(struct reconcile *rec)
+{
+	state_each(rec->conf.state, &kinds[KIND_NODE], NULL, count, rec);
+	rec->tunnels = rec->tunnels_wanted;
 }
 
 struct search {
@@ -160,7 +217,7 @@ struct search {
 static int look(void *arg, struct object *obj)
 {
 	struct search *s = arg;
-	const struct scope *scope = is_path(s->rec, obj) ? scope_find(s->rec, obj->meta->uid) : NULL;
+	const struct scope *scope = path_scope(s->rec, obj);
 
 	s->n += scope != NULL;
 	s->untried |= scope && !scope->tried;
@@ -210,12 +267,12 @@ static int keep_route(struct keep *keep, const struct podnet_prefix *dst)
 static int keep_node(void *arg, struct object *obj)
 {
 	struct keep *keep = arg;
-	struct blocks b = { .state = keep->rec->conf.state };
+	struct blocks b;
 	int r = 0;
 
-	if (!is_path(keep->rec, obj))
+	if (!path_scope(keep->rec, obj))
 		return 0;
-	find_blocks(&b, obj->node);
+	find_blocks(keep->rec, obj, false, &b);
 	for (size_t i = 0; r == 0 && i < b.n; i++)
 		r = keep_route(keep, &b.v[i].prefix);
 	return r;

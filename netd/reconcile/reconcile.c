@@ -283,6 +283,10 @@ static void on_written(struct reconcile *rec, struct object *old, struct object 
 		return;
 	if (now->kind->id == KIND_POD && !old)
 		mark_blocks(rec, now->pod);
+	if (now->kind->id == KIND_NODE && strcmp(now->meta->name, rec->node->node_name) != 0) {
+		tunnels_count(rec, scope, now);
+		tunnels_settle(rec);
+	}
 	reconcile_mark(rec, scope, MARK_URGENT);
 	if (now->kind->id == KIND_POD && !old)
 		same_mark(rec, now);
@@ -312,6 +316,8 @@ static void on_changed(void *arg, const struct object *was, const struct object 
 	mark_node(rec);
 	early_drop(rec);
 	ahead_tell(rec);
+	if (old && now)
+		tunnels_turn(rec, old->network, now->network);
 	paths_mark(rec);
 	if (old && now)
 		depend_mark_network(rec, now->meta->name);
@@ -422,6 +428,7 @@ void reconcile_begin(struct reconcile *rec)
 		r = send_sweep(rec);
 	if (r < 0)
 		log_event(LOG_LEVEL_ERROR, "first_pass_failed", "err=\"%s\"", strerror(-r));
+	paths_begin(rec);
 	services_begin(rec);
 	ahead_tell(rec);
 	start_scopes(rec);
@@ -482,6 +489,8 @@ int reconcile_start(const struct reconcile_config *conf, struct reconcile **ret,
 	if (r == 0)
 		r = loop_timer_new(conf->loop, rewrite_all, rec, &rec->rewrite);
 	if (r == 0)
+		r = loop_timer_new(conf->loop, tunnels_due, rec, &rec->turn_timer);
+	if (r == 0)
 		r = loop_each_turn(conf->loop, before_turn, NULL, rec);
 	if (r < 0)
 		return fail(err, r);
@@ -510,6 +519,7 @@ void reconcile_stop(struct reconcile *rec)
 	loop_timer_free(rec->retry);
 	loop_timer_free(rec->resync);
 	loop_timer_free(rec->rewrite);
+	tunnels_free(rec);
 	loop_each_turn_end(rec->conf.loop, rec);
 	for (i = 0; i < 2; i++)
 		while ((scope = dequeue(rec, i)))

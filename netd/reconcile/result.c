@@ -261,6 +261,8 @@ static void failed(struct reconcile *rec, struct scope *scope, const struct podn
 	metric_add(METRIC_RECONCILE_FAILURES, 1);
 	log_failure(scope, reason, text);
 	if (scope->node)
+		tunnels_refused(rec, err->code);
+	if (scope->node)
 		tell_node(rec, false, plain);
 	else if (scope->now && is_path(scope))
 		paths_failed(rec, scope, plain);

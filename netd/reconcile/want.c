@@ -149,6 +149,7 @@ static int compile_all_networks(struct reconcile *rec, const struct compile_inpu
 		return r;
 	task->has_nat = true;
 	task->node_metric = COMPILE_NODE_METRIC;
+	task->node_links = compile_tunnel_names;
 	rec->blocks = node_count_blocks(rec);
 	return 0;
 }
@@ -226,18 +227,30 @@ static bool nothing_in_kernel(const struct reconcile *rec, const struct object *
 
 static void fill_input(struct reconcile *rec, struct lookup *l, struct compile_input *in)
 {
+	size_t nodes = state_count(rec->conf.state, &kinds[KIND_NODE]);
+
 	*in = (struct compile_input){
 		.conf = rec->node,
-		.mtu = rec->conf.mtu ? rec->conf.mtu : rec->facts.mtu,
+		.mtu = rec->conf.mtu, .underlay_mtu = rec->facts.mtu,
 		.has_ipv4 = rec->nips && rec->ips[0].family == AF_INET,
 		.uplinks = { rec->facts.uplinks[0], rec->facts.uplinks[1] },
 		.narrow = rec->facts.mtu < LIMIT_MTU_IPV6,
 		.own = rec->facts.addresses, .nown = rec->facts.naddresses,
 		.links = rec->links, .nlinks = rec->facts.nlinks,
+		.tunnels = rec->tunnels, .no_vxlan = rec->no_vxlan,
+		.others = nodes ? nodes - 1 : 0,
+		.neighbours = { rec->facts.neighbours[0], rec->facts.neighbours[1] },
 		.network = find_network,
 		.blocks = find_blocks,
 		.arg = l,
 	};
+	for (size_t i = 0; i < rec->nips; i++)
+		in->underlay[rec->ips[i].family == AF_INET6] = rec->ips[i];
+}
+
+void want_input(struct reconcile *rec, struct compile_input *in)
+{
+	fill_input(rec, NULL, in);
 }
 
 int want_compile(struct reconcile *rec, struct object *obj, struct podnet_set **ret)

@@ -9,8 +9,9 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from node import *              # noqa: E402, F403  pylint: disable=wildcard-import
-from nodes import Cluster, NODES, serve, tell  # noqa: E402
-from services import ask, in_netns  # noqa: E402
+from nodes import Cluster, NODES, tell  # noqa: E402
+from reach import asks, Connected, everybody, Pinging, serve_all  # noqa: E402
+from services import serve      # noqa: E402
 
 CLUSTER = Cluster(3)
 ONE, TWO, THREE = CLUSTER.members
@@ -20,36 +21,16 @@ IPS = {}
 def setup():
     CLUSTER.begin()
     IPS.update(CLUSTER.pods())
+    serve_all(IPS)
     for name in IPS:
-        serve(name + ".default", name, 80)
-
-
-def asks(client, address):
-    return in_netns(client, lambda: ask(address, 80))
+        serve(name + ".default", "back.py", 81)
 
 
 def every_pod_reaches_every_other():
-    """The receiver sees the sender's own address."""
     for member in CLUSTER.members:
         member.await_paths()
-    for client, own in IPS.items():
-        for server, addresses in IPS.items():
-            for source, address in zip(own, addresses):
-                want = "%s %s" % (server, source)
-                got = asks(client + ".default", address)
-                assert got == want, (client, server, got)
-        assert all(pings(client + ".default", ip) for ips in IPS.values() for ip in ips), client
-
-
-def nodes_and_pods():
-    """A node to each pod, a pod to each node; the source is one that the other can answer."""
-    for member in CLUSTER.members:
-        for server, addresses in IPS.items():
-            for address in addresses:
-                got = asks(member.name, address)
-                assert got.split()[0] == server, (member.name, server, got)
-        for client in IPS:
-            assert pings(client + ".default", member.v4) and pings(client + ".default", member.v6)
+        assert "pn-vxlan" not in member.run("ip link")
+    everybody(CLUSTER, IPS)
 
 
 def routes_follow_the_node():
@@ -57,7 +38,7 @@ def routes_follow_the_node():
     before = ONE.routes()
     assert "via 10.0.0.3 dev eth0" in before, before
     ONE.client.patch(NODES + "node3/status", {"status": {"addresses": [
-        {"type": "InternalIP", "address": "10.0.0.33"}]}})
+        {"type": "InternalIP", "address": "10.0.0.33"}, {"type": "InternalIP", "address": "fd0e::33"}]}})
     eventually("the route leads to another address", lambda: "via 10.0.0.33 dev eth0" in ONE.routes())
     ONE.client.patch(NODES + "node3", {"metadata": {"annotations": {
         "podnet.dev/node-address": "10.0.0.3,fd0e::3"}}})
@@ -96,6 +77,31 @@ def what_is_foreign_stays():
     assert asks("a1.default", IPS["a3"][0]) == "a3 " + IPS["a1"][0]
 
 
+def change(backend, by):
+    """No packet of what goes on is lost, and no connection."""
+    pings_ = [Pinging("a1.default", IPS["a%d" % n][family]) for n in (2, 3) for family in (0, 1)]
+    held = [Connected("b%d.default" % n, IPS["b%d" % (n % 3 + 1)][n % 2]) for n in (1, 2, 3)]
+    CLUSTER.backend(backend)
+    for member in CLUSTER.members:
+        eventually("paths go by " + by, lambda: all(
+            by in line for line in (member.routes() + member.routes(6)).splitlines() if " via " in line))
+        assert all(one.alive() for one in held)
+    everybody(CLUSTER, IPS)
+    assert all(one.alive() for one in held)
+    lost = [one.stop() for one in pings_]
+    assert lost == [0, 0, 0, 0], lost
+    for member in CLUSTER.members:
+        member.await_paths()
+
+
+def another_backend_under_way():
+    change("vxlan", "pn-vxlan4")
+    assert ip_json("link show eth0", "a1.default")[0]["mtu"] == 1450
+    change("direct", "eth0")
+    assert "pn-vxlan4" in ONE.run("ip link"), "for those who still send by it"
+    change("auto", "eth0")
+
+
 def a_restart_changes_nothing():
     """And what was changed meanwhile is seen."""
     before = ONE.routes(), ONE.routes(6)
@@ -104,6 +110,7 @@ def a_restart_changes_nothing():
     ONE.run("ip route add 10.244.128.0/22 via 10.0.0.3 proto 142")
     ONE.start()
     eventually("a stray is swept", lambda: (ONE.routes(), ONE.routes(6)) == before)
+    eventually("and a tunnel that nobody needs", lambda: "pn-vxlan" not in ONE.run("ip link"))
 
 
 def purged():
@@ -117,5 +124,5 @@ def purged():
 
 if __name__ == "__main__":
     setup()
-    main([every_pod_reaches_every_other, nodes_and_pods, routes_follow_the_node,
-          what_is_taken_away_comes_back, what_is_foreign_stays, a_restart_changes_nothing, purged])
+    main([every_pod_reaches_every_other, routes_follow_the_node, what_is_taken_away_comes_back,
+          what_is_foreign_stays, another_backend_under_way, a_restart_changes_nothing, purged])

@@ -4,13 +4,8 @@
 Room: what tests of more than one node share.  The underlay is a bridge (one L2) or a router (an L2
 for each node).  All pin their pods' namespaces in /run/netns, so pods have different names.
 """
-import os
-import subprocess
-import sys
+from node import Node, PODS, pod, run
 
-from node import Node, PODS, Watch, eventually, pod, run
-
-HERE = os.path.dirname(os.path.realpath(__file__))
 CIDRS = "10.244.0.0/16,fd55::/48"
 NODES = "/api/v1/nodes/"
 NETWORK = "/apis/podnet.dev/v1/networks/default"
@@ -26,6 +21,7 @@ class Member(Node):
                          flags=["--cluster-cidr", CIDRS, "--service-cidr", "10.96.0.0/16,fd09::/112"]
                          + list(flags))
         self.v4, self.v6 = "10.0.%d.%d" % (self.l2, number), "fd0e:%d::%d" % (self.l2, number)
+        self.has_v4 = self.has_v6 = True
         self.run("ip link set lo up", make=True)
 
     def run(self, command, make=False, check=True):
@@ -43,11 +39,15 @@ class Member(Node):
 
     def address(self, gateway):
         # what is forwarded asks for neighbours by eth0's link-local address, at once
-        for command in ("sysctl -q -w net.ipv6.conf.eth0.accept_dad=0", "ip link set eth0 up", "ip addr add %s/24 dev eth0" % self.v4,
-                        "ip addr add %s/64 dev eth0 nodad" % self.v6):
+        for command in ("sysctl -q -w net.ipv6.conf.eth0.accept_dad=0", "ip link set eth0 up"):
             self.run(command)
-        if gateway:
+        if self.has_v6:
+            self.run("ip addr add %s/64 dev eth0 nodad" % self.v6)
+        if self.has_v4:
+            self.run("ip addr add %s/24 dev eth0" % self.v4)
+        if gateway and self.has_v4:
             self.run("ip route add default via 10.0.%d.254" % self.l2)
+        if gateway and self.has_v6:
             self.run("ip -6 route add default via fd0e:%d::254" % self.l2)
 
     def begin(self):
@@ -76,7 +76,7 @@ class Member(Node):
 
 def tell(to, node):
     """What a common store would bring: another's Node, as it says it."""
-    meta = {"name": node["metadata"]["name"]}
+    meta = {"name": node["metadata"]["name"], "annotations": node["metadata"].get("annotations", {})}
     body = {"metadata": meta, "spec": {"podCIDRs": node["spec"]["podCIDRs"]}}
     to.client.post("/api/v1/nodes", body)
     to.client.patch(NODES + meta["name"] + "/status", {"status": {
@@ -84,9 +84,11 @@ def tell(to, node):
 
 
 class Cluster:
-    def __init__(self, count, router=False, flags=()):
+    def __init__(self, count, router=False, flags=(), v4=True, v6=True):
         self.router = router
         self.members = [Member(n + 1, router, flags) for n in range(count)]
+        for member in self.members:
+            member.has_v4, member.has_v6 = v4, v6
         if router:
             run("ip netns add router")
             run("sysctl -q -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1", netns="router")
@@ -101,7 +103,8 @@ class Cluster:
         if not self.router:
             return
         run("ip link set %s netns router" % port)
-        for command in ("ip link set %s up" % port, "ip addr add 10.0.%d.254/24 dev %s" % (member.l2, port),
+        for command in ("sysctl -q -w net.ipv6.conf.%s.accept_dad=0" % port, "ip link set %s up" % port,
+                        "ip addr add 10.0.%d.254/24 dev %s" % (member.l2, port),
                         "ip addr add fd0e:%d::254/64 dev %s nodad" % (member.l2, port)):
             run(command, netns="router")
 
@@ -126,14 +129,12 @@ class Cluster:
                 ips[name] = [ip["ip"] for ip in status["podIPs"]]
         return ips
 
+    def backend(self, name):
+        """Of Network default, everywhere."""
+        for member in self.members:
+            member.client.patch(NETWORK, {"spec": {"backend": name}})
+
     def stop(self):
         for member in self.members:
             member.stop()
 
-
-def serve(netns, name, port):
-    server = subprocess.Popen(["ip", "netns", "exec", netns, sys.executable,
-                               os.path.join(HERE, "echo.py"), name, str(port)],
-                              stdout=subprocess.PIPE, text=True)
-    assert server.stdout.readline() == "ready\n"
-    return server
