@@ -53,7 +53,7 @@ struct podnet_overlay_spec {
 	/* bound UDP sockets of one address and port, as many (several: SO_REUSEPORT) */
 	const int *udp;
 	unsigned int queues;        /* 1..PODNET_OVERLAY_QUEUES_MAX */
-	/* what may be sent from here and is taken here; none: everything */
+	/* what may be sent from here and is taken here; none: all that no peer has by more than "/0" */
 	const struct podnet_prefix *local;
 	size_t nlocal;
 	/* microseconds that podnet_overlay_run() goes on looking, after there was work, before it sleeps */

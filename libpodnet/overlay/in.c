@@ -24,7 +24,7 @@ struct incoming {
 	} control[MESSAGES];
 };
 
-int incoming_new(struct incoming **ret, uint8_t *messages)
+int pn_incoming_new(struct incoming **ret, uint8_t *messages)
 {
 	struct incoming *in = calloc(1, sizeof(*in));
 
@@ -67,34 +67,32 @@ static void refuse(struct queue *q, struct peer *peer, enum podnet_overlay_drop 
 /* One datagram; its bytes of IP, or 0: dropped. */
 static uint32_t take(struct queue *q, struct peer *peer, uint8_t *data, size_t len)
 {
-	int skip = framing_take(peer->framing, data, len);
+	int skip = pn_framing_take(peer->framing, data, len);
 	struct packet p;
 
-	if (skip < 0 || !packet_look(data + skip, len - (size_t)skip, &p)) {
+	if (skip < 0 || !pn_packet_look(data + skip, len - (size_t)skip, &p)) {
 		refuse(q, peer, PODNET_OVERLAY_IN_MALFORMED, 1);
 		return 0;
 	}
-	if (table_owner(q->table, p.version, p.src) != peer) {
+	if (pn_table_owner(q->table, p.version, p.src) != peer) {
 		refuse(q, peer, PODNET_OVERLAY_IN_SOURCE, 1);
 		return 0;
 	}
-	if (!table_local(q->table, p.version, p.dst)) {
+	if (!pn_table_local(q->table, p.version, p.dst)) {
 		refuse(q, peer, PODNET_OVERLAY_IN_DESTINATION, 1);
 		return 0;
 	}
-	merge_add(&q->merge, &p);
+	pn_merge_add(&q->merge, &p);
 	return p.len;
 }
 
-static void take_message(struct queue *q, struct msghdr *h, size_t len)
+void pn_queue_take(struct queue *q, const struct sockaddr_storage *from, uint8_t *data, size_t len, size_t part)
 {
-	const struct sockaddr_storage *from = h->msg_name;
-	struct peer *peer = table_source(q->table, from);
-	size_t part = part_of(h, len), parts = part ? (len + part - 1) / part : 1;
+	struct peer *peer = pn_table_source(q->table, from);
+	size_t parts = part ? (len + part - 1) / part : 1;
 	unsigned long packets = 0, bytes = 0;
-	uint8_t *data = h->msg_iov->iov_base;
 
-	if (!peer || h->msg_flags & MSG_TRUNC || !len) {
+	if (!peer || !len) {
 		refuse(q, peer, peer ? PODNET_OVERLAY_IN_MALFORMED : PODNET_OVERLAY_IN_STRANGER, parts);
 		return;
 	}
@@ -110,11 +108,19 @@ static void take_message(struct queue *q, struct msghdr *h, size_t len)
 	}
 }
 
+/* The buffer holds the longest datagram there is, so one that was cut is none. */
+static void take_message(struct queue *q, struct msghdr *h, size_t len)
+{
+	size_t whole = h->msg_flags & MSG_TRUNC ? 0 : len;
+
+	pn_queue_take(q, h->msg_name, h->msg_iov->iov_base, whole, part_of(h, len));
+}
+
 /*
  * An error that waits at the socket is of a datagram that was sent: it is read, and that is all.
  * Of others there is nothing to be done here either, but the next call may find a datagram.
  */
-int queue_in(struct queue *q)
+int pn_queue_in(struct queue *q)
 {
 	struct incoming *in = q->incoming;
 	int n;
@@ -126,7 +132,7 @@ int queue_in(struct queue *q)
 		return errno != EAGAIN;
 	for (int i = 0; i < n; i++)
 		take_message(q, &in->v[i].msg_hdr, in->v[i].msg_len);
-	merge_flush(&q->merge);
+	pn_merge_flush(&q->merge);
 	if (q->merge.refused)
 		drop(q, PODNET_OVERLAY_IN_REFUSED, q->merge.refused);
 	q->merge.refused = 0;

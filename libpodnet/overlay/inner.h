@@ -50,20 +50,20 @@ struct packet {
 	struct addr src, dst;
 };
 
-/** packet_look() - false: @len bytes at @ip are no whole IP packet; what is behind one is left out */
-bool packet_look(uint8_t *ip, size_t len, struct packet *ret);
-/** sum_add() - to a ones' complement sum, as of RFC 1071; @p begins at an even offset of the data */
-uint64_t sum_add(uint64_t sum, const uint8_t *p, size_t len);
-/** sum_fold() - to 16 bits, not complemented, in the order of memory */
-uint16_t sum_fold(uint64_t sum);
-/** sum_pseudo() - of the addresses, @protocol and @len bytes of transport */
-uint64_t sum_pseudo(const struct packet *p, uint8_t protocol, uint32_t len);
-/** ip_finish() - @len bytes from @ip on: the header's length field, and IPv4's checksum */
-void ip_finish(uint8_t *ip, uint8_t version, uint16_t header, uint32_t len);
-/** framing_put() - what stands ahead of the packet: bytes, in @pi */
-size_t framing_put(enum podnet_overlay_framing framing, uint8_t version, uint8_t pi[PI_SIZE]);
-/** framing_take() - how many bytes to skip; negative: that is not how this peer sends */
-int framing_take(enum podnet_overlay_framing framing, const uint8_t *data, size_t len);
+/** pn_packet_look() - false: @len bytes at @ip are no whole IP packet; what is behind one is left out */
+bool pn_packet_look(uint8_t *ip, size_t len, struct packet *ret);
+/** pn_sum_add() - to a ones' complement sum, as of RFC 1071; @p begins at an even offset of the data */
+uint64_t pn_sum_add(uint64_t sum, const uint8_t *p, size_t len);
+/** pn_sum_fold() - to 16 bits, not complemented, in the order of memory */
+uint16_t pn_sum_fold(uint64_t sum);
+/** pn_sum_pseudo() - of the addresses, @protocol and @len bytes of transport */
+uint64_t pn_sum_pseudo(const struct packet *p, uint8_t protocol, uint32_t len);
+/** pn_ip_finish() - @len bytes from @ip on: the header's length field, and IPv4's checksum */
+void pn_ip_finish(uint8_t *ip, uint8_t version, uint16_t header, uint32_t len);
+/** pn_framing_put() - what stands ahead of the packet: bytes, in @pi */
+size_t pn_framing_put(enum podnet_overlay_framing framing, uint8_t version, uint8_t pi[PI_SIZE]);
+/** pn_framing_take() - how many bytes to skip; negative: that is not how this peer sends */
+int pn_framing_take(enum podnet_overlay_framing framing, const uint8_t *data, size_t len);
 
 static inline uint16_t get16(const uint8_t *p)
 {
@@ -111,42 +111,42 @@ struct table {
 	atomic_uint refs;
 	uint64_t version;
 	struct ranges peers[2], local[2];   /* IPv4, IPv6 */
-	bool any_local;             /* no prefix of ours is known: all are */
+	bool others;                /* `local` is not what is ours, but what is not */
 	struct peer **by_source;    /* open addressing, a power of two; each holds a reference */
 	size_t nslots, npeers;
 };
 
-struct addr prefix_addr(const struct podnet_prefix *p);
-/** ranges_make() - 0 or -ENOMEM; @owners NULL: of each one the prefix itself */
+struct addr pn_prefix_addr(const struct podnet_prefix *p);
+/** pn_ranges_make() - 0 or -ENOMEM; @owners NULL: of each one the prefix itself */
 struct range_source {
 	const struct podnet_prefix *prefix;
 	void *owner;
 	uint64_t order;
 };
-int ranges_make(struct range_source *v, size_t n, struct ranges ret[2]);
-void ranges_fini(struct ranges r[2]);
-/** ranges_find() - the owner of the longest prefix that holds @a, or NULL */
-void *ranges_find(const struct ranges *r, struct addr a);
+int pn_ranges_make(struct range_source *v, size_t n, struct ranges ret[2]);
+void pn_ranges_fini(struct ranges r[2]);
+/** pn_ranges_find() - the owner of the longest prefix that holds @a, or NULL */
+void *pn_ranges_find(const struct ranges *r, struct addr a);
 
-struct peer *peer_make(const struct podnet_overlay_peer *spec, struct peer *before);
-void peer_unref(struct peer *p);
-/** peer_at() - does @p send from there? */
-bool peer_at(const struct peer *p, const struct sockaddr_storage *at);
-int socket_address(const struct podnet_prefix *address, uint16_t port, struct sockaddr_storage *ret,
+struct peer *pn_peer_make(const struct podnet_overlay_peer *spec, struct peer *before);
+void pn_peer_unref(struct peer *p);
+/** pn_peer_at() - does @p send from there? */
+bool pn_peer_at(const struct peer *p, const struct sockaddr_storage *at);
+int pn_socket_address(const struct podnet_prefix *address, uint16_t port, struct sockaddr_storage *ret,
 		   socklen_t *len);
 
-struct table *table_make(struct peer *const *peers, size_t npeers, const struct podnet_prefix *local,
+struct table *pn_table_make(struct peer *const *peers, size_t npeers, const struct podnet_prefix *local,
 			 size_t nlocal);
-void table_unref(struct table *t);
-struct peer *table_source(const struct table *t, const struct sockaddr_storage *at);
+void pn_table_unref(struct table *t);
+struct peer *pn_table_source(const struct table *t, const struct sockaddr_storage *at);
 
-static inline struct peer *table_owner(const struct table *t, uint8_t version, struct addr a)
+static inline struct peer *pn_table_owner(const struct table *t, uint8_t version, struct addr a)
 {
-	return ranges_find(&t->peers[version == 6], a);
+	return pn_ranges_find(&t->peers[version == 6], a);
 }
-static inline bool table_local(const struct table *t, uint8_t version, struct addr a)
+static inline bool pn_table_local(const struct table *t, uint8_t version, struct addr a)
 {
-	return t->any_local || ranges_find(&t->local[version == 6], a);
+	return !pn_ranges_find(&t->local[version == 6], a) == t->others;
 }
 
 /* ---- segment.c ---- */
@@ -172,13 +172,13 @@ struct out {
 };
 
 /**
- * segment() - @p, as the device gave it with @vnet, to datagrams for @peer
+ * pn_segment() - @p, as the device gave it with @vnet, to datagrams for @peer
  * @flush: called when @o is full, empties it
  *
  * HEAD_ROOM bytes ahead of the packet are ours.  The packet is written to.
  * Return: how many datagrams, or -EINVAL: what @vnet says cannot be.
  */
-int segment(struct out *o, const struct virtio_net_hdr *vnet, struct packet *p, struct peer *peer,
+int pn_segment(struct out *o, const struct virtio_net_hdr *vnet, struct packet *p, struct peer *peer,
 	    void (*flush)(void *arg), void *arg);
 
 /* ---- merge.c ---- */
@@ -201,10 +201,10 @@ struct merge {
 	uint32_t refused;           /* packets that @write did not take */
 };
 
-/** merge_add() - the packet goes on with what is there, or that is handed on; it must stay there */
-void merge_add(struct merge *m, const struct packet *p);
-/** merge_flush() - hand on what is there */
-void merge_flush(struct merge *m);
+/** pn_merge_add() - the packet goes on with what is there, or that is handed on; it must stay there */
+void pn_merge_add(struct merge *m, const struct packet *p);
+/** pn_merge_flush() - hand on what is there */
+void pn_merge_flush(struct merge *m);
 
 /* ---- overlay.c ---- */
 
@@ -236,9 +236,11 @@ static inline void count(atomic_ulong *counter, unsigned long n)
 
 /* ---- in.c, out.c: 1: there was something; 0: nothing; negative: the device is gone ---- */
 
-int incoming_new(struct incoming **ret, uint8_t *messages);
-int queue_in(struct queue *q);
-int queue_out(struct queue *q);
+int pn_incoming_new(struct incoming **ret, uint8_t *messages);
+int pn_queue_in(struct queue *q);
+/** pn_queue_take() - @len bytes from @from, datagrams of @part each; pn_merge_flush() comes behind the last */
+void pn_queue_take(struct queue *q, const struct sockaddr_storage *from, uint8_t *data, size_t len, size_t part);
+int pn_queue_out(struct queue *q);
 
 #define MESSAGE_SIZE (HEAD_ROOM + 65536u)
 

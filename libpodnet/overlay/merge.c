@@ -25,7 +25,7 @@ static bool checksum_right(const struct packet *p)
 {
 	uint32_t len = p->len - p->l4;
 
-	return sum_fold(sum_add(sum_pseudo(p, p->protocol, len), p->ip + p->l4, len)) == 0xffff;
+	return pn_sum_fold(pn_sum_add(pn_sum_pseudo(p, p->protocol, len), p->ip + p->l4, len)) == 0xffff;
 }
 
 /* Can anything be joined with it?  Of IPv4 no options. */
@@ -118,10 +118,10 @@ static void seal(struct merge *m)
 	uint32_t len = m->len - p->l4, at = tcp ? 16 : 6;
 	uint16_t sum;
 
-	ip_finish(p->ip, p->version, p->l4, m->len);
+	pn_ip_finish(p->ip, p->version, p->l4, m->len);
 	if (!tcp)
 		put16(p->ip + p->l4 + 4, (uint16_t)len);
-	sum = sum_fold(sum_pseudo(p, p->protocol, len));
+	sum = pn_sum_fold(pn_sum_pseudo(p, p->protocol, len));
 	memcpy(p->ip + p->l4 + at, &sum, sizeof(sum));
 	m->vnet = (struct virtio_net_hdr){
 		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
@@ -132,7 +132,7 @@ static void seal(struct merge *m)
 	};
 }
 
-void merge_flush(struct merge *m)
+void pn_merge_flush(struct merge *m)
 {
 	uint32_t packets = (uint32_t)m->niov - 1;
 
@@ -145,12 +145,12 @@ void merge_flush(struct merge *m)
 	m->niov = 0;
 }
 
-void merge_add(struct merge *m, const struct packet *p)
+void pn_merge_add(struct merge *m, const struct packet *p)
 {
 	if (m->niov && follows(m, p)) {
 		join(m, p);
 		return;
 	}
-	merge_flush(m);
+	pn_merge_flush(m);
 	start(m, p);
 }

@@ -171,20 +171,20 @@ static void carry(struct queue *q, const struct virtio_net_hdr *vnet, uint8_t *i
 	struct packet p;
 	struct peer *peer;
 
-	if (!packet_look(ip, len, &p)) {
+	if (!pn_packet_look(ip, len, &p)) {
 		drop(q, PODNET_OVERLAY_OUT_MALFORMED, 1);
 		return;
 	}
-	if (!table_local(q->table, p.version, p.src)) {
+	if (!pn_table_local(q->table, p.version, p.src)) {
 		drop(q, PODNET_OVERLAY_OUT_SOURCE, 1);
 		return;
 	}
-	peer = table_owner(q->table, p.version, p.dst);
+	peer = pn_table_owner(q->table, p.version, p.dst);
 	if (!peer) {
 		drop(q, PODNET_OVERLAY_OUT_NO_PEER, 1);
 		return;
 	}
-	if (segment(&q->out, vnet, &p, peer, send_out, q) < 0)
+	if (pn_segment(&q->out, vnet, &p, peer, send_out, q) < 0)
 		drop(q, PODNET_OVERLAY_OUT_MALFORMED, 1);
 }
 
@@ -205,7 +205,7 @@ static ssize_t read_one(struct queue *q, uint8_t *at)
 	return n + HEAD_ROOM;
 }
 
-int queue_out(struct queue *q)
+int pn_queue_out(struct queue *q)
 {
 	size_t used = 0;
 	ssize_t n = 0;

@@ -65,16 +65,16 @@ static void refresh(struct queue *q)
 	pthread_mutex_lock(&ov->lock);
 	version = atomic_load(&ov->version);
 	if (!ov->table || ov->table->version != version) {
-		struct table *t = table_make(ov->peers, ov->npeers, ov->local, ov->nlocal);
+		struct table *t = pn_table_make(ov->peers, ov->npeers, ov->local, ov->nlocal);
 
 		if (t) {
 			t->version = version;
-			table_unref(ov->table);
+			pn_table_unref(ov->table);
 			ov->table = t;
 		}
 	}
 	if (ov->table && ov->table != q->table) {
-		table_unref(q->table);
+		pn_table_unref(q->table);
 		q->table = ov->table;
 		atomic_fetch_add(&q->table->refs, 1);
 	}
@@ -103,7 +103,7 @@ static void queue_free(struct queue *q)
 	closep(&q->tun);
 	closep(&q->udp);
 	closep(&q->epoll);
-	table_unref(q->table);
+	pn_table_unref(q->table);
 	free(q->arena);
 	free(q->messages);
 	free(q->incoming);
@@ -185,7 +185,7 @@ static int queue_make(struct podnet_overlay *ov, const struct podnet_overlay_spe
 	q->epoll = epoll_create1(EPOLL_CLOEXEC);
 	q->arena = malloc(ARENA);
 	q->messages = malloc((size_t)MESSAGES * MESSAGE_SIZE);
-	if (q->epoll < 0 || !q->arena || !q->messages || incoming_new(&q->incoming, q->messages) < 0)
+	if (q->epoll < 0 || !q->arena || !q->messages || pn_incoming_new(&q->incoming, q->messages) < 0)
 		return pn_err(err, q->epoll < 0 ? -errno : -ENOMEM, "overlay_open", NULL, NULL);
 	q->merge.write = write_piece;
 	q->merge.arg = q;
@@ -223,9 +223,9 @@ void podnet_overlay_close(struct podnet_overlay *ov)
 		return;
 	for (unsigned int i = 0; i < ov->nqueues; i++)
 		queue_free(ov->queues[i]);
-	table_unref(ov->table);
+	pn_table_unref(ov->table);
 	for (size_t i = 0; i < ov->npeers; i++)
-		peer_unref(ov->peers[i]);
+		pn_peer_unref(ov->peers[i]);
 	free(ov->peers);
 	free(ov->local);
 	closep(&ov->stop);
@@ -280,10 +280,10 @@ static struct peer **find(struct podnet_overlay *ov, const struct podnet_prefix 
 	struct sockaddr_storage at;
 	socklen_t len;
 
-	if (socket_address(address, port, &at, &len) < 0)
+	if (pn_socket_address(address, port, &at, &len) < 0)
 		return NULL;
 	for (size_t i = 0; i < ov->npeers; i++)
-		if (peer_at(ov->peers[i], &at))
+		if (pn_peer_at(ov->peers[i], &at))
 			return &ov->peers[i];
 	return NULL;
 }
@@ -308,14 +308,14 @@ static int put(struct podnet_overlay *ov, const struct podnet_overlay_peer *spec
 		return -ENOMEM;
 	ov->peers = list.v;
 	ov->cap = list.cap;
-	p = peer_make(spec, slot ? *slot : NULL);
+	p = pn_peer_make(spec, slot ? *slot : NULL);
 	if (!p)
 		return -ENOMEM;
 	p->order = ++ov->order;
 	if (!slot)
 		slot = &ov->peers[ov->npeers++];
 	else
-		peer_unref(*slot);
+		pn_peer_unref(*slot);
 	*slot = p;
 	changed(ov);
 	return 0;
@@ -343,7 +343,7 @@ int podnet_overlay_peer_delete(struct podnet_overlay *ov, const struct podnet_pr
 	pthread_mutex_lock(&ov->lock);
 	slot = find(ov, address, port);
 	if (slot) {
-		peer_unref(*slot);
+		pn_peer_unref(*slot);
 		*slot = ov->peers[--ov->npeers];
 		changed(ov);
 	}
@@ -387,8 +387,8 @@ int podnet_overlay_turn(struct podnet_overlay *ov, unsigned int queue)
 	refresh(q);
 	if (!q->table)
 		return -ENOMEM;
-	in = queue_in(q);
-	out = queue_out(q);
+	in = pn_queue_in(q);
+	out = pn_queue_out(q);
 	return out < 0 ? out : in | out;
 }
 

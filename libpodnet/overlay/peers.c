@@ -25,7 +25,7 @@ static uint64_t read64(const uint8_t *p)
 	return (uint64_t)get32(p) << 32 | get32(p + 4);
 }
 
-struct addr prefix_addr(const struct podnet_prefix *p)
+struct addr pn_prefix_addr(const struct podnet_prefix *p)
 {
 	if (p->family == AF_INET)
 		return (struct addr){ 0, get32(p->addr) };
@@ -51,7 +51,7 @@ static struct span span_of(const struct range_source *s)
 {
 	struct podnet_prefix net = podnet_prefix_mask(s->prefix);
 	unsigned int host = (net.family == AF_INET ? 32u : 128u) - net.len;
-	struct span span = { .from = prefix_addr(&net), .len = net.len, .order = s->order,
+	struct span span = { .from = pn_prefix_addr(&net), .len = net.len, .order = s->order,
 			     .owner = s->owner };
 
 	span.to = span.from;
@@ -125,7 +125,7 @@ static int sweep(const struct span *v, size_t n, struct ranges *r)
 	return rc < 0 ? rc : close_ended(r, &nest, NULL);
 }
 
-int ranges_make(struct range_source *v, size_t n, struct ranges ret[2])
+int pn_ranges_make(struct range_source *v, size_t n, struct ranges ret[2])
 {
 	_cleanup_free_ struct span *spans = calloc(n ? n : 1, sizeof(*spans));
 	int rc = spans ? 0 : -ENOMEM;
@@ -142,7 +142,7 @@ int ranges_make(struct range_source *v, size_t n, struct ranges ret[2])
 	return rc;
 }
 
-void ranges_fini(struct ranges r[2])
+void pn_ranges_fini(struct ranges r[2])
 {
 	for (int i = 0; i < 2; i++) {
 		free(r[i].v);
@@ -150,7 +150,7 @@ void ranges_fini(struct ranges r[2])
 	}
 }
 
-void *ranges_find(const struct ranges *r, struct addr a)
+void *pn_ranges_find(const struct ranges *r, struct addr a)
 {
 	size_t low = 0, high = r->n;
 
@@ -167,7 +167,7 @@ void *ranges_find(const struct ranges *r, struct addr a)
 
 /* ---- peers ---- */
 
-int socket_address(const struct podnet_prefix *address, uint16_t port, struct sockaddr_storage *ret,
+int pn_socket_address(const struct podnet_prefix *address, uint16_t port, struct sockaddr_storage *ret,
 		   socklen_t *len)
 {
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)(void *)ret;
@@ -202,7 +202,7 @@ static void source_key(const struct sockaddr_storage *at, uint8_t key[20])
 	}
 }
 
-bool peer_at(const struct peer *p, const struct sockaddr_storage *at)
+bool pn_peer_at(const struct peer *p, const struct sockaddr_storage *at)
 {
 	uint8_t a[20], b[20];
 
@@ -217,7 +217,7 @@ static void counters_unref(struct counters *c)
 		free(c);
 }
 
-void peer_unref(struct peer *p)
+void pn_peer_unref(struct peer *p)
 {
 	if (!p || atomic_fetch_sub(&p->refs, 1) != 1)
 		return;
@@ -226,17 +226,17 @@ void peer_unref(struct peer *p)
 	free(p);
 }
 
-DEFINE_CLEANUP(struct peer, peer_unref)
+DEFINE_CLEANUP(struct peer, pn_peer_unref)
 
-struct peer *peer_make(const struct podnet_overlay_peer *spec, struct peer *before)
+struct peer *pn_peer_make(const struct podnet_overlay_peer *spec, struct peer *before)
 {
-	_cleanup_(peer_unrefp) struct peer *p = calloc(1, sizeof(*p));
+	_cleanup_(pn_peer_unrefp) struct peer *p = calloc(1, sizeof(*p));
 	size_t size = spec->nprefixes * sizeof(*spec->prefixes);
 
 	if (!p)
 		return NULL;
 	atomic_store(&p->refs, 1);
-	socket_address(&spec->address, spec->port, &p->at, &p->at_len);
+	pn_socket_address(&spec->address, spec->port, &p->at, &p->at_len);
 	p->framing = spec->framing;
 	p->counters = before ? before->counters : calloc(1, sizeof(*p->counters));
 	if (!p->counters)
@@ -253,19 +253,19 @@ struct peer *peer_make(const struct podnet_overlay_peer *spec, struct peer *befo
 
 /* ---- tables ---- */
 
-void table_unref(struct table *t)
+void pn_table_unref(struct table *t)
 {
 	if (!t || atomic_fetch_sub(&t->refs, 1) != 1)
 		return;
 	for (size_t i = 0; i < t->nslots; i++)
-		peer_unref(t->by_source[i]);
+		pn_peer_unref(t->by_source[i]);
 	free(t->by_source);
-	ranges_fini(t->peers);
-	ranges_fini(t->local);
+	pn_ranges_fini(t->peers);
+	pn_ranges_fini(t->local);
 	free(t);
 }
 
-DEFINE_CLEANUP(struct table, table_unref)
+DEFINE_CLEANUP(struct table, pn_table_unref)
 
 static struct peer **slot_of(const struct table *t, const struct sockaddr_storage *at)
 {
@@ -274,12 +274,12 @@ static struct peer **slot_of(const struct table *t, const struct sockaddr_storag
 
 	source_key(at, key);
 	i = pn_hash(key, sizeof(key)) & (t->nslots - 1);
-	while (t->by_source[i] && !peer_at(t->by_source[i], at))
+	while (t->by_source[i] && !pn_peer_at(t->by_source[i], at))
 		i = (i + 1) & (t->nslots - 1);
 	return &t->by_source[i];
 }
 
-struct peer *table_source(const struct table *t, const struct sockaddr_storage *at)
+struct peer *pn_table_source(const struct table *t, const struct sockaddr_storage *at)
 {
 	return *slot_of(t, at);
 }
@@ -302,25 +302,43 @@ static int add_peers(struct table *t, struct peer *const *peers, size_t npeers)
 		for (size_t j = 0; j < p->nprefixes; j++)
 			v[k++] = (struct range_source){ &p->prefixes[j], p, p->order };
 	}
-	return ranges_make(v, n, t->peers);
+	return pn_ranges_make(v, n, t->peers);
 }
 
 static int add_local(struct table *t, const struct podnet_prefix *local, size_t nlocal)
 {
-	_cleanup_free_ struct range_source *v = calloc(nlocal ? nlocal : 1, sizeof(*v));
+	_cleanup_free_ struct range_source *v = calloc(nlocal, sizeof(*v));
 
 	if (!v)
 		return -ENOMEM;
-	t->any_local = nlocal == 0;
 	for (size_t i = 0; i < nlocal; i++)
 		v[i] = (struct range_source){ &local[i], t, i };
-	return ranges_make(v, nlocal, t->local);
+	return pn_ranges_make(v, nlocal, t->local);
 }
 
-struct table *table_make(struct peer *const *peers, size_t npeers, const struct podnet_prefix *local,
+/* What is behind a peer is not ours; who has all is where all else goes. */
+static int add_others(struct table *t, struct peer *const *peers, size_t npeers)
+{
+	_cleanup_free_ struct range_source *v = NULL;
+	size_t n = 0, k = 0;
+
+	t->others = true;
+	for (size_t i = 0; i < npeers; i++)
+		n += peers[i]->nprefixes;
+	v = calloc(n ? n : 1, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	for (size_t i = 0; i < npeers; i++)
+		for (size_t j = 0; j < peers[i]->nprefixes; j++)
+			if (peers[i]->prefixes[j].len)
+				v[k++] = (struct range_source){ &peers[i]->prefixes[j], peers[i], 0 };
+	return pn_ranges_make(v, k, t->local);
+}
+
+struct table *pn_table_make(struct peer *const *peers, size_t npeers, const struct podnet_prefix *local,
 			 size_t nlocal)
 {
-	_cleanup_(table_unrefp) struct table *t = calloc(1, sizeof(*t));
+	_cleanup_(pn_table_unrefp) struct table *t = calloc(1, sizeof(*t));
 	size_t nslots = 8;
 
 	while (nslots < 2 * npeers)
@@ -333,7 +351,8 @@ struct table *table_make(struct peer *const *peers, size_t npeers, const struct 
 		return NULL;
 	t->nslots = nslots;
 	t->npeers = npeers;
-	if (add_peers(t, peers, npeers) < 0 || add_local(t, local, nlocal) < 0)
+	if (add_peers(t, peers, npeers) < 0 ||
+	    (nlocal ? add_local(t, local, nlocal) : add_others(t, peers, npeers)) < 0)
 		return NULL;
 	return take_ptr(t);
 }

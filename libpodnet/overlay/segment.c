@@ -53,7 +53,7 @@ static bool finish_checksum(const struct packet *p, uint32_t start, uint32_t off
 
 	if (start > p->len || offset + 2 > p->len - start)
 		return false;
-	sum = (uint16_t)~sum_fold(sum_add(0, p->ip + start, p->len - start));
+	sum = (uint16_t)~pn_sum_fold(pn_sum_add(0, p->ip + start, p->len - start));
 	if (!sum)
 		sum = 0xffff;           /* of UDP 0 says that there is none (RFC 768) */
 	memcpy(p->ip + start + offset, &sum, sizeof(sum));
@@ -63,7 +63,7 @@ static bool finish_checksum(const struct packet *p, uint32_t start, uint32_t off
 static int send_whole(struct cut *c, const struct virtio_net_hdr *vnet)
 {
 	uint8_t pi[PI_SIZE];
-	size_t ahead = framing_put(c->peer->framing, c->p->version, pi);
+	size_t ahead = pn_framing_put(c->peer->framing, c->p->version, pi);
 
 	if (vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM &&
 	    !finish_checksum(c->p, vnet->csum_start, vnet->csum_offset))
@@ -83,9 +83,9 @@ static uint16_t checksum(const struct cut *c, uint8_t *l4, const uint8_t *data, 
 	uint16_t folded;
 
 	put32(total, header + len);
-	sum = sum_add(c->pseudo, total, sizeof(total));
-	sum = sum_add(sum, l4, header);         /* even, so the payload begins at an even place */
-	folded = (uint16_t)~sum_fold(sum_add(sum, data, len));
+	sum = pn_sum_add(c->pseudo, total, sizeof(total));
+	sum = pn_sum_add(sum, l4, header);         /* even, so the payload begins at an even place */
+	folded = (uint16_t)~pn_sum_fold(pn_sum_add(sum, data, len));
 	return folded || c->tcp ? folded : 0xffff;
 }
 
@@ -109,13 +109,13 @@ static void send_part(struct cut *c, uint32_t i, uint32_t offset, uint32_t len)
 
 	begin(c);
 	head = c->o->heads + c->o->nheads;
-	ahead = framing_put(c->peer->framing, p->version, head);
+	ahead = pn_framing_put(c->peer->framing, p->version, head);
 	ip = head + ahead;
 	l4 = ip + c->l4;
 	memcpy(ip, p->ip, c->head);
 	if (p->version == 4)
 		put16(ip + 4, (uint16_t)(get16(ip + 4) + i));
-	ip_finish(ip, p->version, c->l4, c->head + len);
+	pn_ip_finish(ip, p->version, c->l4, c->head + len);
 	if (c->tcp)
 		finish_tcp(l4, offset, offset == 0, c->head + offset + len == p->len);
 	else
@@ -148,7 +148,7 @@ static bool look(struct cut *c, const struct virtio_net_hdr *vnet)
 	return c->head >= c->l4 + least && c->head <= p->len && c->head + PI_SIZE <= HEAD_MAX;
 }
 
-int segment(struct out *o, const struct virtio_net_hdr *vnet, struct packet *p, struct peer *peer,
+int pn_segment(struct out *o, const struct virtio_net_hdr *vnet, struct packet *p, struct peer *peer,
 	    void (*flush)(void *arg), void *arg)
 {
 	struct cut c = { .o = o, .p = p, .peer = peer, .flush = flush, .arg = arg };
@@ -158,7 +158,7 @@ int segment(struct out *o, const struct virtio_net_hdr *vnet, struct packet *p, 
 		return send_whole(&c, vnet);
 	if (!look(&c, vnet))
 		return -EINVAL;
-	c.pseudo = sum_pseudo(p, c.tcp ? IPPROTO_TCP : IPPROTO_UDP, 0);
+	c.pseudo = pn_sum_pseudo(p, c.tcp ? IPPROTO_TCP : IPPROTO_UDP, 0);
 	payload = p->len - c.head;
 	do {
 		uint32_t len = payload - offset < c.size ? payload - offset : c.size;

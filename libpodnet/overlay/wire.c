@@ -65,7 +65,7 @@ static bool look_at_6(uint8_t *ip, size_t len, struct packet *p)
 	return true;
 }
 
-bool packet_look(uint8_t *ip, size_t len, struct packet *ret)
+bool pn_packet_look(uint8_t *ip, size_t len, struct packet *ret)
 {
 	struct packet p = { .ip = ip };
 
@@ -119,7 +119,7 @@ static uint64_t sum_blocks(uint64_t sum, const uint8_t *p, size_t len)
 	return add_carry(sum, a[0] + a[1]);
 }
 
-uint64_t sum_add(uint64_t sum, const uint8_t *p, size_t len)
+uint64_t pn_sum_add(uint64_t sum, const uint8_t *p, size_t len)
 {
 	size_t blocks = len & ~(size_t)63;
 	uint32_t word;
@@ -148,7 +148,7 @@ uint64_t sum_add(uint64_t sum, const uint8_t *p, size_t len)
 	return sum;
 }
 
-uint16_t sum_fold(uint64_t sum)
+uint16_t pn_sum_fold(uint64_t sum)
 {
 	sum = (sum & 0xffffffff) + (sum >> 32);
 	sum = (sum & 0xffffffff) + (sum >> 32);
@@ -157,17 +157,17 @@ uint16_t sum_fold(uint64_t sum)
 	return (uint16_t)((sum & 0xffff) + (sum >> 16));
 }
 
-uint64_t sum_pseudo(const struct packet *p, uint8_t protocol, uint32_t len)
+uint64_t pn_sum_pseudo(const struct packet *p, uint8_t protocol, uint32_t len)
 {
 	uint32_t at = p->version == 4 ? 12 : 8, size = p->version == 4 ? 8 : 32;
 	uint8_t rest[8] = { 0 };
 
 	put32(rest, len);
 	rest[7] = protocol;
-	return sum_add(sum_add(0, p->ip + at, size), rest, sizeof(rest));
+	return pn_sum_add(pn_sum_add(0, p->ip + at, size), rest, sizeof(rest));
 }
 
-void ip_finish(uint8_t *ip, uint8_t version, uint16_t header, uint32_t len)
+void pn_ip_finish(uint8_t *ip, uint8_t version, uint16_t header, uint32_t len)
 {
 	uint16_t sum;
 
@@ -177,13 +177,13 @@ void ip_finish(uint8_t *ip, uint8_t version, uint16_t header, uint32_t len)
 	}
 	put16(ip + 2, (uint16_t)len);
 	memset(ip + 10, 0, 2);
-	sum = (uint16_t)~sum_fold(sum_add(0, ip, header));
+	sum = (uint16_t)~pn_sum_fold(pn_sum_add(0, ip, header));
 	memcpy(ip + 10, &sum, 2);
 }
 
 /* ---- framing ---- */
 
-size_t framing_put(enum podnet_overlay_framing framing, uint8_t version, uint8_t pi[PI_SIZE])
+size_t pn_framing_put(enum podnet_overlay_framing framing, uint8_t version, uint8_t pi[PI_SIZE])
 {
 	if (framing == PODNET_OVERLAY_RAW)
 		return 0;
@@ -193,7 +193,7 @@ size_t framing_put(enum podnet_overlay_framing framing, uint8_t version, uint8_t
 }
 
 /* The flags say only that the sender's device cut the packet short (TUN_PKT_STRIP): not whole then. */
-int framing_take(enum podnet_overlay_framing framing, const uint8_t *data, size_t len)
+int pn_framing_take(enum podnet_overlay_framing framing, const uint8_t *data, size_t len)
 {
 	uint16_t type;
 

@@ -311,6 +311,27 @@ static void not_forwarded(void **state)
 	end(&n);
 }
 
+/* Without prefixes of ours: what no peer has, but for one that has all. */
+static void ours_is_the_rest(void **state)
+{
+	struct node n = { 0 };
+	uint8_t buf[128];
+	size_t len = ping4(buf, "172.16.1.9", "172.16.2.1", 56);
+
+	(void)state;
+	begin_with_peer(&n, IFF_VNET_HDR, false, PODNET_OVERLAY_RAW);
+	put_peer(&n, "127.0.0.3", PORT, PODNET_OVERLAY_RAW, "172.16.2.0/24", NULL);
+	put_peer(&n, "127.0.0.4", PORT, PODNET_OVERLAY_RAW, "0.0.0.0/0", "::/0");
+	assert_int_equal(podnet_overlay_local(n.ov, NULL, 0, NULL), 0);
+	assert_int_equal(send(n.peer, buf, len, 0), len);
+	ask(&n, PODNET_OVERLAY_RAW, false, 56);
+	assert_int_equal(dropped(&n, PODNET_OVERLAY_IN_DESTINATION), 1);
+	assert_int_not_equal(sh("ip addr add 172.16.2.1/32 dev lo && "
+				"ping -c1 -W0.2 -I 172.16.2.1 172.16.1.9 >/dev/null"), 0);
+	assert_int_equal(dropped(&n, PODNET_OVERLAY_OUT_SOURCE), 1);
+	end(&n);
+}
+
 /* From the address of a peer, but another port, and from another address. */
 static void strangers(void **state)
 {
@@ -488,6 +509,7 @@ int main(void)
 {
 	static const struct CMUnitTest fixed[] = {
 		cmocka_unit_test_setup(strangers, netns_setup),
+		cmocka_unit_test_setup(ours_is_the_rest, netns_setup),
 		cmocka_unit_test_setup(peers_come_and_go, netns_setup),
 		cmocka_unit_test_setup(nobody_listens, netns_setup),
 		cmocka_unit_test_setup(device_gone, netns_setup),

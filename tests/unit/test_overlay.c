@@ -39,11 +39,11 @@ static void sums(void **state)
 	memset(v + 100, 0xff, 300);
 	for (int i = 0; i < 2000; i++) {
 		size_t at = random_below(64), len = random_below(i < 1000 ? 200 : 4000);
-		uint64_t half = sum_add(0, v + at, len & ~(size_t)1);
-		uint16_t got = sum_fold(sum_add(half, v + at + (len & ~(size_t)1), len & 1));
+		uint64_t half = pn_sum_add(0, v + at, len & ~(size_t)1);
+		uint16_t got = pn_sum_fold(pn_sum_add(half, v + at + (len & ~(size_t)1), len & 1));
 
 		assert_int_equal(ntohs(got), plain_sum(0, v + at, len));
-		assert_int_equal(sum_fold(sum_add(0, v + at, len)), got);
+		assert_int_equal(pn_sum_fold(pn_sum_add(0, v + at, len)), got);
 	}
 }
 
@@ -89,7 +89,7 @@ static void look_at(void **state)
 
 		assert_non_null(exact);
 		memcpy(exact, c->bytes, c->len);
-		if (packet_look(exact, c->len, &p) != c->ok)
+		if (pn_packet_look(exact, c->len, &p) != c->ok)
 			fail_msg("%s", c->says);
 		if (c->ok && (p.l4 != c->l4 || p.data != c->data || p.len != c->whole))
 			fail_msg("%s: %u %u %u", c->says, p.l4, p.data, p.len);
@@ -113,7 +113,7 @@ static void framings(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		if (framing_take(rows[i].f, (const uint8_t *)rows[i].bytes, rows[i].len) != rows[i].want)
+		if (pn_framing_take(rows[i].f, (const uint8_t *)rows[i].bytes, rows[i].len) != rows[i].want)
 			fail_msg("%s", rows[i].says);
 }
 
@@ -158,14 +158,14 @@ static void owners(void **state)
 			v[i] = some_prefix(random_below(8) == 0);
 			s[i] = (struct range_source){ &v[i], &v[i], i };
 		}
-		assert_int_equal(ranges_make(s, n, r), 0);
+		assert_int_equal(pn_ranges_make(s, n, r), 0);
 		for (int i = 0; i < 200; i++) {
 			struct podnet_prefix a = some_prefix(true);
 
-			assert_ptr_equal(ranges_find(&r[a.family == AF_INET6], prefix_addr(&a)),
+			assert_ptr_equal(pn_ranges_find(&r[a.family == AF_INET6], pn_prefix_addr(&a)),
 					 naive(v, n, &a));
 		}
-		ranges_fini(r);
+		pn_ranges_fini(r);
 	}
 }
 
@@ -182,27 +182,27 @@ static void sources(void **state)
 						    .nprefixes = 1 };
 
 		spec.address.addr[3] = (uint8_t)i;
-		peers[i] = peer_make(&spec, NULL);
+		peers[i] = pn_peer_make(&spec, NULL);
 		assert_non_null(peers[i]);
 		peers[i]->order = i;
 	}
-	t = table_make(peers, ARRAY_SIZE(peers), NULL, 0);
+	t = pn_table_make(peers, ARRAY_SIZE(peers), NULL, 0);
 	assert_non_null(t);
 	for (size_t i = 0; i < ARRAY_SIZE(peers); i++) {
 		struct sockaddr_storage at = peers[i]->at;
 		struct sockaddr_in *v4 = (struct sockaddr_in *)(void *)&at;
 
-		assert_ptr_equal(table_source(t, &at), peers[i]);
+		assert_ptr_equal(pn_table_source(t, &at), peers[i]);
 		v4->sin_port = (uint16_t)(v4->sin_port ^ 0xff00);
-		assert_null(table_source(t, &at));
+		assert_null(pn_table_source(t, &at));
 	}
 	/* of all that have it the last one does */
-	assert_ptr_equal(table_owner(t, 4, (struct addr){ 0, 0x0a010203 }), peers[99]);
-	assert_null(table_owner(t, 4, (struct addr){ 0, 0x0a020203 }));
-	assert_null(table_owner(t, 6, (struct addr){ 0, 0x0a010203 }));
+	assert_ptr_equal(pn_table_owner(t, 4, (struct addr){ 0, 0x0a010203 }), peers[99]);
+	assert_null(pn_table_owner(t, 4, (struct addr){ 0, 0x0a020203 }));
+	assert_null(pn_table_owner(t, 6, (struct addr){ 0, 0x0a010203 }));
 	for (size_t i = 0; i < ARRAY_SIZE(peers); i++)
-		peer_unref(peers[i]);
-	table_unref(t);
+		pn_peer_unref(peers[i]);
+	pn_table_unref(t);
 }
 
 /* ---- cut and joined ---- */
@@ -250,7 +250,7 @@ static uint32_t make_packet(const struct flow *f, uint8_t *ip, struct virtio_net
 		ip[8] = 63, ip[9] = f->tcp ? IPPROTO_TCP : IPPROTO_UDP;
 		ip[15] = 1, ip[19] = 2;
 	}
-	ip_finish(ip, f->six ? 6 : 4, (uint16_t)l4, len);
+	pn_ip_finish(ip, f->six ? 6 : 4, (uint16_t)l4, len);
 	put16(ip + l4, 1234), put16(ip + l4 + 2, 80);
 	if (f->tcp) {
 		put32(ip + l4 + 4, PAYLOAD_SEQ), put32(ip + l4 + 8, 77);
@@ -261,9 +261,9 @@ static uint32_t make_packet(const struct flow *f, uint8_t *ip, struct virtio_net
 	}
 	for (uint32_t i = 0; i < f->payload; i++)
 		ip[l4 + header + i] = (uint8_t)random_below(256);
-	assert_true(packet_look(ip, len, &p));
+	assert_true(pn_packet_look(ip, len, &p));
 	assert_int_equal(p.data, l4 + header);
-	sum = sum_fold(sum_pseudo(&p, p.protocol, len - l4));
+	sum = pn_sum_fold(pn_sum_pseudo(&p, p.protocol, len - l4));
 	memcpy(ip + l4 + at, &sum, 2);
 	*vnet = (struct virtio_net_hdr){
 		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .hdr_len = p.data, .gso_size = f->size,
@@ -374,7 +374,7 @@ static struct peer *some_peer(const struct flow *f)
 	struct podnet_overlay_peer spec = { .address = prefix("192.0.2.1"), .port = 9000,
 					    .framing = f->pi ? PODNET_OVERLAY_PI : PODNET_OVERLAY_RAW };
 
-	return peer_make(&spec, NULL);
+	return pn_peer_make(&spec, NULL);
 }
 
 static void cut_and_join(void **state)
@@ -396,18 +396,18 @@ static void cut_and_join(void **state)
 	w->bytes = all + 3 * 65536;
 	len = make_packet(f, packet, &vnet);
 	memcpy(copy, packet, len);
-	assert_true(packet_look(packet, len, &p));
-	assert_int_equal(segment(out, &vnet, &p, peer, to_wire, &s), (f->payload + f->size - 1) / f->size);
+	assert_true(pn_packet_look(packet, len, &p));
+	assert_int_equal(pn_segment(out, &vnet, &p, peer, to_wire, &s), (f->payload + f->size - 1) / f->size);
 	to_wire(&s);
 	check_wire(f, w, packet + p.data);
 	for (size_t i = 0; i < w->n; i++) {
-		int skip = framing_take(peer->framing, w->bytes + w->v[i].at, w->v[i].len);
+		int skip = pn_framing_take(peer->framing, w->bytes + w->v[i].at, w->v[i].len);
 
 		assert_int_equal(skip, f->pi ? 4 : 0);
-		assert_true(packet_look(w->bytes + w->v[i].at + skip, w->v[i].len - (size_t)skip, &p));
-		merge_add(&m, &p);
+		assert_true(pn_packet_look(w->bytes + w->v[i].at + skip, w->v[i].len - (size_t)skip, &p));
+		pn_merge_add(&m, &p);
 	}
-	merge_flush(&m);
+	pn_merge_flush(&m);
 	assert_int_equal(dev.pieces, 1);
 	assert_int_equal(dev.len, len);
 	if (w->n > 1) {
@@ -417,7 +417,7 @@ static void cut_and_join(void **state)
 		assert_int_equal(dev.vnet.gso_type, VIRTIO_NET_HDR_GSO_NONE);
 		check_packet(f, dev.bytes, len);
 	}
-	peer_unref(peer);
+	pn_peer_unref(peer);
 }
 
 /* What must not be joined: two packets that would be, but for one change to the second. */
@@ -450,10 +450,10 @@ static void finish(uint8_t *ip, uint32_t len)
 	struct packet p;
 	uint16_t sum;
 
-	ip_finish(ip, 4, 20, len);
-	assert_true(packet_look(ip, len, &p));
+	pn_ip_finish(ip, 4, 20, len);
+	assert_true(pn_packet_look(ip, len, &p));
 	memset(ip + 36, 0, 2);
-	sum = (uint16_t)~sum_fold(sum_add(sum_pseudo(&p, IPPROTO_TCP, len - 20), ip + 20, len - 20));
+	sum = (uint16_t)~pn_sum_fold(pn_sum_add(pn_sum_pseudo(&p, IPPROTO_TCP, len - 20), ip + 20, len - 20));
 	memcpy(ip + 36, &sum, 2);
 }
 
@@ -479,11 +479,11 @@ static void join_or_not(void **state)
 			b[c->at] = c->value;
 		if (c->finish)
 			finish(b, len);
-		assert_true(packet_look(a, len, &p));
-		merge_add(&m, &p);
-		assert_true(packet_look(b, len, &p));
-		merge_add(&m, &p);
-		merge_flush(&m);
+		assert_true(pn_packet_look(a, len, &p));
+		pn_merge_add(&m, &p);
+		assert_true(pn_packet_look(b, len, &p));
+		pn_merge_add(&m, &p);
+		pn_merge_flush(&m);
 		if (dev.pieces != c->pieces)
 			fail_msg("%s: %zu pieces", c->says, dev.pieces);
 	}
@@ -510,11 +510,11 @@ static void broken_device(void **state)
 	v[4].flags = 0;
 	v[5].gso_type = VIRTIO_NET_HDR_GSO_NONE, v[5].csum_offset = 0xffff;
 	v[6].csum_start = (uint16_t)(len - 19);
-	assert_true(out && peer && packet_look(room + HEAD_ROOM, len, &p));
+	assert_true(out && peer && pn_packet_look(room + HEAD_ROOM, len, &p));
 	for (size_t i = 0; i < ARRAY_SIZE(v); i++)
-		assert_int_equal(segment(out, &v[i], &p, peer, to_wire, NULL), -EINVAL);
+		assert_int_equal(pn_segment(out, &v[i], &p, peer, to_wire, NULL), -EINVAL);
 	assert_int_equal(out->n, 0);
-	peer_unref(peer);
+	pn_peer_unref(peer);
 }
 
 int main(void)
