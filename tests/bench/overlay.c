@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * overlay.c - from node to node: the wire, routes, VXLAN, socat, podnet-fwd
+ *
+ * Room: tests/bench.  All ways stand side by side and take turns; a ratio is of two measurements of
+ * one round, and goes with its 95% interval.  Everything, both nodes and all that sends and
+ * receives, shares the processors of this machine.
+ */
+#include "overlay.h"
+
+#include <math.h>
+
+enum { STREAM, STREAMS4, DATAGRAMS, TURNS, CPU, KINDS };
+
+static const struct { const char *what, *unit; } kinds[KINDS] = {
+	{ "TCP, 1 stream", "Gbit/s" }, { "TCP, 4 streams", "Gbit/s" }, { "64-byte UDP", "kpps" },
+	{ "round trip", "us" }, { "processor", "s/GB" },
+};
+
+struct results {
+	bool there[WAYS];
+	struct pair pairs[WAYS];
+	struct series v[WAYS][KINDS];
+};
+
+static void tell(const struct bench *b, const char *what, const char *unit, double value, const char *goal,
+		 bool met)
+{
+	figure_print(b, &(struct figure){ .what = what, .unit = unit, .value = value, .goal = goal,
+					  .met = met });
+}
+
+static void measure(const struct bench *b, struct results *r, enum way way)
+{
+	unsigned ms = b->smoke ? 50 : 700;
+	struct pair *p = &r->pairs[way];
+	double cpu;
+
+	series_add(&r->v[way][STREAM], measure_tcp(p, 1, ms, &cpu));
+	series_add(&r->v[way][CPU], cpu);
+	series_add(&r->v[way][STREAMS4], measure_tcp(p, 4, ms, NULL));
+	series_add(&r->v[way][DATAGRAMS], measure_udp(p, ms));
+	series_add(&r->v[way][TURNS], measure_turns(p, ms / 2));
+}
+
+/* The geometric mean of the ratios of two ways in each round, and its 95% interval. */
+struct interval {
+	double mean, edge[2];
+};
+
+static struct interval compare(const struct results *r, enum way a, enum way of, int kind)
+{
+	const struct series *x = &r->v[a][kind], *y = &r->v[of][kind];
+	double sum = 0, squares = 0, n = (double)x->n, mean, half;
+
+	for (size_t i = 0; i < x->n; i++)
+		sum += log(x->v[i] / y->v[i]);
+	mean = sum / n;
+	for (size_t i = 0; i < x->n; i++)
+		squares += pow(log(x->v[i] / y->v[i]) - mean, 2);
+	half = n > 1 ? (n < 30 ? 2.1 : 2.0) * sqrt(squares / (n - 1) / n) : 0;
+	return (struct interval){ exp(mean), { exp(mean - half), exp(mean + half) } };
+}
+
+/* As fast as the same made by hand: the interval within 5% of 1, or better. */
+static void tell_same(const struct bench *b, const struct results *r, enum way ours, enum way theirs)
+{
+	for (int kind = STREAM; kind <= DATAGRAMS; kind++) {
+		struct interval i = compare(r, ours, theirs, kind);
+		char what[160];
+
+		snprintf(what, sizeof(what), "%s against %s, %s, 95%% interval %.3f to %.3f", way_name(ours),
+			 way_name(theirs), kinds[kind].what, i.edge[0], i.edge[1]);
+		tell(b, what, "ratio", i.mean, "0.95 to 1.05", i.edge[0] > 0.95 && i.edge[1] < 1.05);
+	}
+}
+
+static void tell_ratio(const struct bench *b, const struct results *r, enum way a, enum way of, int kind,
+		       const char *goal, double least)
+{
+	struct interval i;
+	char what[160];
+
+	if (!r->there[a] || !r->there[of])
+		return;
+	i = compare(r, a, of, kind);
+	snprintf(what, sizeof(what), "%s against %s, %s", way_name(a), way_name(of), kinds[kind].what);
+	tell(b, what, "ratio", i.mean, goal, i.mean >= least);
+}
+
+static void tell_all(const struct bench *b, const struct results *r)
+{
+	for (int way = 0; way < WAYS; way++)
+		for (int kind = 0; r->there[way] && kind < KINDS; kind++) {
+			char what[160];
+
+			snprintf(what, sizeof(what), "%s: %s", way_name((enum way)way), kinds[kind].what);
+			tell(b, what, kinds[kind].unit, series_at(&r->v[way][kind], 0.5), NULL, false);
+		}
+	tell_same(b, r, WAY_OUR_DIRECT, WAY_DIRECT);
+	tell_same(b, r, WAY_OUR_VXLAN, WAY_VXLAN);
+	tell_ratio(b, r, WAY_OFFLOADS, WAY_SOCAT, STREAM, "at least 10", 10);
+	tell_ratio(b, r, WAY_OFFLOADS, WAY_SOCAT, DATAGRAMS, "at least 2.5", 2.5);
+	tell_ratio(b, r, WAY_PLAIN, WAY_SOCAT, STREAM, NULL, 0);
+	tell_ratio(b, r, WAY_PLAIN, WAY_SOCAT, DATAGRAMS, NULL, 0);
+	tell_ratio(b, r, WAY_OFFLOADS, WAY_VXLAN, STREAM, "at least 0.7", 0.7);
+}
+
+/* Without packets: its threads sleep. */
+static void tell_idle(const struct bench *b, const struct results *r)
+{
+	const struct pair *p = &r->pairs[WAY_OFFLOADS];
+	double before;
+
+	nap_ms(200);                    /* what the last measurement left under way */
+	before = carriers_spent(p);
+	nap_ms(b->smoke ? 50 : 2000);
+	before = carriers_spent(p) - before;
+	tell(b, "podnet-fwd, idle: processor", "s", before, "0", before == 0);
+}
+
+static int run(const struct bench *b)
+{
+	static struct results r;
+	unsigned rounds = rounds_of(b, 12, 1);
+
+	for (int way = 0; way < WAYS; way++)
+		r.there[way] = pair_open((enum way)way, &r.pairs[way]);
+	for (unsigned round = 0; round < rounds; round++)
+		for (unsigned k = 0; k < WAYS; k++) {
+			enum way way = (enum way)((k + round) % WAYS);
+
+			if (r.there[way])
+				measure(b, &r, way);
+		}
+	tell_idle(b, &r);
+	tell_all(b, &r);
+	for (int way = 0; way < WAYS; way++)
+		if (r.there[way])
+			pair_close(&r.pairs[way]);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	return bench_main(argc, argv, "overlay", run);
+}
