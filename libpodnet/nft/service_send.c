@@ -16,7 +16,11 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 
-#define SIZE_LEAST 768          /* three quarters of a power of two, which the kernel adds */
+/*
+ * Three quarters of a power of two, since the kernel adds a third and rounds up to one: 8 bytes for
+ * each, and there are 40 maps of which most are empty.
+ */
+#define SIZE_LEAST 192
 
 struct change {
 	struct svc_elems gone, fresh;
@@ -91,7 +95,7 @@ void svc_put_map(struct podnet_services *s, struct nft_txn *t, uint8_t family, u
 	struct nft_map m;
 
 	svc_map(s->table, family, map, name, &m);
-	for (m.size = SIZE_LEAST; m.size < need + need / 4; m.size *= 2)
+	for (m.size = SIZE_LEAST; m.size < need + need / 8; m.size *= 2)
 		;
 	s->room[family][map] = m.size;
 	nft_map_put(t, &m, 1u + map * SVC_FAMILIES + family);

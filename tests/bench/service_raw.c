@@ -142,9 +142,9 @@ static void put_map(struct raw *r, const struct raw_map *m, unsigned need, uint3
 {
 	struct nlmsghdr *nlh = request(r, NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL);
 	struct nlattr *desc;
-	uint32_t size = 768;
+	uint32_t size = 192;
 
-	while (size < need + need / 4)
+	while (size < need + need / 8)
 		size *= 2;
 	mnl_attr_put_strz(nlh, NFTA_SET_TABLE, TABLE);
 	mnl_attr_put_strz(nlh, NFTA_SET_NAME, m->name);
