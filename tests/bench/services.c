@@ -111,7 +111,7 @@ static void both_fini(struct both *v)
 	series_fini(&v->kernel);
 }
 
-enum { LOAD, ENDPOINT, SERVICE, AGAIN, KINDS };
+enum { LOAD, ENDPOINT, SERVICE, AGAIN, TABLE, KINDS };
 
 struct sides {
 	struct both floor[KINDS], ours[KINDS];
@@ -129,8 +129,8 @@ static void floor_round(struct sides *r, const struct shape *s, unsigned n)
 
 		both_add(&r->floor[ENDPOINT], raw_endpoint(raw, s, i, true));
 		both_add(&r->floor[ENDPOINT], raw_endpoint(raw, s, i, false));
-		both_add(&r->floor[SERVICE], raw_service(raw, s, s->services, true));
-		raw_service(raw, s, s->services, false);
+		both_add(&r->floor[SERVICE], raw_service(raw, s, s->services + k, true));
+		raw_service(raw, s, s->services + k, false);
 	}
 	raw_close(raw);
 	raw_clear();
@@ -147,6 +147,17 @@ static struct took declare_and_commit(struct balancer *b, const struct shape *s,
 	return took;
 }
 
+/* The rules and the maps, which are the same whatever the number of services: the floor has none. */
+static void table_round(struct sides *r)
+{
+	struct balancer *b = balancer_open();
+
+	both_add(&r->ours[TABLE], balancer_commit(b, NULL));
+	balancer_close(b);
+	raw_clear();
+}
+
+/* A service more is one at an address where none was: the next one has another. */
 static void our_round(struct sides *r, const struct shape *s, unsigned n)
 {
 	double before = kernel_mib();
@@ -161,8 +172,8 @@ static void our_round(struct sides *r, const struct shape *s, unsigned n)
 
 		both_add(&r->ours[ENDPOINT], balancer_endpoint(b, s, i, true));
 		both_add(&r->ours[ENDPOINT], balancer_endpoint(b, s, i, false));
-		both_add(&r->ours[SERVICE], balancer_service(b, s, s->services, true));
-		balancer_service(b, s, s->services, false);
+		both_add(&r->ours[SERVICE], balancer_service(b, s, s->services + k, true));
+		balancer_service(b, s, s->services + k, false);
 	}
 	balancer_close(b);
 	b = balancer_open();
@@ -186,6 +197,19 @@ static void tell_kind(const struct bench *b, const struct shape *s, const struct
 			       series_at(&r->floor[kind].all, 0.5) });
 }
 
+/* What a floor with the same rules would be: its elements, and the table that has none. */
+static void tell_beside_table(const struct bench *b, const struct shape *s, const struct sides *r)
+{
+	double table = series_at(&r->ours[TABLE].kernel, 0.5);
+	double ratio = series_at(&r->ours[LOAD].kernel, 0.5) /
+		       (series_at(&r->floor[LOAD].kernel, 0.5) + table);
+
+	tell_series(b, s, "libpodnet, the table without services, kernel part",
+		    &r->ours[TABLE].kernel, NULL, false);
+	tell_goal(b, s, "libpodnet, load, kernel part, by the floor and the table without services",
+		  "x", ratio, "<= 1.5", ratio <= 1.5);
+}
+
 static void library_rounds(const struct bench *b, const struct shape *s)
 {
 	static const char *const names[][3] = {
@@ -203,9 +227,11 @@ static void library_rounds(const struct bench *b, const struct shape *s)
 	for (unsigned i = 0; i < rounds; i++) {
 		floor_round(&r, s, b->smoke ? 2 : 40);
 		our_round(&r, s, b->smoke ? 2 : 40);
+		table_round(&r);
 	}
 	for (int kind = 0; kind < AGAIN; kind++)
 		tell_kind(b, s, &r, kind, names[kind]);
+	tell_beside_table(b, s, &r);
 	tell_series(b, s, "libpodnet, a start with nothing changed", &r.ours[AGAIN].all, "< 300 ms",
 		    series_at(&r.ours[AGAIN].all, 0.5) < 300);
 	tell_goal(b, s, "libpodnet, changes that those starts made", "things", r.changes, "0",
