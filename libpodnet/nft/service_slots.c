@@ -142,15 +142,29 @@ static size_t close_holes(struct svc_dest *v, bool *hole, size_t n, const struct
 	return n;
 }
 
+static int copy(struct svc_dests *to, const struct svc_dests *from)
+{
+	if (from->n)
+		memcpy(to->v, from->v, from->n * sizeof(*to->v));
+	to->n = from->n;
+	return 0;
+}
+
 int svc_slots(const struct svc_dests *old, const struct svc_dests *want, struct svc_dests *ret)
 {
-	_cleanup_free_ bool *used = calloc(want->n + 1, sizeof(*used));
-	_cleanup_free_ bool *hole = calloc(old->n + 1, sizeof(*hole));
+	_cleanup_free_ bool *used = NULL;
+	bool *hole;
 
 	ret->cap = old->n + want->n;
 	ret->v = calloc(ret->cap + 1, sizeof(*ret->v));
-	if (!used || !hole || !ret->v)
+	if (!ret->v)
 		return -ENOMEM;
+	if (!old->n)                    /* as all of them are at the first load */
+		return copy(ret, want);
+	used = calloc(want->n + old->n, sizeof(*used));
+	if (!used)
+		return -ENOMEM;
+	hole = used + want->n;
 	for (size_t i = 0; i < old->n; i++) {
 		ret->v[i] = old->v[i];
 		hole[i] = !take(want, used, &old->v[i]);

@@ -56,6 +56,7 @@ struct map {
 };
 void *map_get(const struct map *m, const char *key);
 int map_put(struct map *m, const char *key, void *value);   /* replaces; 0 or -ENOMEM */
+int map_add(struct map *m, const char *key, void *value);   /* the same, or -EEXIST and nothing done */
 void *map_del(struct map *m, const char *key);              /* the value that was there, or NULL */
 /** map_next() - iterate: *@pos starts at 0; NULL at the end.  Do not change the map meanwhile. */
 void *map_next(const struct map *m, size_t *pos);

@@ -95,7 +95,7 @@ void *map_get(const struct map *m, const char *key)
 	return m->n ? find(m, key, siphash(m->key, key))->value : NULL;
 }
 
-int map_put(struct map *m, const char *key, void *value)
+static int put(struct map *m, const char *key, void *value, bool replace)
 {
 	struct map_slot *s;
 	uint64_t hash;
@@ -104,9 +104,21 @@ int map_put(struct map *m, const char *key, void *value)
 		return -ENOMEM;
 	hash = siphash(m->key, key);
 	s = find(m, key, hash);
+	if (s->key && !replace)
+		return -EEXIST;
 	m->n += !s->key;
 	*s = (struct map_slot){ key, value, hash };
 	return 0;
+}
+
+int map_put(struct map *m, const char *key, void *value)
+{
+	return put(m, key, value, true);
+}
+
+int map_add(struct map *m, const char *key, void *value)
+{
+	return put(m, key, value, false);
 }
 
 void *map_del(struct map *m, const char *key)

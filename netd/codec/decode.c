@@ -215,15 +215,20 @@ static int decode_value(const struct target *t, const struct field *f, const str
 	return store_scalar(t, f, f->type, v, t->base + f->offset);
 }
 
+static bool is_called(const struct field *f, const char *name)
+{
+	return f->name[0] == name[0] && strcmp(f->name, name) == 0;
+}
+
 /* The row of a member, which mostly stands behind the one that was found before it. */
 static const struct field *find_row(const struct field *table, const struct field *from,
 				    const char *name)
 {
 	for (const struct field *f = from; f->name; f++)
-		if (strcmp(f->name, name) == 0)
+		if (is_called(f, name))
 			return f;
 	for (const struct field *f = table; f != from; f++)
-		if (strcmp(f->name, name) == 0)
+		if (is_called(f, name))
 			return f;
 	return NULL;
 }

@@ -36,20 +36,26 @@ static int fail(struct parser *ps, const char *what)
 	return what ? -EINVAL : -ENOMEM;
 }
 
-/* Room for one value more, whose index is t->n. */
-static int push(struct parser *ps, struct value v)
+static int grow(struct parser *ps)
+{
+	struct tape *t = ps->t;
+	size_t cap = t->cap ? t->cap * 2 : 128;
+	struct value *more = realloc(t->v, cap * sizeof(*more));
+
+	if (!more)
+		return fail(ps, NULL);
+	t->v = more;
+	t->cap = cap;
+	return 0;
+}
+
+/* One value more, whose index is t->n before. */
+static inline int push(struct parser *ps, struct value v)
 {
 	struct tape *t = ps->t;
 
-	if (t->n == t->cap) {
-		size_t cap = t->cap ? t->cap * 2 : 128;
-		struct value *more = realloc(t->v, cap * sizeof(*more));
-
-		if (!more)
-			return fail(ps, NULL);
-		t->v = more;
-		t->cap = cap;
-	}
+	if (t->n == t->cap && grow(ps) < 0)
+		return -ENOMEM;
 	v.skip = 1;
 	t->v[t->n++] = v;
 	return 0;

@@ -350,6 +350,8 @@ void health_changed(struct reconcile *rec, const struct object *any, struct obje
 	struct check *check;
 	char key[320];
 
+	if (!port && !rec->health->checks.n)
+		return;                 /* few Services have one */
 	snprintf(key, sizeof(key), "%s/%s", any->meta->ns, any->meta->name);
 	check = map_get(&rec->health->checks, key);
 	if (check && check->port != port) {

@@ -79,12 +79,23 @@ struct svc *services_get(struct services *s, const char *key)
 	return svc;
 }
 
+/* "shop/web"; thousands of times at start, and names have at most 253 bytes */
+static const char *key_of(const char *ns, const char *name, char key[KEY_SIZE])
+{
+	size_t n = strnlen(ns, KEY_SIZE / 2 - 1), more = strnlen(name, KEY_SIZE / 2 - 1);
+
+	memcpy(key, ns, n);
+	key[n] = '/';
+	memcpy(key + n + 1, name, more);
+	key[n + 1 + more] = '\0';
+	return key;
+}
+
 static struct svc *svc_get(struct services *s, const char *ns, const char *name)
 {
 	char key[KEY_SIZE];
 
-	snprintf(key, sizeof(key), "%s/%s", ns, name);
-	return services_get(s, key);
+	return services_get(s, key_of(ns, name, key));
 }
 
 void services_mark(struct services *s, struct svc *svc)
@@ -522,8 +533,8 @@ void services_each_front(const struct reconcile *rec, const struct object *servi
 	const struct svc *svc;
 	char key[KEY_SIZE];
 
-	snprintf(key, sizeof(key), "%s/%s", service->meta->ns, service->meta->name);
-	svc = map_get(&rec->services->by_name, key);
+	svc = map_get(&rec->services->by_name,
+		      key_of(service->meta->ns, service->meta->name, key));
 	for (const struct front *f = svc ? svc->fronts : NULL; f; f = f->next)
 		each(arg, service->service, &f->is);
 }

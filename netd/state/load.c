@@ -107,13 +107,11 @@ struct loading {
 static int keep_object(struct loading *l, const struct row *row, struct object *obj)
 {
 	struct state *state = l->state;
-	struct cache *c = &state->caches[obj->kind->id];
+	int r = map_add(&state->by_uid, obj->meta->uid, obj);
 
-	if (map_get(&state->by_uid, obj->meta->uid))
+	if (r == -EEXIST)
 		return complain(row, TWICE, "", l->error);
-	if (cache_append(c, obj) < 0)
-		return -ENOMEM;
-	return map_put(&state->by_uid, obj->meta->uid, obj);
+	return r < 0 ? r : cache_append(&state->caches[obj->kind->id], obj);
 }
 
 static int sort_objects(struct loading *l)

@@ -153,6 +153,10 @@ static void map_against_array(void **state)
 		if (rand_r(&seed) % 2) {
 			model[i] = &model[rand_r(&seed) % 200];
 			assert_int_equal(map_put(&m, keys[i], model[i]), 0);
+			assert_int_equal(map_add(&m, keys[i], &m), -EEXIST);
+		} else if (!model[i]) {
+			model[i] = &model[i];
+			assert_int_equal(map_add(&m, keys[i], model[i]), 0);
 		} else {
 			assert_ptr_equal(map_del(&m, keys[i]), model[i]);
 			model[i] = NULL;
