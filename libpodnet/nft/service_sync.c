@@ -406,9 +406,10 @@ static int build(struct repair *r, const struct svc_elems *want)
 	}
 	if (rc == 0) {
 		put_chains(r);
+		/* a map that a rule is bound to is walked, once for each chain that has such a rule */
+		put_rules(r);
 		svc_put_elems(r->s, r->t, &gone, NFT_MSG_DELSETELEM);
 		svc_put_elems(r->s, r->t, &fresh, NFT_MSG_NEWSETELEM);
-		put_rules(r);
 		drop_stale(r);
 		note_gone(r->s, &gone);
 		r->changes += (int)(gone.n + fresh.n);
