@@ -5,7 +5,8 @@
  * Room: reading, and slots as they are.  May include: services.h, libpodnet/base.
  *
  * Which endpoint has which slot is read back, so that a start where nothing has changed changes
- * nothing.
+ * nothing.  The kernel goes through a map from its begin for each 32 KiB that it tells
+ * (nft_hash_walk()): up to some 50,000 elements that is little, of 250,000 it is half of a start.
  */
 #include <errno.h>
 #include <libpodnet/base/base.h>

@@ -431,7 +431,11 @@ static int see_rest(struct repair *r, const struct svc_elems *want, struct podne
 	return rc < 0 ? rc : see_sticky_maps(r, err);
 }
 
-/* 1: sent, and somebody else may have committed unheard. */
+/*
+ * 1: sent, and somebody else may have committed unheard.  While anybody listens, in whatever network
+ * namespace (netlink_has_listeners() looks at none), the kernel writes down each element in a buffer
+ * of its own: half of a large load, and not ours to help when the listener is another's.
+ */
 static int send_unheard(struct podnet *ctx, struct nft_txn *t, uint32_t before,
 			struct podnet_error *err)
 {

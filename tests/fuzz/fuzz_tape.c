@@ -2,7 +2,8 @@
 /*
  * fuzz_tape.c - any bytes as JSON: what is read is what jansson's own parser reads
  *
- * Ours has limits that jansson has not (depth, digits); else both take the same texts.
+ * Ours has limits that jansson has not (depth, digits), and jansson takes "true" with a NUL behind
+ * it; else both take the same texts.
  */
 #include "fuzz.h"
 
@@ -78,7 +79,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		must(j && t.n == t.v->skip);
 		compare(t.v, j);
 	} else {
-		must(why[0] && (!j || strstr(why, "too deeply") || strstr(why, "too many digits")));
+		must(why[0]);
+		must(!j || strstr(why, "too deeply") || strstr(why, "too many digits") ||
+		     memchr(data, 0, size));
 	}
 	json_decref(j);
 	return 0;
