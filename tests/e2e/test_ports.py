@@ -493,8 +493,9 @@ def targets(folder):
 
 def held_ports(pid):
     """Inodes of the sockets that it holds: the same again when nothing was made anew."""
-    listed = " ".join(targets("/proc/%d/fd/" % pid))
     unix = run("ss", "-xanH")
+    listed = " ".join(targets("/proc/%d/fd/" % pid))
+    unix += run("ss", "-xanH")          # one may end, and another begin, meanwhile
     return sorted(ino for ino in re.findall(r"socket:\[(\d+)\]", listed) if " %s " % ino not in unix)
 
 
