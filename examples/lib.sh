@@ -53,6 +53,7 @@ enter() {
 	if [ -n "${PODNET_INSIDE:-}" ]; then
 		mount -t tmpfs tmpfs /run/netns
 		mount --make-shared /run/netns
+		open_tun
 		ip link set lo up
 		return
 	fi
@@ -66,6 +67,14 @@ enter() {
 	unshare --net --mount --propagation private "$0" "$@" || status=$?
 	rm -rf "$PODNET_INSIDE"
 	exit $status
+}
+
+# open_tun - /dev/net/tun for everybody, as udev makes it; netd, which is not root, makes TUN devices with it
+open_tun() {
+	[ "$(stat -c %a /dev/net/tun 2>/dev/null)" != 666 ] || return 0
+	mkdir -p /dev/net
+	mount -t tmpfs tmpfs /dev/net
+	mknod -m 666 /dev/net/tun c 10 200
 }
 
 # start_netd [flags] - a netd for this namespace; stopped when the script ends

@@ -29,6 +29,7 @@ static const struct {
 	{ "veths.podnet.dev", veth_columns },
 	{ "bridges.podnet.dev", bridge_columns },
 	{ "routes.podnet.dev", route_columns },
+	{ "tunnels.podnet.dev", tunnel_columns },
 };
 
 const struct column *columns_of(const struct kind *kind)

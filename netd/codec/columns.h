@@ -32,7 +32,7 @@ extern const struct column namespace_columns[], node_columns[], pod_columns[], e
 extern const struct column service_columns[], slice_columns[], endpoints_columns[];
 extern const struct column policy_columns[];
 extern const struct column network_columns[], netns_columns[], veth_columns[], bridge_columns[];
-extern const struct column route_columns[];
+extern const struct column route_columns[], tunnel_columns[];
 
 /** columns_of() - never NULL: a kind without a table of its own shows name and age */
 const struct column *columns_of(const struct kind *kind);

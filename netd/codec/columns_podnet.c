@@ -96,7 +96,7 @@ const struct column veth_columns[] = {
 	{ 0 }
 };
 
-static void bridge_interface(const struct doc *doc, struct buf *out)
+static void own_interface(const struct doc *doc, struct buf *out)
 {
 	const char *name = doc_str(doc, "spec.interface");
 
@@ -104,16 +104,16 @@ static void bridge_interface(const struct doc *doc, struct buf *out)
 	buf_str(out, name ? name : "");
 }
 
-static void bridge_addresses(const struct doc *doc, struct buf *out)
+static void own_addresses(const struct doc *doc, struct buf *out)
 {
 	strings_at(doc, "spec.addresses", out);
 }
 
 const struct column bridge_columns[] = {
 	COLUMN_NAME,
-	{ .name = "Interface", .cell = bridge_interface, .description = "Its name in the kernel" },
+	{ .name = "Interface", .cell = own_interface, .description = "Its name in the kernel" },
 	COLUMN_NETNS,
-	{ .name = "Addresses", .cell = bridge_addresses, .description = "The bridge's own" },
+	{ .name = "Addresses", .cell = own_addresses, .description = "The bridge's own" },
 	COLUMN_READY,
 	COLUMN_AGE,
 	{ .name = "MTU", .priority = 1, .path = "spec.mtu", .absent = "<auto>",
@@ -146,6 +146,39 @@ const struct column route_columns[] = {
 	  .description = "Routing table" },
 	{ .name = "Metric", .priority = 1, .path = "spec.metric", .absent = "0",
 	  .description = "Less is preferred" },
+	COLUMN_NODE,
+	{ 0 }
+};
+
+/* where it leads: the peers' addresses */
+static void tunnel_peers(const struct doc *doc, struct buf *out)
+{
+	const json_t *peers = doc_at(doc, "spec.peers"), *peer;
+	struct cut_list list = { .out = out };
+	size_t i;
+
+	json_array_foreach(peers, i, peer) {
+		const char *address = find_text(peer, "address");
+
+		if (address)
+			cut_list_add(&list, "%s", address);
+	}
+	cut_list_end(&list, "<none>");
+}
+
+const struct column tunnel_columns[] = {
+	COLUMN_NAME,
+	{ .name = "Type", .path = "spec.type", .description = "udp or vxlan" },
+	{ .name = "Interface", .cell = own_interface, .description = "Its name in the kernel" },
+	{ .name = "Addresses", .cell = own_addresses, .description = "The interface's own" },
+	{ .name = "Peers", .cell = tunnel_peers, .description = "Where it leads" },
+	COLUMN_READY,
+	COLUMN_AGE,
+	{ .name = "Local", .priority = 1, .path = "spec.local",
+	  .description = "This end, on the underlay" },
+	{ .name = "Port", .priority = 1, .path = "spec.port", .description = "UDP" },
+	{ .name = "MTU", .priority = 1, .path = "spec.mtu", .absent = "<auto>",
+	  .description = "Of the interface" },
 	COLUMN_NODE,
 	{ 0 }
 };

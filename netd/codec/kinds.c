@@ -77,6 +77,13 @@ const struct kind kinds[KIND_SERVED] = {
 		.defaults = route_defaults, .check = route_check, .decode = route_decode,
 		.identity = offsetof(struct route, identity),
 	},
+	[KIND_TUNNEL] = {
+		.id = KIND_TUNNEL, .group = "podnet.dev", .version = "v1", .plural = "tunnels",
+		.singular = "tunnel", .name = "Tunnel", .short_names = "tun",
+		.categories = "podnet", .store_name = "tunnels.podnet.dev", .has_status = true,
+		.ours = true, .in_kernel = true, .fields = tunnel_fields,
+		.defaults = tunnel_defaults, .check = tunnel_check, .decode = tunnel_decode,
+	},
 	[KIND_SERVICE] = {
 		.id = KIND_SERVICE, .group = "", .version = "v1", .plural = "services",
 		.singular = "service", .name = "Service", .short_names = "svc",

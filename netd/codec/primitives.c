@@ -90,7 +90,7 @@ int primitive_defaults(struct doc *doc)
 }
 
 /* The kernel takes IPv6 off a link whose MTU is under the protocol's least, RFC 8200 section 5. */
-static void check_mtu(const struct doc *doc, const char *list, struct causes *causes)
+void check_link_mtu(const struct doc *doc, const char *list, struct causes *causes)
 {
 	int64_t mtu = doc_int(doc, "spec.mtu", 0);
 	size_t n = doc_len(doc, list);
@@ -140,24 +140,29 @@ void veth_check(const struct doc *doc, const struct doc *old, struct causes *cau
 		      doc_str(doc, "spec.ends[1].networkNamespace")))
 		causes_add(causes, CAUSE_DUPLICATE, "spec.ends[1].name", name,
 			   "both ends are in the same network namespace");
-	check_mtu(doc, "spec.ends[0].addresses", causes);
-	check_mtu(doc, "spec.ends[1].addresses", causes);
+	check_link_mtu(doc, "spec.ends[0].addresses", causes);
+	check_link_mtu(doc, "spec.ends[1].addresses", causes);
 }
 
-/* Without spec.interface the object's name is the bridge's, and must be able to be. */
-void bridge_check(const struct doc *doc, const struct doc *old, struct causes *causes)
+/* Without spec.interface the object's name is the interface's, and must be able to be. */
+void check_interface(const struct doc *doc, struct causes *causes)
 {
 	const char *interface = doc_str(doc, "spec.interface");
 	const char *name = doc_str(doc, "metadata.name"), *why;
 
-	check_node_name(doc, old, causes);
-	check_mtu(doc, "spec.addresses", causes);
 	if ((interface && interface[0]) || !name || !name[0])
 		return;
 	why = format_own_ifname(name);
 	if (why)
 		causes_add(causes, CAUSE_REQUIRED, "spec.interface", NULL,
 			   "metadata.name cannot name the interface: %s", why);
+}
+
+void bridge_check(const struct doc *doc, const struct doc *old, struct causes *causes)
+{
+	check_node_name(doc, old, causes);
+	check_link_mtu(doc, "spec.addresses", causes);
+	check_interface(doc, causes);
 }
 
 void *netns_decode(const struct value *doc, struct arena *arena)

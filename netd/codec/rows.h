@@ -12,7 +12,7 @@
 
 extern const struct field namespace_fields[], node_fields[], pod_fields[], event_fields[];
 extern const struct field network_fields[], netns_fields[], veth_fields[], bridge_fields[];
-extern const struct field route_fields[], service_fields[], endpoints_fields[], slice_fields[];
+extern const struct field route_fields[], tunnel_fields[], service_fields[], endpoints_fields[], slice_fields[];
 extern const struct field policy_fields[];
 
 /* selectable.c */
@@ -55,6 +55,10 @@ void *network_decode(const struct value *doc, struct arena *arena);
 int primitive_defaults(struct doc *doc);
 /* of a kind that lives on one node */
 void check_node_name(const struct doc *doc, const struct doc *old, struct causes *causes);
+/* spec.mtu, against the families of the addresses in @list */
+void check_link_mtu(const struct doc *doc, const char *list, struct causes *causes);
+/* spec.interface, or metadata.name in its place */
+void check_interface(const struct doc *doc, struct causes *causes);
 void netns_check(const struct doc *doc, const struct doc *old, struct causes *causes);
 void *netns_decode(const struct value *doc, struct arena *arena);
 void veth_check(const struct doc *doc, const struct doc *old, struct causes *causes);
@@ -65,6 +69,10 @@ void *bridge_decode(const struct value *doc, struct arena *arena);
 int route_defaults(struct doc *doc);
 void route_check(const struct doc *doc, const struct doc *old, struct causes *causes);
 void *route_decode(const struct value *doc, struct arena *arena);
+
+int tunnel_defaults(struct doc *doc);
+void tunnel_check(const struct doc *doc, const struct doc *old, struct causes *causes);
+void *tunnel_decode(const struct value *doc, struct arena *arena);
 
 int service_defaults(struct doc *doc);
 void *service_decode(const struct value *doc, struct arena *arena);

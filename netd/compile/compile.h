@@ -33,7 +33,7 @@ struct compile_input {
 	const struct compile_link *links;
 	size_t nlinks;
 	struct podnet_prefix underlay[2];       /* where others send: IPv4, IPv6; family 0: none */
-	uint32_t underlay_mtu;
+	uint32_t underlay_mtu;                  /* of the link to others, whatever was said of pods */
 	unsigned tunnels;                       /* that the node has, as bits of compile_tunnel */
 	bool no_vxlan;                          /* the kernel knows no such device */
 	size_t others;                          /* nodes beside this one */
@@ -67,6 +67,10 @@ int compile_bridge(const struct compile_input *in, const struct bridge *br,
 		   struct podnet_set **ret, struct podnet_error *err);
 int compile_route(const struct compile_input *in, const struct route *route,
 		  struct podnet_set **ret, struct podnet_error *err);
+int compile_tunnel(const struct compile_input *in, const struct tunnel *tunnel,
+		   struct podnet_set **ret, struct podnet_error *err);
+/** compile_vxlan_mac() - of the VXLAN device at the underlay's @address, where nobody says another */
+void compile_vxlan_mac(uint32_t id, const struct podnet_prefix *address, uint8_t ret[6]);
 /**
  * compile_node() - what the node needs whatever its pods are: forwarding, the gateway addresses,
  * unreachable routes for its blocks, load-balancer addresses; and the nft table (arrays malloc'd, the caller frees)

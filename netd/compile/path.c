@@ -24,7 +24,6 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
-#define VXLAN_ID        142         /* the number of our route protocol too */
 #define VXLAN_ROOM4     50          /* outer IPv4, UDP, VXLAN and inner Ethernet headers */
 #define VXLAN_ROOM6     70
 
@@ -151,18 +150,6 @@ static void tunnel_mac(const char *node, unsigned tunnel, uint8_t ret[6])
 	compile_mac(node, compile_tunnel_names[tunnel], ret);
 }
 
-/* RFC 4291, appendix A. */
-static struct podnet_prefix link_local(const uint8_t mac[6])
-{
-	struct podnet_prefix ip = {
-		.family = AF_INET6, .len = 128, .addr = {
-			0xfe, 0x80, [8] = mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5],
-		},
-	};
-
-	return ip;
-}
-
 static void sign(struct compile_way *ret, const struct podnet_prefix *prefix, const uint8_t *mac)
 {
 	struct compile_sign *to = &ret->signs[ret->nsigns++];
@@ -183,7 +170,7 @@ static void put_vxlan(struct building *b, const struct node *node, const struct 
 
 	tunnel_mac(node->meta.name, way->tunnel, fdb.mac);
 	memcpy(neigh.mac, fdb.mac, sizeof(neigh.mac));
-	neigh.addr = route->dst.family == AF_INET ? compile_host(&route->dst) : link_local(fdb.mac);
+	neigh.addr = route->dst.family == AF_INET ? compile_host(&route->dst) : compile_link_local(fdb.mac);
 	route->via = neigh.addr;
 	route->onlink = true;
 	compile_note(b, podnet_set_fdb(b->set, &fdb, b->err));
@@ -269,7 +256,7 @@ static void put_tunnel(struct building *b, const struct compile_input *in, unsig
 			.name = compile_tunnel_names[i], .flags = PODNET_LINK_UP | PODNET_LINK_NO_ADDRGEN,
 			.mtu = in->underlay_mtu > tunnels[i].room ? in->underlay_mtu - tunnels[i].room : 0,
 		},
-		.id = VXLAN_ID, .port = in->conf->vxlan_port,
+		.id = NODE_VXLAN_ID, .port = in->conf->vxlan_port,
 		.local = compile_host(&in->underlay[tunnels[i].v6]),
 	};
 	struct podnet_addr addr = { .link = compile_tunnel_names[i] };

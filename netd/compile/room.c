@@ -66,3 +66,14 @@ struct podnet_prefix compile_first(const struct podnet_prefix *block, uint8_t le
 	first.len = len;
 	return first;
 }
+
+struct podnet_prefix compile_link_local(const uint8_t mac[6])
+{
+	struct podnet_prefix ip = {
+		.family = AF_INET6, .len = 128, .addr = {
+			0xfe, 0x80, [8] = mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5],
+		},
+	};
+
+	return ip;
+}

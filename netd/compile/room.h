@@ -31,6 +31,8 @@ int compile_fail(struct podnet_error *err, int code, const char *step, const cha
 uint32_t compile_mtu(const struct compile_input *in, const struct network *net);
 /** compile_mac() - of the end inside, where others must know it beforehand */
 void compile_mac(const char *uid, const char *network, uint8_t ret[6]);
+/** compile_link_local() - the IPv6 address that RFC 4291, appendix A, makes of a MAC; length of a host */
+struct podnet_prefix compile_link_local(const uint8_t mac[6]);
 /** compile_gateway() - the link-local gateway of routed networks, length of a host */
 struct podnet_prefix compile_gateway(uint8_t family);
 /** compile_any() - 0.0.0.0/0 or ::/0 */

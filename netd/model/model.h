@@ -14,7 +14,7 @@
 
 enum kind_id {
 	KIND_NAMESPACE, KIND_NODE, KIND_POD, KIND_EVENT,
-	KIND_NETWORK, KIND_NETNS, KIND_VETH, KIND_BRIDGE, KIND_ROUTE,
+	KIND_NETWORK, KIND_NETNS, KIND_VETH, KIND_BRIDGE, KIND_ROUTE, KIND_TUNNEL,
 	KIND_SERVICE, KIND_ENDPOINTS, KIND_ENDPOINT_SLICE, KIND_NETWORK_POLICY,
 	KIND_COUNT
 };
@@ -218,12 +218,12 @@ enum tunnel_framing {           /* udp: what a datagram to and from a peer holds
 };
 struct tunnel_peer {
 	struct podnet_prefix address;   /* of its underlay, length of a host, family of `local` */
-	uint32_t port;                  /* never 0 */
-	/* what is behind it: routed to it, and all that it may send from; no two peers' overlap */
+	uint32_t port;                  /* udp: never 0 */
+	/* what is behind it: routed to it, and with its address all that it may send from; disjoint */
 	struct podnet_prefix *cidrs;
 	size_t ncidrs;
 	enum tunnel_framing framing;    /* udp */
-	uint8_t mac[6];                 /* vxlan: of its device */
+	uint8_t mac[6];                 /* vxlan: of its device; all zero: compile_vxlan_mac() */
 };
 struct tunnel {
 	struct meta meta;
@@ -233,12 +233,11 @@ struct tunnel {
 	struct podnet_prefix local;     /* this node's address of the underlay, length of a host */
 	uint32_t port;                  /* UDP, at local; never 0 */
 	uint32_t mtu;                   /* 0: of the underlay less the encapsulation */
-	uint8_t mac[6];                 /* vxlan: of the device */
+	uint8_t mac[6];                 /* vxlan: of the device; all zero: compile_vxlan_mac() */
 	struct podnet_prefix *addresses;        /* of the device */
 	size_t naddresses;
 	struct tunnel_peer *peers;
 	size_t npeers;
-	const char *identity;           /* text that no two tunnels of a node have in common */
 };
 
 /* What the kinds below share. */
@@ -349,6 +348,9 @@ struct event {
 	const char *reason, *message;
 	int64_t count, last;
 };
+
+/* VNI of the node's own VXLAN devices, on node_config.vxlan_port; the number of our route protocol too */
+#define NODE_VXLAN_ID 142
 
 /** Which node this is and what it was told; fixed while netd runs. */
 struct node_config {

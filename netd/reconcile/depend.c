@@ -53,6 +53,7 @@ static bool uses(const struct search *s, const struct object *obj)
 	case KIND_EVENT:
 	case KIND_NETWORK:
 	case KIND_NETNS:
+	case KIND_TUNNEL:
 	case KIND_SERVICE:
 	case KIND_ENDPOINTS:
 	case KIND_ENDPOINT_SLICE:
@@ -84,7 +85,7 @@ static void mark_users(struct reconcile *rec, struct search *s)
 		state_each(rec->conf.state, &kinds[KIND_POD], NULL, mark_user, s);
 }
 
-/* A veth's ends carry routes; the routes that name one of its interfaces look again. */
+/* A veth's ends and a tunnel carry routes; those that name the interface look again. */
 static int mark_route(void *arg, struct object *obj)
 {
 	const struct search *s = arg;
@@ -96,15 +97,11 @@ static int mark_route(void *arg, struct object *obj)
 	return 0;
 }
 
-static void mark_routes_of(struct reconcile *rec, const struct veth *veth)
+static void mark_routes_of(struct reconcile *rec, const char *interface)
 {
-	size_t i;
+	struct search s = { .rec = rec, .bridge = interface };
 
-	for (i = 0; i < 2; i++) {
-		struct search s = { .rec = rec, .bridge = veth->ends[i].name };
-
-		state_each(rec->conf.state, &kinds[KIND_ROUTE], NULL, mark_route, &s);
-	}
+	state_each(rec->conf.state, &kinds[KIND_ROUTE], NULL, mark_route, &s);
 }
 
 void depend_mark_network(struct reconcile *rec, const char *network)
@@ -123,7 +120,12 @@ void depend_mark(struct reconcile *rec, const struct scope *scope)
 	if (!obj)
 		return;
 	if (obj->kind->id == KIND_VETH) {
-		mark_routes_of(rec, obj->veth);
+		mark_routes_of(rec, obj->veth->ends[0].name);
+		mark_routes_of(rec, obj->veth->ends[1].name);
+		return;
+	}
+	if (obj->kind->id == KIND_TUNNEL) {
+		mark_routes_of(rec, obj->tunnel->interface);
 		return;
 	}
 	if (obj->kind->id == KIND_POD)

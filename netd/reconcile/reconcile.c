@@ -398,7 +398,8 @@ static int start_kind(void *arg, struct object *obj)
 static void start_scopes(struct reconcile *rec)
 {
 	static const enum kind_id order[] = {
-		KIND_NETWORK, KIND_NODE, KIND_NETNS, KIND_POD, KIND_BRIDGE, KIND_VETH, KIND_ROUTE,
+		KIND_NETWORK, KIND_NODE, KIND_NETNS, KIND_POD, KIND_BRIDGE, KIND_VETH, KIND_TUNNEL,
+		KIND_ROUTE,
 	};
 	struct scope *scope;
 	size_t i, pos = 0;

@@ -141,6 +141,8 @@ static const char *node_of(const struct object *obj)
 		return obj->bridge->node_name;
 	case KIND_ROUTE:
 		return obj->route->node_name;
+	case KIND_TUNNEL:
+		return obj->tunnel->node_name;
 	case KIND_NAMESPACE:
 	case KIND_NODE:
 	case KIND_EVENT:

@@ -60,6 +60,8 @@ static int compile_object(const struct compile_input *in, const struct object *o
 		return compile_bridge(in, obj->bridge, ret, err);
 	case KIND_ROUTE:
 		return compile_route(in, obj->route, ret, err);
+	case KIND_TUNNEL:
+		return compile_tunnel(in, obj->tunnel, ret, err);
 	case KIND_NAMESPACE:
 	case KIND_NODE:
 	case KIND_EVENT:
@@ -208,6 +210,7 @@ static int put_places(struct kernel_task *task, const struct object *obj)
 	case KIND_NODE:
 	case KIND_EVENT:
 	case KIND_NETWORK:
+	case KIND_TUNNEL:           /* its routes are on a link of its own */
 	case KIND_SERVICE:
 	case KIND_ENDPOINTS:
 	case KIND_ENDPOINT_SLICE:

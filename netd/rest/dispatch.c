@@ -55,6 +55,7 @@ const struct kind_hooks *hooks_of(const struct kind *kind)
 		[KIND_VETH] = &node_local_hooks,
 		[KIND_BRIDGE] = &node_local_hooks,
 		[KIND_ROUTE] = &route_hooks,
+		[KIND_TUNNEL] = &tunnel_hooks,
 		[KIND_SERVICE] = &service_hooks,
 	};
 

@@ -81,8 +81,10 @@ struct kind_hooks {
 };
 const struct kind_hooks *hooks_of(const struct kind *kind);
 extern const struct kind_hooks pod_hooks, namespace_hooks, node_hooks, network_hooks,
-			       node_local_hooks, route_hooks, service_hooks;
+			       node_local_hooks, route_hooks, tunnel_hooks, service_hooks;
 int node_local_prepare(struct call *c, struct doc *doc, const struct object *old);
+/* tunnels.c: the name of a Tunnel that makes the same route, or NULL */
+const char *tunnel_with_route(struct call *c, const struct route *route);
 
 /* refuse.c.  Each returns a negative number, to be returned by the handler. */
 int refuse(struct call *c, unsigned code, const char *reason, const char *fmt, ...)

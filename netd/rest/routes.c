@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * routes.c - two Routes cannot be the same one of the kernel
+ * routes.c - two Routes cannot be the same one of the kernel, nor a Route a Tunnel's
  *
  * Room: rest.  Accepted, they would overwrite each other, and deleting one would take away the
  * other's.  May include: codec, state, model, netd/base.
@@ -11,6 +11,7 @@ static int validate(struct call *c, const struct doc *doc, const struct object *
 {
 	const struct route *mine = kind_decode_doc(c->kind, doc, request_arena(c->req));
 	const struct object *other;
+	const char *tunnel;
 
 	(void)old;
 	if (!mine)
@@ -21,6 +22,10 @@ static int validate(struct call *c, const struct doc *doc, const struct object *
 			   doc_str(doc, "spec.destination"), "Route \"%s\" is the same: its "
 			   "network namespace, table, destination and metric",
 			   other->meta->name);
+	tunnel = tunnel_with_route(c, mine);
+	if (tunnel)
+		causes_add(&c->refusal.causes, CAUSE_INVALID, "spec.destination",
+			   doc_str(doc, "spec.destination"), "Tunnel \"%s\" has it", tunnel);
 	return 0;
 }
 

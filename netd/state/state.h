@@ -36,6 +36,7 @@ struct object {
 		const struct veth *veth;
 		const struct bridge *bridge;
 		const struct route *route;
+		const struct tunnel *tunnel;
 		const struct service *service;
 		const struct endpoint_slice *slice;
 		const struct network_policy *policy;

@@ -24,6 +24,9 @@ SAMPLES = {
     V1 + "/bridges": {"metadata": {"name": "crudbr"}, "spec": {}},
     V1 + "/routes": {"metadata": {"name": "crud"},
                      "spec": {"destination": "10.78.0.0/24", "type": "blackhole"}},
+    V1 + "/tunnels": {"metadata": {"name": "crudvx"},
+                      "spec": {"type": "vxlan", "id": 7, "local": "192.0.2.1", "peers": [
+                          {"address": "192.0.2.2", "cidrs": ["10.80.0.0/24"]}]}},
 }
 
 
@@ -211,10 +214,59 @@ def routes():
         c.delete(url + "/" + name)
 
 
+def tunnels():
+    """What two tunnels of a node, or a tunnel and a Route, cannot both have: the second is refused, by field."""
+    url = V1 + "/tunnels"
+
+    def tunnel(name, **spec):
+        whole = dict({"type": "udp", "local": "192.0.2.1", "port": 9000}, **spec)
+        cidrs = whole.pop("cidrs", None)
+        if cidrs:
+            whole["peers"] = [{"address": "192.0.2.2", "cidrs": cidrs}]
+        return {"metadata": {"name": name}, "spec": whole}
+
+    def causes(body, update=None):
+        why = refused(422, "Invalid", c.patch, update, body) if update else refused(422, "Invalid", c.post, url, body)
+        return [(x["field"], x["message"]) for x in why["details"]["causes"]]
+
+    c.post(V1 + "/routes", {"metadata": {"name": "tr"}, "spec": {"destination": "10.83.0.0/24", "type": "blackhole"}})
+    c.post(url, tunnel("t1", cidrs=["10.81.0.0/24", "fd81::/64"]))
+    made = c.post(url, tunnel("t2", type="vxlan", id=5, port=4790))
+    assert made["spec"]["nodeName"] == "node1", made
+    assert c.post(url + "?dryRun=All", tunnel("t3", type="vxlan", id=5, port=None))["spec"]["port"] == 4789
+    for field, holder, spec in (
+            ("spec.port", 'Tunnel "t1" has it', {}),
+            ("spec.port", 'Tunnel "t1" has it', {"type": "vxlan", "id": 6, "local": "192.0.2.9"}),
+            ("spec.port", 'Tunnel "t2" has it', {"port": 4790}),
+            ("spec.id", 'Tunnel "t2" has it', {"type": "vxlan", "id": 5, "port": 4790}),
+            ("spec.id", "netd itself has it", {"type": "vxlan", "id": 142, "port": 4789}),
+            ("spec.port", "netd itself has it", {"port": 4789}),
+            ("spec.interface", 'Tunnel "t1" has it', {"port": 9001, "interface": "t1"}),
+            ("spec.peers[0].cidrs[1]", 'Tunnel "t1" has it', {"port": 9001, "cidrs": ["10.82.0.0/24", "10.81.0.0/24"]}),
+            ("spec.peers[0].cidrs[0]", 'Route "tr" has it', {"port": 9001, "cidrs": ["10.83.0.0/24"]})):
+        said = causes(tunnel("t3", **spec))
+        assert len(said) == 1 and said[0][0] == field and holder in said[0][1], (said, spec)
+    for spec in ({"local": "192.0.2.9"}, {"local": "fd00::1"}, {"nodeName": "node9"}, {"port": 9001, "cidrs": ["10.81.0.0/25"]},
+                 {"type": "vxlan", "id": 6, "port": 4790}, {"type": "vxlan", "id": 5, "port": 4791}):
+        c.post(url, tunnel("t3", **spec))
+        c.delete(url + "/t3")
+    c.post(url, tunnel("t3", port=9001))
+    assert causes({"spec": {"port": 9000}}, url + "/t3")[0][0] == "spec.port"
+    for destination in ("10.81.0.0/24", "fd81::/64"):
+        why = refused(422, "Invalid", c.post, V1 + "/routes", {
+            "metadata": {"name": "t"}, "spec": {"destination": destination, "type": "blackhole"}})
+        assert 'Tunnel "t1" has it' in why["message"], why
+    c.patch(url + "/t1", {"spec": {"mtu": 1400}})
+    for name in ("t1", "t2", "t3"):
+        c.delete(url + "/" + name)
+    c.delete(V1 + "/routes/tr")
+
+
 def immutable():
     """What has been one node's stays there, and a namespace is what it was adopted from, or made."""
     specs = {"networknamespaces": {}, "veths": {"ends": [{"name": "mvx"}, {"name": "mvy"}]}, "bridges": {},
-             "routes": {"type": "blackhole", "destination": "10.78.0.0/24"}}
+             "routes": {"type": "blackhole", "destination": "10.78.0.0/24"},
+             "tunnels": {"type": "vxlan", "id": 9, "local": "192.0.2.1"}}
     for kind, spec in specs.items():
         url = V1 + "/" + kind
         c.post(url, {"metadata": {"name": "moved"}, "spec": spec})
@@ -377,5 +429,5 @@ def reboot():
 
 
 main([every_kind, server_members, generate_name, locking, finalizers, grace, dry_run, addresses,
-      routes, immutable, macs, readiness_gates, transition_times,
+      routes, tunnels, immutable, macs, readiness_gates, transition_times,
       restart, moved, reboot, node.stop])

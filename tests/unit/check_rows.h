@@ -14,7 +14,7 @@ static const char *const samples[KIND_COUNT] = {
 	[KIND_EVENT] = "event-note", [KIND_NETWORK] = "network-storage",
 	[KIND_NETNS] = "networknamespace-con", [KIND_VETH] = "veth-con",
 	[KIND_BRIDGE] = "bridge-br0", [KIND_ROUTE] = "route-con-default",
-	[KIND_SERVICE] = "service-web", [KIND_ENDPOINTS] = "endpoints-outside",
+	[KIND_TUNNEL] = "tunnel-udp", [KIND_SERVICE] = "service-web", [KIND_ENDPOINTS] = "endpoints-outside",
 	[KIND_ENDPOINT_SLICE] = "endpointslice-outside", [KIND_NETWORK_POLICY] = "networkpolicy-web",
 };
 
@@ -112,7 +112,7 @@ static void run_check(const struct check_case *c)
 }
 
 /* And a second time nothing changes. */
-static void run_default(const struct default_case *c)
+static inline void run_default(const struct default_case *c)
 {
 	_cleanup_(doc_freep) struct doc *doc = patched(c->kind, c->patch), *again = NULL;
 	const char *got;

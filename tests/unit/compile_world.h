@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * compile_world.h - networks with blocks on this node, and golden files of what is compiled
+ * compile_world.h - networks with blocks on this node
  */
 #ifndef TESTS_COMPILE_WORLD_H
 #define TESTS_COMPILE_WORLD_H
@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <tests/lib/testlib.h>
+#include <tests/unit/golden_set.h>
 
 /** The networks of the tests, with their blocks on this node. */
 struct world {
@@ -86,39 +87,6 @@ static struct compile_input input(struct world *w)
 
 	return (struct compile_input){ .conf = &conf, .mtu = 1500, .network = find,
 				       .blocks = blocks, .arg = w };
-}
-
-/* Compares @set with the golden file, or writes it. */
-static void golden(const char *name, const struct podnet_set *set, const struct podnet_nat *nat)
-{
-	_cleanup_free_ char *text = NULL, *want = NULL;
-	char path[256], buf[PODNET_PREFIX_STRLEN];
-	size_t size = 0, len;
-	FILE *out = open_memstream(&text, &size), *file;
-
-	assert_non_null(out);
-	podnet_set_print(set, out);
-	for (size_t i = 0; nat && i < nat->ninside; i++)
-		fprintf(out, "nat inside %s\n", podnet_prefix_format(&nat->inside[i], buf));
-	for (size_t i = 0; nat && i < nat->nmasquerade; i++)
-		fprintf(out, "nat masquerade %s\n", podnet_prefix_format(&nat->masquerade[i], buf));
-	fclose(out);
-	snprintf(path, sizeof(path), "tests/golden/compile/%s.plan", name);
-	if (getenv("PODNET_GOLDEN")) {
-		file = fopen(path, "w");
-		assert_non_null(file);
-		assert_int_equal(fwrite(text, 1, size, file), size);
-		fclose(file);
-	}
-	file = fopen(path, "r");
-	if (!file)
-		fail_msg("%s: %s", path, strerror(errno));
-	want = calloc(1, 65536);
-	assert_non_null(want);
-	len = fread(want, 1, 65535, file);
-	fclose(file);
-	want[len] = '\0';
-	assert_string_equal(text, want);
 }
 
 #endif

@@ -320,6 +320,43 @@ static void primitives(void **state)
 	arena_fini(&e.arena);
 }
 
+static void tunnels(void **state)
+{
+	struct decoded a = decode(KIND_TUNNEL, "{" META("") ",\"spec\":{\"type\":\"udp\",\"local\":"
+				  "\"10.0.0.1\",\"port\":9000,\"addresses\":[\"172.16.0.100/16\"],"
+				  "\"peers\":[{\"address\":\"10.0.0.2\",\"cidrs\":[\"10.9.0.0/16\","
+				  "\"fd00::/64\"],\"framing\":\"pi\"},{\"address\":\"10.0.0.3\","
+				  "\"port\":9001,\"cidrs\":[\"10.8.0.0/16\"]}]}}");
+	struct decoded b = decode(KIND_TUNNEL, "{" META("") ",\"spec\":{\"type\":\"vxlan\",\"id\":"
+				  "16777215,\"interface\":\"vx0\",\"local\":\"fd00::1\",\"port\":4789,"
+				  "\"macAddress\":\"02:00:00:00:00:01\",\"mtu\":1400,\"peers\":[{"
+				  "\"address\":\"fd00::2\",\"macAddress\":\"02:00:00:00:00:02\","
+				  "\"cidrs\":[\"10.9.0.0/16\"]}]}}");
+	const struct tunnel *udp = a.model, *vxlan = b.model;
+
+	(void)state;
+	assert_int_equal(udp->type, TUNNEL_UDP);
+	assert_string_equal(udp->interface, "n");
+	assert_ip(&udp->local, "10.0.0.1/32");
+	assert_ip(&udp->addresses[0], "172.16.0.100/16");
+	assert_int_equal(udp->npeers, 2);
+	assert_int_equal(udp->peers[0].port, 9000);
+	assert_int_equal(udp->peers[0].framing, TUNNEL_PI);
+	assert_int_equal(udp->peers[0].ncidrs, 2);
+	assert_ip(&udp->peers[0].cidrs[1], "fd00::/64");
+	assert_int_equal(udp->peers[1].port, 9001);
+	assert_int_equal(udp->peers[1].framing, TUNNEL_RAW);
+	assert_int_equal(vxlan->type, TUNNEL_VXLAN);
+	assert_string_equal(vxlan->interface, "vx0");
+	assert_int_equal(vxlan->id, 16777215);
+	assert_int_equal(vxlan->mac[5], 1);
+	assert_int_equal(vxlan->mtu, 1400);
+	assert_ip(&vxlan->peers[0].address, "fd00::2/128");
+	assert_int_equal(vxlan->peers[0].mac[5], 2);
+	arena_fini(&a.arena);
+	arena_fini(&b.arena);
+}
+
 /* what an older version stored, or nobody should have, still loads */
 static void misfits(void **state)
 {
@@ -423,6 +460,7 @@ int main(void)
 		cmocka_unit_test(node_addresses),
 		cmocka_unit_test(networks),
 		cmocka_unit_test(primitives),
+		cmocka_unit_test(tunnels),
 		cmocka_unit_test(misfits),
 		cmocka_unit_test(finding),
 		cmocka_unit_test(netns_names),

@@ -99,6 +99,10 @@ static const struct cells_case {
 	  "r|default|10.0.0.1,eth0|con|Unknown|254|7|<none>" },
 	{ route_columns, "{\"metadata\":{\"name\":\"r\"},\"spec\":{\"destination\":\"10.0.0.0/8\","
 	  "\"type\":\"blackhole\"}}", "r|10.0.0.0/8|blackhole|<node>|Unknown|254|0|<none>" },
+	{ tunnel_columns, "{\"metadata\":{\"name\":\"t\"},\"spec\":{\"type\":\"udp\",\"local\":"
+	  "\"10.0.0.1\",\"port\":9000,\"addresses\":[\"172.16.0.1/24\"],\"peers\":[{\"address\":"
+	  "\"10.0.0.2\"},{\"address\":\"10.0.0.3\"}]}}",
+	  "t|udp|t|172.16.0.1/24|10.0.0.2,10.0.0.3|Unknown|10.0.0.1|9000|<auto>|<none>" },
 };
 
 static void cells(void **state)
