@@ -64,7 +64,7 @@ enter() {
 	chmod 755 "$PODNET_INSIDE"      # netd is another user
 	export PODNET_INSIDE
 	status=0
-	unshare --net --mount --propagation private "$0" "$@" || status=$?
+	unshare --net --mount --pid --fork --kill-child --mount-proc --propagation private "$0" "$@" || status=$?
 	rm -rf "$PODNET_INSIDE"
 	exit $status
 }
@@ -77,28 +77,72 @@ open_tun() {
 	mknod -m 666 /dev/net/tun c 10 200
 }
 
-# start_netd [flags] - a netd for this namespace; stopped when the script ends
+# make_node NAME ADDRESS/LEN... - a node beside others, in namespaces of its own on the bridge "lan"; then use NAME
+make_node() {
+	mkdir -p "$PODNET_INSIDE/$1"
+	chmod 755 "$PODNET_INSIDE/$1"
+	mkfifo "$PODNET_INSIDE/$1/begun"
+	unshare --net --mount --propagation private sh -ec 'mount -t tmpfs tmpfs /run/netns
+		mount --make-shared /run/netns
+		ip link set lo up
+		echo >"$1"
+		exec sleep infinity' node "$PODNET_INSIDE/$1/begun" &
+	echo $! >"$PODNET_INSIDE/$1/pid"
+	holders="${holders:-} $!"
+	read -r _ <"$PODNET_INSIDE/$1/begun"
+	ip link show lan >/dev/null 2>&1 || ip link add lan up type bridge
+	ip link add "$1" up master lan type veth peer name underlay netns $!
+	use "$1"
+	shift
+	for address in "$@"; do
+		$on ip addr add "$address" dev underlay
+	done
+	$on ip link set underlay up
+}
+
+# use NAME - what follows is about this node: start_netd, api, post, await, check, ping_from
+use() {
+	NODE=$1
+	home=$PODNET_INSIDE/$1
+	SOCKET=$home/run/netd.sock
+	on="nsenter --target $(cat "$home/pid") --net --mount --"
+}
+
+# start_netd [flags] - a netd for this namespace, or for the node in use; stopped when the script ends
 start_netd() {
-	mkdir -p "$PODNET_INSIDE/run" "$PODNET_INSIDE/state"
-	SOCKET=$PODNET_INSIDE/run/netd.sock
-	"$NETD" --config /dev/null --state-dir "$PODNET_INSIDE/state" --run-dir "$PODNET_INSIDE/run" \
-		--node-name "${NODE:-node1}" "$@" 2>"$PODNET_INSIDE/netd.log" &
+	home=${home:-$PODNET_INSIDE}
+	mkdir -p "$home/run" "$home/state"
+	SOCKET=$home/run/netd.sock
+	${on:-} "$NETD" --config /dev/null --state-dir "$home/state" --run-dir "$home/run" \
+		--node-name "${NODE:-node1}" "$@" 2>"$home/netd.log" &
 	netd_pid=$!
-	trap 'kill $netd_pid ${servers:-} 2>/dev/null || :; wait $netd_pid 2>/dev/null || :; end_fwd || :' EXIT
+	netds="${netds:-} $netd_pid"
+	homes="${homes:-} $home"
+	trap end EXIT
 	tries=0
 	until curl -fs --unix-socket "$SOCKET" http://podnet/readyz >/dev/null; do
 		tries=$((tries + 1))
 		kill -0 $netd_pid 2>/dev/null && [ $tries -lt 200 ] ||
-			die "netd does not answer: $(tail -3 "$PODNET_INSIDE/netd.log")"
+			die "netd does not answer: $(tail -3 "$home/netd.log")"
 		sleep 0.05
 	done
 }
 
-# end_fwd - podnet-fwd outlives netd; what ends it is a purge
-end_fwd() {
-	[ ! -S "$PODNET_INSIDE/run/fwd.sock" ] ||
-		"$NETD" --config /dev/null --state-dir "$PODNET_INSIDE/state" --run-dir "$PODNET_INSIDE/run" \
-			--purge >/dev/null 2>&1
+# end - what runs in the background; podnet-fwd outlives netd, and what ends it is a purge
+end() {
+	# shellcheck disable=SC2086
+	kill $netds ${servers:-} 2>/dev/null || :
+	for pid in $netds; do
+		wait "$pid" 2>/dev/null || :
+	done
+	for home in $homes; do
+		[ -S "$home/run/fwd.sock" ] || continue
+		[ ! -f "$home/pid" ] || use "${home##*/}"
+		${on:-} "$NETD" --config /dev/null --state-dir "$home/state" --run-dir "$home/run" \
+			--purge >/dev/null 2>&1 || :
+	done
+	# shellcheck disable=SC2086
+	kill ${holders:-} 2>/dev/null || :
 }
 
 # api METHOD PATH [BODY] - one call; the answer on stdout, failing on a refusal
@@ -136,7 +180,7 @@ failures=0
 check() {
 	what=$1
 	shift
-	if "$@" >/dev/null 2>&1; then
+	if ${on:-} "$@" >/dev/null 2>&1; then
 		printf '  %-52s PASSED\n' "$what"
 	else
 		printf '  %-52s FAILED\n' "$what"
