@@ -31,6 +31,7 @@ struct net {
 
 struct ipam {
 	struct map nets;
+	struct ipam_held held;          /* by others */
 	char *uid;
 };
 
@@ -70,6 +71,7 @@ void ipam_free(struct ipam *ipam)
 	while ((net = map_next(&ipam->nets, &pos)))
 		net_free(net);
 	map_fini(&ipam->nets);
+	ipam_held_fini(&ipam->held);
 	free(ipam->uid);
 	free(ipam);
 }
@@ -232,10 +234,14 @@ static int load_block(struct ipam *ipam, struct net *net, const struct podnet_pr
 		      const char *owner)
 {
 	bool ours = ipam->uid && owner && strcmp(ipam->uid, owner) == 0;
+	int r;
 
 	if (holds(&net->own, prefix) || holds(&net->foreign, prefix))
 		return 0;
-	return ours ? add_block(net, prefix) : add(&net->foreign, prefix);
+	if (ours)
+		return add_block(net, prefix);
+	r = add(&net->foreign, prefix);
+	return r < 0 || !owner || !*owner ? r : ipam_held_add(&ipam->held, net->name, prefix, owner);
 }
 
 static int load_ip(struct net *net, const struct podnet_prefix *ip, int64_t free_after)
@@ -472,8 +478,20 @@ void ipam_give_block(struct ipam *ipam, const char *network, const struct podnet
 		drop(&net->own, block);
 		return;
 	}
-	if (net)
-		drop(&net->foreign, block);
+	if (net && drop(&net->foreign, block))
+		ipam_held_drop(&ipam->held, net->name, block);
+}
+
+const char *ipam_news(struct ipam *ipam)
+{
+	return ipam_held_news(&ipam->held);
+}
+
+int ipam_each_held(const struct ipam *ipam, const char *uid,
+		   int (*each)(void *arg, const char *network, const struct podnet_prefix *block),
+		   void *arg)
+{
+	return ipam_held_each(&ipam->held, uid, each, arg);
 }
 
 size_t ipam_blocks(const struct ipam *ipam, const char *network, const struct podnet_prefix **ret)
@@ -493,5 +511,9 @@ size_t ipam_used(const struct ipam *ipam, const char *network)
 
 void ipam_forget(struct ipam *ipam, const char *network)
 {
-	net_free(map_del(&ipam->nets, network));
+	struct net *net = map_del(&ipam->nets, network);
+
+	if (net)
+		ipam_held_drop(&ipam->held, net->name, NULL);
+	net_free(net);
 }

@@ -63,6 +63,12 @@ void ipam_give(struct ipam *ipam, const char *network, const struct podnet_prefi
 void ipam_give_block(struct ipam *ipam, const char *network, const struct podnet_prefix *block);
 /** ipam_blocks() - the node's blocks of a network, in the order they were claimed */
 size_t ipam_blocks(const struct ipam *ipam, const char *network, const struct podnet_prefix **ret);
+/** ipam_each_held() - the blocks of another node, by its uid; non-zero ends it */
+int ipam_each_held(const struct ipam *ipam, const char *uid,
+		   int (*each)(void *arg, const char *network, const struct podnet_prefix *block),
+		   void *arg);
+/** ipam_news() - one whose blocks have changed since it was told last; NULL: no more */
+const char *ipam_news(struct ipam *ipam);
 /** ipam_used() - addresses of @network taken or cooling down */
 size_t ipam_used(const struct ipam *ipam, const char *network);
 /** ipam_forget() - a network is gone, with its blocks and addresses */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * ipam_set.h - the addresses of one block as bits, and addresses that are cooling down
+ * ipam_set.h - the addresses of one block as bits, addresses that are cooling down, others' blocks
  *
  * Room (model): inner header of ipam.c.
  */
@@ -47,6 +47,22 @@ int64_t ipam_cooling_until(const struct ipam_cooling *c, const struct podnet_pre
 /** ipam_cooling_pop() - one that is free at @now; false: none */
 bool ipam_cooling_pop(struct ipam_cooling *c, int64_t now, struct podnet_prefix *ip);
 void ipam_cooling_fini(struct ipam_cooling *c);
+
+/** Blocks of other nodes, by the node's uid, and whose have changed. */
+struct ipam_held {
+	struct map holders;
+	struct holder *news;
+};
+/** ipam_held_add() - @network is borrowed until it is dropped; 0 or -ENOMEM */
+int ipam_held_add(struct ipam_held *held, const char *network, const struct podnet_prefix *prefix,
+		  const char *uid);
+/** ipam_held_drop() - whoever has it; @prefix NULL: all of the network */
+void ipam_held_drop(struct ipam_held *held, const char *network, const struct podnet_prefix *prefix);
+const char *ipam_held_news(struct ipam_held *held);
+int ipam_held_each(const struct ipam_held *held, const char *uid,
+		   int (*each)(void *arg, const char *network, const struct podnet_prefix *block),
+		   void *arg);
+void ipam_held_fini(struct ipam_held *held);
 
 bool ipam_same(const struct podnet_prefix *a, const struct podnet_prefix *b);
 

@@ -205,6 +205,8 @@ void paths_failed(struct reconcile *rec, struct scope *scope, const char *why);
 void paths_forget(struct reconcile *rec, struct scope *scope);
 /** paths_mark() - all of them must be looked at */
 void paths_mark(struct reconcile *rec);
+/** paths_news() - those whose blocks have changed */
+void paths_news(struct reconcile *rec);
 /** paths_begin() - before the first pass: which tunnels there must be */
 void paths_begin(struct reconcile *rec);
 /** paths_tunnels() - that a Node's path needs now, and will when its Networks' backends have turned */

@@ -19,9 +19,16 @@
 
 /** The other's blocks, with what leads to each. */
 struct blocks {
-	struct compile_block v[2];
-	size_t n;
+	const struct reconcile *rec;
+	bool next;
+	struct compile_block *v;    /* malloc'd */
+	size_t n, cap;
 };
+
+static void blocks_fini(struct blocks *b)
+{
+	free(b->v);
+}
 
 static enum network_backend backend_of(const struct reconcile *rec, const char *name, bool next)
 {
@@ -32,28 +39,50 @@ static enum network_backend backend_of(const struct reconcile *rec, const char *
 	return next ? net->network->backend : tunnels_backend(rec, net->network);
 }
 
-static void find_blocks(const struct reconcile *rec, const struct object *obj, bool next,
-			struct blocks *b)
+/* A claim says what the Node may say too: its first blocks. */
+static int add_block(void *arg, const char *network, const struct podnet_prefix *block)
+{
+	struct compile_block add = { .prefix = podnet_prefix_mask(block) };
+	struct blocks *b = arg;
+	struct compile_block *v;
+	size_t cap = b->cap ? 2 * b->cap : 4;
+
+	for (size_t i = 0; i < b->n; i++)
+		if (memcmp(&b->v[i].prefix, &add.prefix, sizeof(add.prefix)) == 0)
+			return 0;
+	if (b->n == b->cap) {
+		v = realloc(b->v, cap * sizeof(*v));
+		if (!v)
+			return -ENOMEM;
+		b->v = v;
+		b->cap = cap;
+	}
+	add.backend = backend_of(b->rec, network, b->next);
+	b->v[b->n++] = add;
+	return 0;
+}
+
+/* What the Node says, and what it has claimed besides. */
+static int find_blocks(const struct object *obj, struct blocks *b)
 {
 	const struct node *node = obj->node;
+	int r = 0;
 
-	b->n = 0;
-	for (size_t i = 0; i < node->npod_cidrs; i++)
-		b->v[b->n++] = (struct compile_block){
-			.prefix = podnet_prefix_mask(&node->pod_cidrs[i]),
-			.backend = backend_of(rec, "default", next),
-		};
+	for (size_t i = 0; i < node->npod_cidrs && r == 0; i++)
+		r = add_block(b, "default", &node->pod_cidrs[i]);
+	return r < 0 ? r : ipam_each_held(state_ipam(b->rec->conf.state), obj->meta->uid, add_block, b);
 }
 
 static int compile(const struct compile_input *in, const struct reconcile *rec,
 		   const struct object *obj, struct compile_way *ret, struct podnet_error *err)
 {
-	struct blocks b;
-	struct compile_path path = { .node = obj->node, .blocks = b.v };
+	_cleanup_(blocks_fini) struct blocks b = { .rec = rec };
+	struct compile_path path = { .node = obj->node };
+	int r = find_blocks(obj, &b);
 
-	find_blocks(rec, obj, false, &b);
+	path.blocks = b.v;
 	path.nblocks = b.n;
-	return compile_path(in, &path, ret, err);
+	return r < 0 ? r : compile_path(in, &path, ret, err);
 }
 
 unsigned paths_tunnels(const struct reconcile *rec, const struct compile_input *in,
@@ -62,10 +91,11 @@ unsigned paths_tunnels(const struct reconcile *rec, const struct compile_input *
 	unsigned bits = 0;
 
 	for (unsigned next = 0; next < 2; next++) {
-		struct blocks b;
-		struct compile_path path = { .node = obj->node, .blocks = b.v };
+		_cleanup_(blocks_fini) struct blocks b = { .rec = rec, .next = next };
+		struct compile_path path = { .node = obj->node };
 
-		find_blocks(rec, obj, next, &b);
+		find_blocks(obj, &b);
+		path.blocks = b.v;
 		path.nblocks = b.n;
 		bits |= compile_tunnels(in, &path);
 	}
@@ -201,6 +231,21 @@ void paths_mark(struct reconcile *rec)
 	state_each(rec->conf.state, &kinds[KIND_NODE], NULL, mark, rec);
 }
 
+void paths_news(struct reconcile *rec)
+{
+	const char *uid;
+
+	while ((uid = ipam_news(state_ipam(rec->conf.state)))) {
+		struct scope *scope = scope_find(rec, uid);
+
+		if (!scope || !scope->now)
+			continue;
+		tunnels_count(rec, scope, scope->now);
+		tunnels_settle(rec);
+		reconcile_mark(rec, scope, 0);
+	}
+}
+
 void paths_begin(struct reconcile *rec)
 {
 	state_each(rec->conf.state, &kinds[KIND_NODE], NULL, count, rec);
@@ -267,12 +312,12 @@ static int keep_route(struct keep *keep, const struct podnet_prefix *dst)
 static int keep_node(void *arg, struct object *obj)
 {
 	struct keep *keep = arg;
-	struct blocks b;
-	int r = 0;
+	_cleanup_(blocks_fini) struct blocks b = { .rec = keep->rec };
+	int r;
 
 	if (!path_scope(keep->rec, obj))
 		return 0;
-	find_blocks(keep->rec, obj, false, &b);
+	r = find_blocks(obj, &b);
 	for (size_t i = 0; r == 0 && i < b.n; i++)
 		r = keep_route(keep, &b.v[i].prefix);
 	return r;

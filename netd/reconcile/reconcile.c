@@ -127,6 +127,8 @@ static int64_t before_turn(void *arg)
 {
 	struct reconcile *rec = arg;
 
+	if (rec->begun)
+		paths_news(rec);
 	if (rec->pump_later)
 		reconcile_pump(rec);
 	if (rec->paths_due && rec->node_known)

@@ -398,9 +398,55 @@ static void foretold(void **state)
 	assert_int_equal(ipam_peek(ipam, "another", AF_INET, 8, next), 0);
 }
 
+static int note_held(void *arg, const char *network, const struct podnet_prefix *block)
+{
+	char text[PODNET_PREFIX_STRLEN], *to = arg;
+	size_t at = strlen(to);
+
+	snprintf(to + at, 128 - at, "%s%s/%s", at ? " " : "", network, podnet_prefix_format(block, text));
+	return 0;
+}
+
+static const char *held(const struct ipam *ipam, const char *uid, char out[128])
+{
+	out[0] = '\0';
+	assert_int_equal(ipam_each_held(ipam, uid, note_held, out), 0);
+	return out;
+}
+
+/* Blocks of other nodes by who has them, as claims come and go. */
+static void others_blocks(void **state)
+{
+	_cleanup_(ipam_freep) struct ipam *ipam = fresh();
+	struct podnet_prefix block = prefix("10.0.4.0/24");
+	char out[128];
+
+	(void)state;
+	assert_int_equal(ipam_load(ipam, "block", "n/10.0.4.0/24", "other", 0), 0);
+	assert_int_equal(ipam_load(ipam, "block", "m/10.1.4.0/24", "other", 0), 0);
+	assert_int_equal(ipam_load(ipam, "block", "n/10.0.5.0/24", "third", 0), 0);
+	assert_int_equal(ipam_load(ipam, "block", "n/10.0.6.0/24", "me", 0), 0);
+	assert_int_equal(ipam_load(ipam, "block", "n/10.0.4.0/24", "other", 0), 0);
+	assert_string_equal(ipam_news(ipam), "third");
+	assert_string_equal(ipam_news(ipam), "other");
+	assert_null(ipam_news(ipam));
+	assert_string_equal(held(ipam, "other", out), "n/10.0.4.0/24 m/10.1.4.0/24");
+	assert_string_equal(held(ipam, "me", out), "");
+	assert_string_equal(held(ipam, "nobody", out), "");
+	ipam_give_block(ipam, "n", &block);
+	assert_string_equal(ipam_news(ipam), "other");
+	assert_string_equal(held(ipam, "other", out), "m/10.1.4.0/24");
+	assert_int_equal(ipam_load(ipam, "block", "n/10.0.4.0/24", "third", 0), 0);
+	assert_string_equal(held(ipam, "third", out), "n/10.0.5.0/24 n/10.0.4.0/24");
+	ipam_forget(ipam, "n");
+	assert_string_equal(held(ipam, "third", out), "");
+	assert_string_equal(held(ipam, "other", out), "m/10.1.4.0/24");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(others_blocks),
 		cmocka_unit_test(rows),
 		cmocka_unit_test(exhaustion),
 		cmocka_unit_test(loading),
