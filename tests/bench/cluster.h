@@ -22,6 +22,8 @@ struct cluster_eye;
 struct cluster_eye *cluster_eye_open(int netns);
 void cluster_eye_close(struct cluster_eye *eye);
 struct cluster_count cluster_count(struct cluster_eye *eye);
+/** cluster_drain() - what was told before is not of interest */
+void cluster_drain(struct cluster_eye *eye);
 /** cluster_await() - until the routes of both blocks of the @i-th node are told */
 void cluster_await(struct cluster_eye *eye, unsigned i);
 

@@ -22,6 +22,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define PROTOCOL 142
@@ -213,6 +214,15 @@ static int hear_one(const struct nlmsghdr *nlh, void *arg)
 	else
 		a->seen |= memcmp(mnl_attr_get_payload(tb[RTA_DST]), &a->v6, 16) == 0 ? 2 : 0;
 	return MNL_CB_OK;
+}
+
+/* Its buffer may have been full, and then what is told next would be lost. */
+void cluster_drain(struct cluster_eye *eye)
+{
+	int fd = mnl_socket_get_fd(eye->hear);
+
+	while (recv(fd, eye->buf, sizeof(eye->buf), MSG_DONTWAIT) > 0 || errno == ENOBUFS)
+		;
 }
 
 void cluster_await(struct cluster_eye *eye, unsigned i)

@@ -27,10 +27,11 @@ def setup():
 
 
 def seen():
-    """What of ours leads to the other node."""
+    """What of ours leads to the other node.  A dump that others' changes interrupt may tell things twice."""
     neighbours = ONE.run("ip neigh show dev pn-vxlan4 nud permanent") + \
         ONE.run("ip -6 neigh show dev pn-vxlan4 nud permanent")
-    return ONE.routes(), ONE.routes(6), neighbours, ONE.run(FDB)
+    return [sorted({line for line in text.splitlines() if not line.startswith("Dump was interrupted")})
+            for text in (ONE.routes(), ONE.routes(6), neighbours, ONE.run(FDB))]
 
 
 def every_pod_reaches_every_other():
@@ -58,7 +59,7 @@ def packets_as_large_as_the_link():
 
 def what_is_taken_away_comes_back():
     before = seen()
-    mac = before[3].split()[0]
+    mac = before[3][0].split()[0]
     for command in ("ip route del " + TWO.node()["spec"]["podCIDR"], "bridge fdb del %s dev pn-vxlan4" % mac,
                     "bridge fdb replace %s dst 10.0.1.99 dev pn-vxlan4" % mac,
                     "ip neigh flush dev pn-vxlan4 nud permanent", "ip link set pn-vxlan4 down",
