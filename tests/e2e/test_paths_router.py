@@ -5,12 +5,14 @@
 Room: e2e.
 """
 import os
+import socket
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from node import *              # noqa: E402, F403  pylint: disable=wildcard-import
 from nodes import Cluster, NETWORK  # noqa: E402
 from reach import asks, everybody, serve_all  # noqa: E402
+from services import in_netns  # noqa: E402
 
 CLUSTER = Cluster(2, router=True)
 ONE, TWO = CLUSTER.members
@@ -55,6 +57,28 @@ def packets_as_large_as_the_link():
         run("ping -c 1 -W 2 -M do -s %d %s" % (1450 - head, address), netns="a1.default")
         assert "too long" in run("ping -c 1 -W 1 -M do -s %d %s" % (1451 - head, address), netns="a1.default",
                                  check=False)
+
+
+def segments_fit():
+    """Pods whose links are said to be larger than the tunnel: TCP through it agrees on less."""
+    for member in CLUSTER.members:
+        member.client.patch(NETWORK, {"spec": {"mtu": 1500}})
+        assert 'oifname "pn-*"' in member.run("nft list chain inet podnet tunnels")
+    for name in ("a1", "a2"):
+        eventually("links follow", lambda n=name: ip_json("link show eth0", n + ".default")[0]["mtu"] == 1500)
+    for address, most in zip(IPS["a2"], (1410, 1390)):
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        door = in_netns("a2.default", lambda a=address, f=family: socket.create_server((a, 0), family=f))
+        ours = in_netns("a1.default", lambda d=door: socket.create_connection(d.getsockname()[:2], 5))
+        theirs = door.accept()[0]
+        for end in (ours, theirs):
+            size = end.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+            assert most - 40 < size <= most, (address, size)
+            end.close()
+        door.close()
+    for member in CLUSTER.members:
+        member.client.patch(NETWORK, {"spec": {"mtu": None}})
+    eventually("links follow", lambda: ip_json("link show eth0", "a1.default")[0]["mtu"] == 1450)
 
 
 def what_is_taken_away_comes_back():
@@ -133,5 +157,5 @@ def purged():
 if __name__ == "__main__":
     setup()
     main([every_pod_reaches_every_other, nothing_is_masqueraded_that_need_not, packets_as_large_as_the_link,
-          what_is_taken_away_comes_back, a_restart_changes_nothing, the_underlay_gets_smaller,
+          segments_fit, what_is_taken_away_comes_back, a_restart_changes_nothing, the_underlay_gets_smaller,
           the_underlay_has_another_address, no_way_is_told, the_other_node_goes, purged])
