@@ -5,6 +5,7 @@
  * Room (codec).  May include: model, netd/base.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <netd/codec/meta.h>
 #include <netd/codec/rows.h>
 #include <stdio.h>
@@ -210,6 +211,30 @@ void *kind_decode_doc(const struct kind *kind, const struct doc *doc, struct are
 	void *model;
 
 	return bytes && kind_decode(kind, bytes->data, bytes->len, arena, &model) == 0 ? model : NULL;
+}
+
+/* A string stands in the tape where it stands in the text, and a revision has no escapes. */
+struct bytes *kind_restamp(const struct bytes *stored, uint64_t rev)
+{
+	_cleanup_(tape_fini) struct tape tape = { 0 };
+	const struct value *v;
+	struct buf b = { 0 };
+	struct bytes *ret;
+	char why[160];
+	size_t at;
+
+	if (tape_read(&tape, stored->data, stored->len, why) < 0)
+		return NULL;
+	v = value_at(tape.v, "metadata.resourceVersion");
+	if (!value_is(v, VALUE_STRING))
+		return NULL;
+	at = (size_t)(v->text - tape.text);
+	buf_add(&b, stored->data, at);
+	buf_printf(&b, "%" PRIu64, rev);
+	buf_add(&b, stored->data + at + v->n, stored->len - at - v->n);
+	ret = buf_bytes(&b);
+	buf_fini(&b);
+	return ret;
 }
 
 /* Both are told as of a wrong type: 400 where a whole object was sent. */

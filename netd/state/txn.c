@@ -199,6 +199,15 @@ int txn_put(struct txn *txn, const struct kind *kind, struct doc *doc, struct ob
 	return r;
 }
 
+/* The last state of what is deleted: as it was, under the revision of the deletion. */
+static int restamp(struct txn *txn, const struct object *obj, struct object **ret)
+{
+	uint64_t rev = store_next_revision(txn->state->store);
+	_cleanup_(bytes_unrefp) struct bytes *bytes = kind_restamp(obj->bytes, rev);
+
+	return bytes ? object_read(obj->kind, bytes, rev, ret) : -ENOMEM;
+}
+
 static int release_all(struct txn *txn, struct object *obj)
 {
 	if (obj->kind->id == KIND_POD)
@@ -215,14 +224,13 @@ static int release_all(struct txn *txn, struct object *obj)
 int txn_delete(struct txn *txn, struct object *obj, struct object **last)
 {
 	_cleanup_(object_unrefp) struct object *gone = NULL;
-	_cleanup_(doc_freep) struct doc *doc = object_doc(obj);
 	const struct kind *kind = obj->kind;
-	int r = doc ? release_all(txn, obj) : -ENOMEM;
+	int r = release_all(txn, obj);
 
 	if (r == 0 && kind->in_kernel)
 		r = add_tombstone(txn, obj);
 	if (r == 0)
-		r = encode(txn, kind, doc, &gone);
+		r = restamp(txn, obj, &gone);
 	if (r == 0)
 		r = txn_op(txn, &(struct store_op){ .type = STORE_DELETE, .rev = gone->rev,
 			   .kind = kind->store_name, .ns = gone->meta->ns,

@@ -429,6 +429,30 @@ static void netns_names(void **state)
 	assert_string_equal(pod_netns_name(&pod, again), buf);
 }
 
+static void restamped(void **state)
+{
+	static const struct { const char *text, *want; } rows[] = {
+		{ "{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"9\"},\"x\":1}",
+		  "{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"1234\"},\"x\":1}" },
+		{ "{\"x\":\"\\u00e9\\n\",\"metadata\":{\"resourceVersion\":\"123456\",\"y\":[\"\\t\"]}}",
+		  "{\"x\":\"\\u00e9\\n\",\"metadata\":{\"resourceVersion\":\"1234\",\"y\":[\"\\t\"]}}" },
+		{ "{\"metadata\":{\"name\":\"a\"},\"resourceVersion\":\"9\"}", NULL },
+		{ "{\"metadata\":{\"resourceVersion\":9}}", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct bytes *was = bytes_new(rows[i].text, strlen(rows[i].text));
+		struct bytes *now = kind_restamp(was, 1234);
+
+		assert_int_equal(now != NULL, rows[i].want != NULL);
+		if (now)
+			assert_string_equal(now->data, rows[i].want);
+		bytes_unref(now);
+		bytes_unref(was);
+	}
+}
+
 static void failing_allocations(void **state)
 {
 	(void)state;
@@ -464,6 +488,7 @@ int main(void)
 		cmocka_unit_test(misfits),
 		cmocka_unit_test(finding),
 		cmocka_unit_test(netns_names),
+		cmocka_unit_test(restamped),
 		cmocka_unit_test(failing_allocations),
 	};
 
