@@ -8,19 +8,8 @@
 #include <ctype.h>
 #include <errno.h>
 #include <netd/base/limits.h>
-#include <netd/conf.h>
+#include <netd/conf_inner.h>
 #include <stdio.h>
-#include <sys/socket.h>
-
-struct row {
-	const char *name;
-	int (*parse)(struct conf *conf, const struct row *row, const char *value);
-	size_t member;
-	const char *fallback;       /* parsed like a value; NULL: left zero */
-	const char *value;          /* how the value is called in --help; NULL: an action */
-	const char *help;
-	long least, most;
-};
 
 static int parse_text(struct conf *conf, const struct row *row, const char *value)
 {
@@ -30,16 +19,6 @@ static int parse_text(struct conf *conf, const struct row *row, const char *valu
 		return -EINVAL;
 	*member = arena_strdup(&conf->arena, value);
 	return *member ? 0 : -ENOMEM;
-}
-
-/* A Node's name: DNS-1123 subdomain (RFC 1123). */
-static bool name_ok(const char *name)
-{
-	size_t n = strlen(name);
-
-	if (!n || n > 253 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-.") != n)
-		return false;
-	return !strchr("-.", name[0]) && !strchr("-.", name[n - 1]);
 }
 
 static int parse_path(struct conf *conf, const struct row *row, const char *value)
@@ -58,180 +37,6 @@ static int parse_number(struct conf *conf, const struct row *row, const char *va
 		return -EINVAL;
 	*(uint32_t *)((char *)conf + row->member) = (uint32_t)n;
 	return 0;
-}
-
-static char *trim(char *text)
-{
-	size_t n;
-
-	text += strspn(text, " \t");
-	n = strlen(text);
-	while (n && strchr(" \t\r\n", text[n - 1]))
-		text[--n] = 0;
-	return text;
-}
-
-/* Values separated by commas. */
-static int parse_list(const char *value, int (*each)(void *arg, const char *item), void *arg)
-{
-	char text[1024], *rest = text, *item;
-	int r = 0;
-
-	if (strlen(value) >= sizeof(text))
-		return -EINVAL;
-	memcpy(text, value, strlen(value) + 1);
-	while (r == 0 && (item = strsep(&rest, ",")))
-		r = each(arg, trim(item));
-	return r;
-}
-
-static int each_node_ip(void *arg, const char *item)
-{
-	struct conf *conf = arg;
-	struct podnet_prefix ip;
-
-	if (conf->nnode_ips == 2 || strchr(item, '/') || podnet_prefix_parse(item, &ip) < 0)
-		return -EINVAL;
-	if (conf->nnode_ips && conf->node_ips[0].family == ip.family)
-		return -EINVAL;
-	conf->node_ips[conf->nnode_ips++] = ip;
-	return 0;
-}
-
-static int parse_node_ip(struct conf *conf, const struct row *row, const char *value)
-{
-	(void)row;
-	conf->nnode_ips = 0;
-	return parse_list(value, each_node_ip, conf);
-}
-
-static int read_cidr(const char *item, struct podnet_prefix *ret)
-{
-	struct podnet_prefix masked;
-
-	if (podnet_prefix_parse(item, ret) < 0 || !strchr(item, '/'))
-		return -EINVAL;
-	masked = podnet_prefix_mask(ret);
-	return memcmp(ret, &masked, sizeof(masked)) ? -EINVAL : 0;
-}
-
-static int each_cidr(void *arg, const char *item)
-{
-	struct conf *conf = arg;
-	struct podnet_prefix p;
-	bool v6;
-
-	if (read_cidr(item, &p) < 0)
-		return -EINVAL;
-	v6 = p.family == AF_INET6;
-	if (conf->cluster_cidrs[v6].family)
-		return -EINVAL;
-	conf->cluster_cidrs[v6] = p;
-	return 0;
-}
-
-/* One of each family, in their order. */
-static int each_of_two(void *arg, const char *item)
-{
-	struct podnet_prefix *two = arg, p;
-
-	if (two[1].family || read_cidr(item, &p) < 0 || two[0].family == p.family)
-		return -EINVAL;
-	two[two[0].family != 0] = p;
-	return 0;
-}
-
-static int parse_two_cidrs(struct conf *conf, const struct row *row, const char *value)
-{
-	struct podnet_prefix *two = (void *)((char *)conf + row->member);
-
-	memset(two, 0, 2 * sizeof(*two));
-	return parse_list(value, each_of_two, two);
-}
-
-static int parse_port_range(struct conf *conf, const struct row *row, const char *value)
-{
-	unsigned least, most;
-	char more;
-
-	(void)row;
-	if (sscanf(value, "%u-%u%c", &least, &most, &more) != 2 || least < 1 || most > 65535 ||
-	    least > most)
-		return -EINVAL;
-	conf->node_port_min = least;
-	conf->node_port_max = most;
-	return 0;
-}
-
-static int parse_cidrs(struct conf *conf, const struct row *row, const char *value)
-{
-	(void)row;
-	memset(conf->cluster_cidrs, 0, sizeof(conf->cluster_cidrs));
-	conf->cidrs_said = true;
-	return parse_list(value, each_cidr, conf);
-}
-
-static int parse_blocks(struct conf *conf, const struct row *row, const char *value)
-{
-	unsigned v4, v6;
-	char more;
-
-	(void)row;
-	if (sscanf(value, "%u,%u%c", &v4, &v6, &more) != 2 || v4 < 8 || v4 > 30 || v6 < 48 || v6 > 120)
-		return -EINVAL;
-	conf->block_len[0] = (uint8_t)v4;
-	conf->block_len[1] = (uint8_t)v6;
-	conf->blocks_said = true;
-	return 0;
-}
-
-/* ADDR:PORT, an IPv6 address in brackets (RFC 3986, 3.2.2). */
-static int each_listen(void *arg, const char *item)
-{
-	struct conf *conf = arg;
-	struct conf_listen *l = &conf->listen[conf->nlisten];
-	const char *colon = strrchr(item, ':');
-	size_t n = colon ? (size_t)(colon - item) : 0;
-	bool v6 = *item == '[';
-	char host[64], more;
-	unsigned port;
-
-	if (conf->nlisten == LIMIT_LISTEN || !n || n >= sizeof(host) || (v6 && item[n - 1] != ']'))
-		return -EINVAL;
-	snprintf(host, sizeof(host), "%.*s", (int)(n - (v6 ? 2 : 0)), item + v6);
-	if (strchr(host, '/') || podnet_prefix_parse(host, &l->ip) < 0 ||
-	    (l->ip.family == AF_INET6) != v6 ||
-	    sscanf(colon + 1, "%5u%c", &port, &more) != 1 || port < 1 || port > 65535)
-		return -EINVAL;
-	l->port = (uint16_t)port;
-	conf->nlisten++;
-	return 0;
-}
-
-static int parse_listen(struct conf *conf, const struct row *row, const char *value)
-{
-	(void)row;
-	conf->nlisten = 0;
-	return parse_list(value, each_listen, conf);
-}
-
-static int each_san(void *arg, const char *item)
-{
-	struct conf *conf = arg;
-	struct podnet_prefix ip;
-
-	if (conf->ntls_san == LIMIT_SAN || strchr(item, '/') ||
-	    (podnet_prefix_parse(item, &ip) < 0 && !name_ok(item)))
-		return -EINVAL;
-	conf->tls_san[conf->ntls_san] = arena_strdup(&conf->arena, item);
-	return conf->tls_san[conf->ntls_san++] ? 0 : -ENOMEM;
-}
-
-static int parse_san(struct conf *conf, const struct row *row, const char *value)
-{
-	(void)row;
-	conf->ntls_san = 0;
-	return parse_list(value, each_san, conf);
 }
 
 static int parse_nft_owner(struct conf *conf, const struct row *row, const char *value)
@@ -292,25 +97,25 @@ static int parse_order(struct conf *conf, const struct row *row, const char *val
 #define TEXT(n, m, d, v, h) { n, parse_text, offsetof(struct conf, m), d, v, h, 0, 0 }
 #define PATH(n, m, d, h) { n, parse_path, offsetof(struct conf, m), d, "PATH", h, 0, 0 }
 #define NUMBER(n, m, d, lo, hi, h) { n, parse_number, offsetof(struct conf, m), d, "N", h, lo, hi }
-#define CIDRS(n, m, d, h) { n, parse_two_cidrs, offsetof(struct conf, m), d, "CIDR[,CIDR]", h, 0, 0 }
+#define CIDRS(n, m, d, h) { n, conf_parse_two_cidrs, offsetof(struct conf, m), d, "CIDR[,CIDR]", h, 0, 0 }
 #define OTHER(n, f, d, v, h) { n, f, 0, d, v, h, 0, 0 }
 #define ACTION(n, a, h) { n, parse_action, 0, NULL, NULL, h, a, 0 }
 #define ORDER(n, a, v, h) { n, parse_order, 0, NULL, v, h, a, 0 }
 static const struct row rows[] = {
 	PATH("config", config, "/etc/podnet/netd.conf", "this file; may be absent unless named here"),
 	TEXT("node-name", node_name, NULL, "NAME", "name of this Node; default: the host's name"),
-	OTHER("node-ip", parse_node_ip, NULL, "IP[,IP]",
+	OTHER("node-ip", conf_parse_node_ip, NULL, "IP[,IP]",
 	      "host addresses, one a family; default: of the default route's link"),
 	TEXT("node-address", node_address, NULL, "IP[,IP]",
 	      "where other nodes send what is for pods here, one a family; default: node-ip"),
-	OTHER("cluster-cidr", parse_cidrs, "10.244.0.0/16", "CIDR[,CIDR]",
+	OTHER("cluster-cidr", conf_parse_cidrs, "10.244.0.0/16", "CIDR[,CIDR]",
 	      "pod addresses of Network \"default\"; without an IPv6 one a unique local /48 is made"),
 	CIDRS("service-cidr", service_cidrs, "10.96.0.0/16",
 	      "cluster IPs of Services; without an IPv6 one a unique local /112 is made"),
 	CIDRS("load-balancer-cidr", balancer_cidrs, NULL,
 	      "addresses given to Services of type LoadBalancer, one range a family; default: none"),
-	OTHER("node-port-range", parse_port_range, "30000-32767", "MIN-MAX", "node ports of Services"),
-	OTHER("block-size", parse_blocks, "22,64", "V4,V6", "prefix lengths of a node's blocks"),
+	OTHER("node-port-range", conf_parse_port_range, "30000-32767", "MIN-MAX", "node ports of Services"),
+	OTHER("block-size", conf_parse_blocks, "22,64", "V4,V6", "prefix lengths of a node's blocks"),
 	TEXT("user", user, "podnet", "NAME", "who to become after the start, if there is such a user"),
 	PATH("state-dir", state_dir, "/var/lib/podnet", "where the database is"),
 	PATH("run-dir", run_dir, "/run/podnet", "socket, and records of what carries no mark"),
@@ -322,11 +127,16 @@ static const struct row rows[] = {
 	OTHER("fwd", parse_fwd, "start", "start|wait|no",
 	      "podnet-fwd, which holds published ports: start it, wait for another's, or do without"),
 	OTHER("nft-owner", parse_nft_owner, "no", "yes|no", "nobody else may change netd's nft table"),
-	OTHER("listen", parse_listen, NULL, "ADDR:PORT", "TLS at these, separated by commas; default: none"),
-	OTHER("tls-san", parse_san, NULL, "NAME,...", "further names and addresses of the TLS server"),
+	OTHER("listen", conf_parse_listen, NULL, "ADDR:PORT", "TLS at these, separated by commas; default: none"),
+	OTHER("tls-san", conf_parse_san, NULL, "NAME,...", "further names and addresses of the TLS server"),
 	PATH("pki-dir", pki_dir, "/etc/podnet/pki", "keys and certificates of TLS; made if not there"),
 	PATH("kubeconfig", kubeconfig, "/etc/podnet/admin.kubeconfig", "made for kubectl if not there"),
 	PATH("token-file", token_file, "/etc/podnet/tokens", "bearer tokens, by their hashes"),
+	OTHER("etcd", conf_parse_etcd, NULL, "URL[,URL]",
+	      "the store that the nodes of a cluster share; default: none, the database is the store"),
+	PATH("etcd-ca", etcd_ca, NULL, "who signs etcd's certificate"),
+	PATH("etcd-cert", etcd_cert, NULL, "certificate shown to etcd"),
+	PATH("etcd-key", etcd_key, NULL, "its key"),
 	NUMBER("pool", pool, "16", 0, LIMIT_POOL, "namespaces kept ready for pods"),
 	NUMBER("mtu", mtu, "0", 0, 65535, "of pod links; 0: that of the default route's link"),
 	NUMBER("vxlan-port", vxlan_port, "4789", 1, 65535, "UDP port of backend vxlan, the same on all nodes"),
@@ -340,6 +150,7 @@ static const struct row rows[] = {
 	ORDER("new-token", CONF_NEW_TOKEN, "ROLE:NAME", "print a new bearer token, and end"),
 	ORDER("new-kubeconfig", CONF_NEW_KUBECONFIG, "ROLE:NAME", "print a kubeconfig for another, and end"),
 	ORDER("backup", CONF_BACKUP, "FILE", "copy the database to a new file, and end"),
+	ACTION("reseed", CONF_RESEED, "fill an etcd that lost everything from this node's replica, and end"),
 	ACTION("version", CONF_VERSION, "print the version, and end"),
 	ACTION("help", CONF_HELP, "print this, and end"),
 	ACTION("fault-points", CONF_FAULT_POINTS, "print where a test build can be made to die"),
@@ -452,7 +263,7 @@ static int read_line(struct conf *conf, char *line, unsigned number, char why[25
 	const struct row *row;
 
 	line[strcspn(line, "#")] = 0;
-	line = trim(line);
+	line = conf_trim(line);
 	if (!*line)
 		return 0;
 	snprintf(where, sizeof(where), "%.140s:%u", conf->config, number);
@@ -462,7 +273,7 @@ static int read_line(struct conf *conf, char *line, unsigned number, char why[25
 		return -EINVAL;
 	}
 	*equals = 0;
-	name = trim(line);
+	name = conf_trim(line);
 	row = find_row(name, strlen(name));
 	if (row && !in_file(row)) {
 		snprintf(why, 256, "%s: \"%s\" is a flag only: --%s", where, name, name);
@@ -473,7 +284,7 @@ static int read_line(struct conf *conf, char *line, unsigned number, char why[25
 			 suggest(name, false, more));
 		return -EINVAL;
 	}
-	return set_row(conf, row, trim(equals + 1), false, where, why);
+	return set_row(conf, row, conf_trim(equals + 1), false, where, why);
 }
 
 static int read_file(struct conf *conf, bool named, char why[256])
@@ -528,7 +339,7 @@ static int derive(struct conf *conf, char why[256])
 				*c = (char)(*c - 'A' + 'a');
 		conf->node_name = arena_strdup(&conf->arena, host);
 	}
-	if (conf->node_name && !name_ok(conf->node_name)) {
+	if (conf->node_name && !conf_name_ok(conf->node_name)) {
 		snprintf(why, 256, "node-name: \"%.100s\" is not a DNS name of lower-case letters, digits, "
 			 "'-' and '.'", conf->node_name);
 		return -EINVAL;

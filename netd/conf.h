@@ -15,7 +15,7 @@
 
 enum conf_action {
 	CONF_RUN, CONF_PREPARE, CONF_PURGE, CONF_CHECK, CONF_BACKUP, CONF_VERSION, CONF_HELP,
-	CONF_FAULT_POINTS, CONF_PRINT_ROUTES, CONF_NEW_TOKEN, CONF_NEW_KUBECONFIG,
+	CONF_FAULT_POINTS, CONF_PRINT_ROUTES, CONF_NEW_TOKEN, CONF_NEW_KUBECONFIG, CONF_RESEED,
 };
 
 struct conf_listen {
@@ -46,6 +46,9 @@ struct conf {
 	const char *tls_san[LIMIT_SAN];
 	size_t nlisten, ntls_san;
 	const char *pki_dir, *kubeconfig, *token_file;
+	const char *etcd[LIMIT_ETCD];
+	size_t netcd;                               /* 0: the database is the store */
+	const char *etcd_ca, *etcd_cert, *etcd_key; /* NULL: none */
 	enum log_level log_level;
 	uint64_t said;                              /* bit per row of the table: by a flag */
 };

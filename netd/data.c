@@ -7,13 +7,14 @@
  */
 #include <errno.h>
 #include <netd/data.h>
+#include <netd/shared.h>
 #include <stdio.h>
 
 /*
  * What carries no object is swept at start, so a database that is not the one that made what is in
  * the kernel (a wrong state-dir, say) would take every pod down.  run-dir remembers which it was.
  */
-static int check_store(struct netd *netd, char why[256])
+int data_check_store(struct netd *netd, char why[256])
 {
 	_cleanup_free_ char *path = NULL;
 	char mine[64] = "", seen[64] = "";
@@ -63,7 +64,7 @@ static int find_bound(void *arg, struct object *obj)
  * Another node's pods are not for this one, and what this node's kernel has of them would be swept.
  * So a node that is called otherwise than before does not start while the old one has pods.
  */
-static int check_name(struct netd *netd, char why[256])
+int data_check_name(struct netd *netd, char why[256])
 {
 	struct bound b = { .state = netd->state, .mine = netd->node.node_name };
 	bool known = store_meta_get(netd->store, STATE_META_NODE, b.was, sizeof(b.was)) >= 0;
@@ -108,7 +109,7 @@ static int local_prefix(struct netd *netd, const char *key, uint8_t len, struct 
 	return store_meta_put(netd->store, key, podnet_prefix_format(&p, text));
 }
 
-static int node_config(struct netd *netd, char why[256])
+int data_node_config(struct netd *netd, char why[256])
 {
 	struct node_config *node = &netd->node;
 	struct conf *conf = &netd->conf;
@@ -146,7 +147,7 @@ static int node_config(struct netd *netd, char why[256])
 	return 0;
 }
 
-static char *database(const struct conf *conf)
+char *data_path(const struct conf *conf)
 {
 	char *path;
 
@@ -161,9 +162,9 @@ static char *witness(const struct conf *conf)
 	return asprintf(&path, "%s/revision", conf->run_dir) < 0 ? NULL : path;
 }
 
-int data_open(struct netd *netd, char why[256])
+static int open_alone(struct netd *netd, char why[256])
 {
-	_cleanup_free_ char *path = database(&netd->conf), *seen = witness(&netd->conf);
+	_cleanup_free_ char *path = data_path(&netd->conf), *seen = witness(&netd->conf);
 	struct store_config conf = { .path = path, .witness = seen, .loop = netd->loop,
 				     .history_events = netd->conf.history };
 	char words[STORE_WORDS] = "out of memory";
@@ -177,15 +178,20 @@ int data_open(struct netd *netd, char why[256])
 		snprintf(why, 256, "%s%s%s", named ? "" : path, named ? "" : ": ", words);
 		return r;
 	}
-	r = check_store(netd, why);
+	r = data_check_store(netd, why);
 	if (r == 0)
-		r = node_config(netd, why);
+		r = data_node_config(netd, why);
 	if (r < 0)
 		return r;
 	r = state_new(netd->loop, netd->store, &netd->node, &netd->state, words);
 	if (r < 0)
 		snprintf(why, 256, "%.90s: %.160s", path, words);
-	return r < 0 ? r : check_name(netd, why);
+	return r < 0 ? r : data_check_name(netd, why);
+}
+
+int data_open(struct netd *netd, char why[256])
+{
+	return netd->conf.netcd ? shared_open(netd, why) : open_alone(netd, why);
 }
 
 void data_tell(struct netd *netd)
@@ -283,7 +289,7 @@ static int look(const char *path, const char *node)
 
 int data_check(const struct conf *conf)
 {
-	_cleanup_free_ char *path = database(conf);
+	_cleanup_free_ char *path = data_path(conf);
 	char why[256] = "out of memory";
 
 	if (!path || tls_check(conf, why) < 0 || begin_check(conf, why) < 0) {
@@ -300,7 +306,7 @@ int data_check(const struct conf *conf)
 
 int data_backup(const struct conf *conf)
 {
-	_cleanup_free_ char *path = database(conf);
+	_cleanup_free_ char *path = data_path(conf);
 	char words[STORE_WORDS] = "out of memory";
 	uint64_t rev = 0;
 	int r = path ? store_backup(path, conf->argument, &rev, words) : -ENOMEM;

@@ -11,6 +11,17 @@
 
 /** data_open() - netd->store, netd->node and netd->state; negative errno with the words in @why */
 int data_open(struct netd *netd, char why[256]);
+/*
+ * Steps of that, which shared.c takes too; as it.
+ */
+/** data_check_store() - it is the database that made what is in the kernel */
+int data_check_store(struct netd *netd, char why[256]);
+/** data_node_config() - netd->node, from what was told and what is kept with the data */
+int data_node_config(struct netd *netd, char why[256]);
+/** data_check_name() - the node is called as it was, or has no pods; netd->state is there */
+int data_check_name(struct netd *netd, char why[256]);
+/** data_path() - of the database, malloc'd; NULL: no memory */
+char *data_path(const struct conf *conf);
 /** data_tell() - what was lost, if anything; when the controllers are there */
 void data_tell(struct netd *netd);
 /** data_forget() - which database the kernel's content is of: there is none any more */

@@ -16,6 +16,7 @@
 #include <netd/guard/guard.h>
 #include <netd/ports/ports.h>
 #include <netd/ranges.h>
+#include <netd/shared.h>
 #include <podnet/podnet.h>
 #include <signal.h>
 #include <stdio.h>
@@ -159,6 +160,7 @@ static void stop(struct netd *netd)
 	tls_stop(netd->tls);
 	if (netd->state)
 		state_close(netd->state);
+	cluster_stop(netd->cluster);
 	store_close(netd->store);       /* calls back for what it commits: all are still there */
 	if (netd->reconcile)
 		reconcile_stop(netd->reconcile);
@@ -168,6 +170,7 @@ static void stop(struct netd *netd)
 	rest_free(netd->rest);
 	if (netd->state)
 		state_free(netd->state);
+	cluster_free(netd->cluster);
 	trim_free(netd->trim);
 	loop_unwatch(netd->signals);
 	loop_free(netd->loop);
@@ -281,6 +284,8 @@ static int act(struct netd *netd)
 		return data_check(&netd->conf);
 	case CONF_BACKUP:
 		return data_backup(&netd->conf);
+	case CONF_RESEED:
+		return shared_reseed(netd);
 	case CONF_VERSION:
 		puts("netd " PODNET_VERSION);
 		return 0;

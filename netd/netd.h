@@ -12,6 +12,7 @@
 #include <netd/http/http.h>
 #include <netd/reconcile/reconcile.h>
 #include <netd/rest/rest.h>
+#include <netd/state/cluster.h>
 #include <netd/tls.h>
 #include <netd/trim.h>
 
@@ -28,6 +29,7 @@ struct netd {
 	struct loop *loop;
 	struct loop_watch *signals;
 	struct trim *trim;
+	struct cluster *cluster;    /* NULL: the database is the store */
 	struct store *store;
 	struct state *state;
 	struct control *control;

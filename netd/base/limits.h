@@ -34,6 +34,7 @@
 #define LIMIT_POOL              1024
 #define LIMIT_LISTEN            4
 #define LIMIT_SAN               16
+#define LIMIT_ETCD              8               /* endpoints */
 #define LIMIT_KEY_FILE_BYTES    (256 * 1024)    /* certificates, keys, tokens */
 #define LIMIT_PROOFS            64              /* clients' certificates that were looked at */
 #define LIMIT_TOKENS            1024

@@ -5,6 +5,11 @@
  * Room: cluster.  curl says which descriptors it waits for and when it wants to be called; nobody is
  * called back from within curl, but when it has returned (libcurl-multi(3), "multi_socket").
  * May include: netd/base, libcurl.
+ * #syscalls: socket:AF_INET socket:AF_INET6 connect getsockopt setsockopt getsockname getpeername
+ * #syscalls: fcntl sendto sendmsg recvfrom recvmsg read write writev poll ppoll shutdown close
+ * A name in a URL is looked up by a thread that curl makes, with getaddrinfo(3):
+ * #syscalls: socket:AF_NETLINK socket:AF_UNIX bind sendmmsg ioctl:FIONREAD open openat fstat
+ * #syscalls: newfstatat statx lseek socketpair uname
  */
 #include "inner.h"
 #include <errno.h>

@@ -91,7 +91,7 @@ static void take_line(struct etcd_watch *watch, const char *line, size_t len)
 		end(watch, a.rc, a.words, 0);
 	else if (a.canceled)
 		end(watch, a.compacted ? -ESTALE : -ENOTCONN, a.words, a.compacted);
-	else
+	else if (!a.created)            /* what happened before comes behind it */
 		watch->w.events(watch->w.arg, a.reply.revision, a.reply.kvs, a.reply.n);
 	arena_fini(&a.arena);
 }

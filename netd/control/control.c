@@ -26,6 +26,8 @@ static void changed(void *arg, const struct object *old, const struct object *no
 		return;
 	probes_changed(control, old, now);
 	if (now)
+		attach_changed(control, now);
+	if (now)
 		pods_changed(control, now);
 	else
 		grace_forget(control, old);
@@ -136,6 +138,8 @@ int control_start(struct loop *loop, struct state *state, struct control **ret)
 	if (r == 0)
 		r = loop_timer_new(loop, pods_expire, control, &control->grace_timer);
 	if (r == 0)
+		r = loop_timer_new(loop, attach_all, control, &control->attach_timer);
+	if (r == 0)
 		r = loop_timer_new(loop, grace_look, control, &control->look_timer);
 	if (r == 0)
 		r = loop_timer_new(loop, owners_collect, control, &control->owner_timer);
@@ -168,6 +172,7 @@ int control_start(struct loop *loop, struct state *state, struct control **ret)
 	ranges_start(control);
 	probes_start(control);
 	loop_timer_set(control->grace_timer, 0);
+	loop_timer_set(control->attach_timer, 0);
 	*ret = take_ptr(control);
 	return 0;
 }
@@ -179,6 +184,7 @@ void control_stop(struct control *control)
 	loop_timer_free(control->empty_timer);
 	loop_timer_free(control->node_timer);
 	loop_timer_free(control->grace_timer);
+	loop_timer_free(control->attach_timer);
 	loop_timer_free(control->look_timer);
 	loop_timer_free(control->owner_timer);
 	loop_timer_free(control->slice_timer);

@@ -26,6 +26,7 @@ struct control {
 	uint64_t node_at;                   /* monotonic us: when the Node was last put right */
 	struct loop_timer *grace_timer;     /* pods.c */
 	uint64_t grace_at;                  /* monotonic us; 0: nothing waits */
+	struct loop_timer *attach_timer;    /* attach.c */
 	struct loop_timer *look_timer;      /* grace.c */
 	struct leaving *leaving;
 	DIR *proc;                          /* a round is under way; else NULL */
@@ -124,6 +125,9 @@ int probes_new(struct control *control);
 void probes_start(struct control *control);
 void probes_changed(struct control *control, const struct object *old, const struct object *now);
 void probes_free(struct probes *probes);
+
+void attach_changed(struct control *control, const struct object *now);
+void attach_all(void *control);
 
 int pods_after_reboot(struct control *control);
 void pods_changed(struct control *control, const struct object *now);

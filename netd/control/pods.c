@@ -17,11 +17,20 @@ static void arm(struct control *control, uint64_t left_us)
 	loop_timer_set(control->grace_timer, (int64_t)((left_us + 999) / 1000));
 }
 
+/* A pod ends on its node; of a node that is not there any more, on whichever. */
+static bool is_ours(const struct control *control, const struct object *pod)
+{
+	const char *node = pod->pod->node_name;
+
+	return !node || strcmp(node, state_config(control->state)->node_name) == 0 ||
+	       !state_get(control->state, &kinds[KIND_NODE], "", node);
+}
+
 void pods_changed(struct control *control, const struct object *now)
 {
 	uint64_t left;
 
-	if (!now->meta->deleted || now->meta->nfinalizers)
+	if (!now->meta->deleted || now->meta->nfinalizers || !is_ours(control, now))
 		return;
 	left = grace_left_us(control, now);
 	if (!control->grace_at || now_monotonic_us() + left < control->grace_at)
@@ -41,7 +50,7 @@ static int expire_one(void *arg, struct object *pod)
 	struct expiry *e = arg;
 	uint64_t left;
 
-	if (!pod->meta->deleted || pod->meta->nfinalizers)
+	if (!pod->meta->deleted || pod->meta->nfinalizers || !is_ours(e->control, pod))
 		return 0;
 	left = grace_left_us(e->control, pod);
 	if (left || e->writes >= BATCH_WRITES) {
@@ -119,7 +128,8 @@ static int after_reboot(void *arg, struct object *pod)
 	struct reboot *b = arg;
 	const char *boot = pod->pod->boot_id;
 
-	if (!boot || strcmp(boot, state_config(b->control->state)->boot_id) == 0)
+	if (!boot || strcmp(boot, state_config(b->control->state)->boot_id) == 0 ||
+	    !is_ours(b->control, pod))
 		return 0;
 	if (b->writes >= BATCH_WRITES)
 		return 1;

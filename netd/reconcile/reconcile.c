@@ -303,12 +303,14 @@ static void on_changed(void *arg, const struct object *was, const struct object 
 	if (!rec->begun)
 		return;
 	services_changed(rec, old, now);
-	if (!scope_is_ours(rec, any) && (now || !scope_may_be_here(rec, any)))
-		return;
-	if (old && now && strcmp(old->meta->uid, now->meta->uid) != 0) {
+	if (old && now && scope_is_ours(rec, old) && strcmp(old->meta->uid, now->meta->uid) != 0) {
 		on_deleted(rec, old);
 		old = NULL;
 	}
+	if (!scope_is_ours(rec, any) && (now || !scope_may_be_here(rec, any)))
+		return;
+	if (old && now && !scope_is_ours(rec, old))
+		old = NULL;             /* it has its addresses now */
 	if (now)
 		on_written(rec, old, now);
 	else

@@ -128,40 +128,11 @@ void scope_mend(struct reconcile *rec, struct scope *scope)
 	}
 }
 
-static const char *node_of(const struct object *obj)
-{
-	switch (obj->kind->id) {
-	case KIND_POD:
-		return obj->pod->node_name;
-	case KIND_NETNS:
-		return obj->netns->node_name;
-	case KIND_VETH:
-		return obj->veth->node_name;
-	case KIND_BRIDGE:
-		return obj->bridge->node_name;
-	case KIND_ROUTE:
-		return obj->route->node_name;
-	case KIND_TUNNEL:
-		return obj->tunnel->node_name;
-	case KIND_NAMESPACE:
-	case KIND_NODE:
-	case KIND_EVENT:
-	case KIND_NETWORK:
-	case KIND_SERVICE:
-	case KIND_ENDPOINTS:
-	case KIND_ENDPOINT_SLICE:
-	case KIND_NETWORK_POLICY:
-	case KIND_COUNT:
-		return NULL;
-	}
-	return NULL;
-}
-
 bool scope_is_ours(const struct reconcile *rec, const struct object *obj)
 {
-	const char *node = node_of(obj);
+	const char *node = object_node(obj);
 
-	if (!obj->kind->in_kernel)
+	if (!obj->kind->in_kernel || object_unattached(obj))
 		return false;
 	return !node || strcmp(node, rec->node->node_name) == 0;
 }

@@ -61,7 +61,7 @@ int delete_mark(struct call *c, struct doc *doc, const struct object *obj,
 	return r < 0 ? r : 1;
 }
 
-static int reply_done(struct call *c, struct txn *txn, const struct object *obj)
+static int reply_done(struct call *c, struct txn *txn, struct object *obj)
 {
 	struct bytes *body = c->kind->delete_returns_object ? bytes_ref(obj->bytes)
 			     : status_success(c->kind, c->name, obj->meta->uid);

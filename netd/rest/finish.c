@@ -9,17 +9,24 @@
 #include <netd/base/fault.h>
 #include <stdio.h>
 
+#define TRIES 50
+
 /* A write that has no answer yet. */
 struct pending {
+	struct rest *rest;
 	struct request *req;        /* NULL: the client has gone */
+	const struct kind *served;
+	struct object *obj;         /* what is written */
+	unsigned tries;             /* how often it was before */
 	struct audit audit;
-	struct bytes *body;
+	struct bytes *body;         /* NULL: it is the object, which has no revision yet */
 	struct arena arena;
 };
 
 static void pending_free(struct pending *p)
 {
 	bytes_unref(p->body);
+	object_unref(p->obj);
 	arena_fini(&p->arena);
 	free(p);
 }
@@ -31,11 +38,48 @@ static void client_gone(void *arg)
 	p->req = NULL;
 }
 
+/* Another node was faster: all of it once more, upon what there is now. */
+static bool try_again(struct pending *p, int rc)
+{
+	struct rest *rest = p->rest;
+	struct request *req = p->req;
+
+	if (rc != -ECANCELED || !req || p->tries >= TRIES)
+		return false;
+	http_on_abort(req, NULL, NULL);
+	rest->again = req;
+	rest->tries = p->tries + 1;
+	pending_free(p);
+	rest_handle(rest, req);
+	rest->again = NULL;
+	return true;
+}
+
+static void answer(struct pending *p)
+{
+	struct call c = { .req = p->req, .kind = p->audit.kind };
+
+	if (!p->body)
+		p->body = kind_bytes(p->served, p->obj->bytes);
+	etag_send(&c, p->audit.rev);
+	if (p->body) {
+		reply_json(p->req, p->audit.code, take_ptr(p->body));
+	} else {                        /* it is written all the same */
+		refuse_memory(&c);
+		reply_refusal(&c);
+	}
+}
+
 static void committed(void *arg, int rc, const char *error)
 {
 	struct pending *p = arg;
-	struct call c = { .req = p->req, .kind = p->audit.kind };
+	struct call c = { .req = p->req, .kind = p->audit.kind, .name = p->audit.name };
 
+	if (rc == 0 && p->obj->rev >= OBJECT_PROVISIONAL)
+		rc = -ECANCELED;        /* it is the same as what was refused meanwhile */
+	if (try_again(p, rc))
+		return;
+	p->audit.rev = p->obj->rev;
 	if (rc < 0) {
 		p->audit.code = store_code(rc);
 		p->audit.rev = 0;       /* there is none */
@@ -47,26 +91,30 @@ static void committed(void *arg, int rc, const char *error)
 		refuse_store(&c, rc, error);
 		reply_refusal(&c);
 	} else if (p->req) {
-		etag_send(&c, p->audit.rev);
-		reply_json(p->req, p->audit.code, take_ptr(p->body));
+		answer(p);
 	}
 	pending_free(p);
 }
 
-int write_finish(struct call *c, struct txn *txn, unsigned code, const struct object *obj,
+int write_finish(struct call *c, struct txn *txn, unsigned code, struct object *obj,
 		 struct bytes *body)
 {
+	bool later = body == obj->bytes && obj->rev >= OBJECT_PROVISIONAL;
 	struct pending *p = calloc(1, sizeof(*p));
 
 	if (p) {
+		p->rest = c->rest;
 		p->req = c->req;
-		p->body = kind_bytes(c->served, body);
+		p->served = c->served;
+		p->obj = object_ref(obj);
+		p->tries = c->rest->again == c->req ? c->rest->tries : 0;
+		p->body = later ? NULL : kind_bytes(c->served, body);
 		p->audit = (struct audit){
 			.peer = *request_peer(c->req), .verb = c->verb, .kind = c->kind,
 			.ns = obj->meta->ns, .name = obj->meta->name, .code = code, .rev = obj->rev,
 		};
 	}
-	if (!p || !p->body || audit_keep(&p->audit, &p->arena) < 0) {
+	if (!p || (!p->body && !later) || audit_keep(&p->audit, &p->arena) < 0) {
 		if (p)
 			pending_free(p);
 		txn_drop(txn);

@@ -23,6 +23,8 @@ struct rest {
 	struct state *state;
 	struct reconcile *reconcile;
 	size_t nwatches;
+	const struct request *again;        /* finish.c: it is tried once more */
+	unsigned tries;
 	struct parsed parsed[2];    /* the last ones: an event's object, and what it was before */
 };
 
@@ -164,7 +166,7 @@ int verb_delete_collection(struct call *c);
 int verb_stats(struct call *c);             /* of a Service */
 
 /** write_finish() - submit, and answer @code with @body (a reference is taken) after the commit */
-int write_finish(struct call *c, struct txn *txn, unsigned code, const struct object *obj,
+int write_finish(struct call *c, struct txn *txn, unsigned code, struct object *obj,
 		 struct bytes *body);
 /** write_update() - the path of PUT from the body on, of c->status its part of it */
 int write_update(struct call *c, struct doc *body, struct object *old);

@@ -7,11 +7,6 @@
  */
 #include "internal.h"
 #include <stdio.h>
-#include <sys/socket.h>
-
-#define FIELD_NETWORKS "metadata.annotations[podnet.dev/networks]"
-#define FIELD_MAC      "metadata.annotations[podnet.dev/mac]"
-#define FIELD_IPS      "metadata.annotations[podnet.dev/ips]"
 
 static int prepare(struct call *c, struct doc *doc, const struct object *old)
 {
@@ -24,182 +19,39 @@ static int prepare(struct call *c, struct doc *doc, const struct object *old)
 	return doc_set_str(doc, "spec.nodeName", node) == -ENOMEM ? -ENOMEM : 0;
 }
 
-/* Building status.networks and podIPs of one pod. */
-struct admission {
-	struct call *c;
-	struct txn *txn;
-	struct doc *doc;
-	const struct pod *pod;
-	const char *uid;
-	size_t nnetworks;           /* the networks attached so far */
-	size_t used_requests;
-};
-
-static const struct podnet_prefix *requested(struct admission *a, const char *network, int family)
+/* Why a pod could not have its addresses, as a refusal. */
+static int refuse_attach(struct call *c, const struct attach_fault *f)
 {
-	const char *first = a->pod->nnetworks ? a->pod->networks[0] : "default";
-
-	for (size_t i = 0; i < a->pod->nip_requests; i++) {
-		const struct pod_ip_request *q = &a->pod->ip_requests[i];
-
-		if (q->ip.family == family && strcmp(q->network ? q->network : first, network) == 0)
-			return &q->ip;
-	}
-	return NULL;
-}
-
-static int refuse_ip(struct admission *a, int r, const struct network *net,
-		     const struct podnet_prefix *want)
-{
+	struct causes *causes = &c->refusal.causes;
+	const struct podnet_prefix *ip = &f->ip;
 	char text[PODNET_PREFIX_STRLEN];
-	struct causes *causes = &a->c->refusal.causes;
-	int64_t left = r == -EADDRINUSE && want ? state_cooling(a->c->rest->state, net->meta.name, want)
-						: 0;
+	int64_t left = f->rc == -EADDRINUSE && ip->family ? state_cooling(c->rest->state, f->network, ip) : 0;
 
 	if (left)               /* nothing is wrong with the wish: later it can be had */
-		return refuse(a->c, 409, "Conflict", "Operation cannot be fulfilled on pods \"%s\": the "
+		return refuse(c, 409, "Conflict", "Operation cannot be fulfilled on pods \"%s\": the "
 			      "address %s was freed a moment ago and can be had again in %lld s",
-			      a->c->name, podnet_prefix_format_addr(want, text), (long long)left);
-	if (r == -EADDRINUSE && want)
-		causes_add(causes, CAUSE_INVALID, FIELD_IPS, podnet_prefix_format_addr(want, text),
-			   "the address is taken");
-	else if (r == -EADDRNOTAVAIL && want)
-		causes_add(causes, CAUSE_INVALID, FIELD_IPS, podnet_prefix_format_addr(want, text),
-			   "the address is reserved: the first two of a block, and of IPv4 the last, "
-			   "are the network's own");
-	else if (r == -ERANGE && want)
-		causes_add(causes, CAUSE_INVALID, FIELD_IPS, podnet_prefix_format_addr(want, text),
-			   "not an address this node can give in network \"%s\"", net->meta.name);
-	else if (r == -ENOSPC)
-		return refuse(a->c, 503, "ServiceUnavailable", "no free address in network \"%s\"",
-			      net->meta.name);
-	else
-		return refuse_memory(a->c);
-	return refuse_causes(a->c);
+			      c->name, podnet_prefix_format_addr(ip, text), (long long)left);
+	if (f->rc == -ENOSPC)
+		return refuse(c, 503, "ServiceUnavailable", "no free address in network \"%s\"",
+			      f->network);
+	if (f->rc == -ENOMEM)
+		return refuse_memory(c);
+	causes_add(causes, CAUSE_INVALID, f->field, f->value, "%s", f->words);
+	return refuse_causes(c);
 }
 
-static int set_at(struct doc *doc, const char *value, const char *fmt, size_t i, size_t k)
+static int set_at(struct doc *doc, const char *value, const char *fmt, size_t i)
 {
 	char path[96];
 
-	snprintf(path, sizeof(path), fmt, i, k);
+	snprintf(path, sizeof(path), fmt, i);
 	return doc_set_str(doc, path, value);
 }
 
-static int claim_ip(struct admission *a, const struct network *net, int family, size_t k)
-{
-	const struct podnet_prefix *want = requested(a, net->meta.name, family);
-	char text[PODNET_PREFIX_STRLEN];
-	struct podnet_prefix ip;
-	int r = txn_claim_ip(a->txn, net, family, want, a->uid, &ip);
-
-	if (r < 0)
-		return refuse_ip(a, r, net, want);
-	a->used_requests += want != NULL;
-	podnet_prefix_format_addr(&ip, text);
-	r = set_at(a->doc, text, "status.networks[%zu].ips[%zu]", a->nnetworks, k);
-	if (r == 0 && !a->nnetworks)
-		r = set_at(a->doc, text, "status.podIPs[%zu].ip", k, 0);
-	if (r == 0 && !a->nnetworks && !k)
-		r = doc_set_str(a->doc, "status.podIP", text);
-	return r < 0 ? refuse_memory(a->c) : 0;
-}
-
-static int describe(struct admission *a, const char *name, bool default_route)
-{
-	static const uint8_t none[6];
-	size_t i = a->nnetworks;
-	char text[64];
-	int r = set_at(a->doc, name, "status.networks[%zu].name", i, 0);
-
-	snprintf(text, sizeof(text), "eth%zu", i);
-	if (r == 0)
-		r = set_at(a->doc, text, "status.networks[%zu].interface", i, 0);
-	snprintf(text, sizeof(text), "status.networks[%zu].defaultRoute", i);
-	if (r == 0)
-		r = doc_set_bool(a->doc, text, default_route);
-	if (r == 0 && !i && memcmp(a->pod->mac, none, sizeof(none)) != 0)
-		r = set_at(a->doc, podnet_mac_format(a->pod->mac, text), "status.networks[%zu].mac",
-			   0, 0);
-	return r < 0 ? refuse_memory(a->c) : 0;
-}
-
-/* Two links of one bridge with the same MAC address take each other's frames. */
-struct twin {
-	const char *network;
-	const uint8_t *mac;
-	const struct object *pod;
-};
-
-static int find_twin(void *arg, struct object *obj)
-{
-	struct twin *t = arg;
-
-	for (size_t i = 0; i < obj->pod->nattached; i++)
-		if (strcmp(obj->pod->attached[i].network, t->network) == 0 &&
-		    memcmp(obj->pod->attached[i].mac, t->mac, 6) == 0)
-			t->pod = obj;
-	return t->pod != NULL;
-}
-
-static int check_mac(struct admission *a, const struct network *net)
-{
-	static const uint8_t none[6];
-	struct twin t = { .network = net->meta.name, .mac = a->pod->mac };
-	char text[PODNET_MAC_STRLEN];
-
-	if (a->nnetworks || net->type != NETWORK_BRIDGE || !memcmp(t.mac, none, sizeof(none)))
-		return 0;
-	state_each_accepted(a->c->rest->state, &kinds[KIND_POD], NULL, find_twin, &t);
-	if (!t.pod)
-		return 0;
-	causes_add(&a->c->refusal.causes, CAUSE_INVALID, FIELD_MAC,
-		   podnet_mac_format(t.mac, text), "is the address of pod \"%s/%s\" in network "
-		   "\"%s\"", t.pod->meta->ns, t.pod->meta->name, net->meta.name);
-	return refuse_causes(a->c);
-}
-
-static int attach(struct admission *a, const char *name)
-{
-	const char *route = a->pod->default_route;
-	const struct object *net = state_accepted(a->c->rest->state, &kinds[KIND_NETWORK], "", name);
-	int r;
-
-	if (!net) {
-		causes_add(&a->c->refusal.causes, CAUSE_INVALID, FIELD_NETWORKS, name,
-			   "there is no such Network");
-		return refuse_causes(a->c);
-	}
-	r = check_mac(a, net->network);
-	if (r < 0)
-		return r;
-	r = describe(a, name, route ? strcmp(route, name) == 0 : a->nnetworks == 0);
-	for (size_t k = 0; r == 0 && k < net->network->ncidrs; k++)
-		r = claim_ip(a, net->network, net->network->cidrs[k].family, k);
-	a->nnetworks++;
-	return r;
-}
-
-static int attach_all(struct admission *a)
-{
-	int r = 0;
-
-	if (!a->pod->nnetworks)
-		r = attach(a, "default");
-	for (size_t i = 0; r == 0 && i < a->pod->nnetworks; i++)
-		r = attach(a, a->pod->networks[i]);
-	if (r < 0 || a->used_requests == a->pod->nip_requests)
-		return r;
-	causes_add(&a->c->refusal.causes, CAUSE_INVALID, FIELD_IPS,
-		   doc_str(a->doc, "metadata.annotations[\"podnet.dev/ips\"]"),
-		   "an address must be of a network of the pod, and one a family");
-	return refuse_causes(a->c);
-}
-
 /* The addresses of the node; a hostNetwork pod has no others. */
-static int host_ips(struct admission *a)
+static int host_ips(struct call *c, struct doc *doc, const struct pod *pod)
 {
-	const struct reconcile *rec = a->c->rest->reconcile;
+	const struct reconcile *rec = c->rest->reconcile;
 	struct podnet_prefix ips[2];
 	size_t n = rec ? reconcile_node_ips(rec, ips) : 0;
 	char text[PODNET_PREFIX_STRLEN];
@@ -207,15 +59,15 @@ static int host_ips(struct admission *a)
 
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		podnet_prefix_format_addr(&ips[i], text);
-		r = set_at(a->doc, text, "status.hostIPs[%zu].ip", i, 0);
-		if (r == 0 && a->pod->host_network)
-			r = set_at(a->doc, text, "status.podIPs[%zu].ip", i, 0);
+		r = set_at(doc, text, "status.hostIPs[%zu].ip", i);
+		if (r == 0 && pod->host_network)
+			r = set_at(doc, text, "status.podIPs[%zu].ip", i);
 		if (r == 0 && !i)
-			r = doc_set_str(a->doc, "status.hostIP", text);
-		if (r == 0 && !i && a->pod->host_network)
-			r = doc_set_str(a->doc, "status.podIP", text);
+			r = doc_set_str(doc, "status.hostIP", text);
+		if (r == 0 && !i && pod->host_network)
+			r = doc_set_str(doc, "status.podIP", text);
 	}
-	return r < 0 ? refuse_memory(a->c) : 0;
+	return r < 0 ? refuse_memory(c) : 0;
 }
 
 static int first_status(struct doc *doc)
@@ -234,21 +86,22 @@ static int first_status(struct doc *doc)
 static int admit(struct call *c, struct txn *txn, struct doc *doc)
 {
 	const char *here = state_config(c->rest->state)->node_name;
-	struct admission a = { .c = c, .txn = txn, .doc = doc };
+	struct attach_fault fault = { 0 };
+	const struct pod *pod;
 	int r = first_status(doc);
 
 	if (r < 0)
 		return refuse_memory(c);
-	a.pod = kind_decode_doc(c->kind, doc, request_arena(c->req));
-	a.uid = arena_strdup(request_arena(c->req), doc_str(doc, "metadata.uid"));
-	if (!a.pod || !a.uid)
+	pod = kind_decode_doc(c->kind, doc, request_arena(c->req));
+	if (!pod)
 		return refuse_memory(c);
-	if (strcmp(a.pod->node_name, here) != 0)    /* another node gives its addresses */
+	if (strcmp(pod->node_name, here) != 0)      /* another node gives its addresses */
 		return 0;
-	r = host_ips(&a);
-	if (r == 0 && !a.pod->host_network)
-		r = attach_all(&a);
-	return r;
+	r = host_ips(c, doc, pod);
+	if (r < 0 || pod->host_network)
+		return r;
+	r = txn_attach_pod(txn, doc, pod, &fault);
+	return r < 0 ? refuse_attach(c, &fault) : 0;
 }
 
 /* Grace: what is asked for, else what the pod says, else none. */

@@ -127,7 +127,18 @@ int refuse_causes(struct call *c)
 
 unsigned store_code(int rc)
 {
-	return rc == -ENOSPC ? 507 : 503;
+	switch (rc) {
+	case -ENOSPC:
+		return 507;
+	case -ECANCELED:
+		return 409;
+	case -ETIMEDOUT:
+		return 504;
+	case -EMSGSIZE:
+		return 413;
+	default:
+		return 503;
+	}
 }
 
 int refuse_store(struct call *c, int rc, const char *words)
@@ -137,6 +148,15 @@ int refuse_store(struct call *c, int rc, const char *words)
 	if (rc == -ENOSPC)
 		return refuse(c, store_code(rc), "InsufficientStorage",
 			      "no room for the write, which was not made: %s", why);
+	if (rc == -ECANCELED)
+		return refuse_conflict(c);
+	if (rc == -EMSGSIZE)
+		return refuse(c, store_code(rc), "RequestEntityTooLarge", "%s", why);
+	if (rc == -ETIMEDOUT)
+		return refuse(c, store_code(rc), "Timeout",
+			      "nobody knows whether the write was made: %s", why);
+	if (rc == -ENOTCONN)
+		c->refusal.retry_after_s = 2;
 	return refuse(c, store_code(rc), "ServiceUnavailable",
 		      "the store takes no writes, and this one was not made: %s", why);
 }

@@ -46,6 +46,9 @@ static void ready(struct call *c)
 	const char *words;
 	int health = state_health(c->rest->state, &words);
 
+	if (!state_get(c->rest->state, &kinds[KIND_NODE], "",
+		       state_config(c->rest->state)->node_name))
+		passed = false;
 	if (health < 0)
 		snprintf(text, sizeof(text), "not ready: the store takes no writes: %s", words);
 	else if (!passed)

@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#define TRIES         50
 #define ROUND_OBJECTS 100       /* with tombstones and addresses below LIMIT_BATCH_WRITES */
 
 struct sweep {
@@ -22,10 +23,13 @@ struct sweep {
 	struct audit audit;
 	struct arena arena;         /* of @audit */
 	struct object **objs;
-	size_t n, cap, next, deleted;
+	size_t n, cap, next, begun, deleted;
+	unsigned tries;             /* of the transaction from @begun on */
 	struct buf items;
 	struct txn *txn;            /* being built */
 };
+
+DEFINE_CLEANUP(struct object, object_unref)
 
 static void sweep_free(struct sweep *s)
 {
@@ -66,9 +70,9 @@ static int choose(void *arg, struct object *obj)
 	return 0;
 }
 
-static void add_item(struct sweep *s, struct bytes *stored)
+static void add_item(struct sweep *s, const struct object *obj)
 {
-	_cleanup_(bytes_unrefp) struct bytes *bytes = kind_bytes(s->served, stored);
+	_cleanup_(bytes_unrefp) struct bytes *bytes = kind_bytes(s->served, obj->bytes);
 
 	if (s->deleted++)
 		buf_add(&s->items, ",", 1);
@@ -101,17 +105,19 @@ static void reply_list(struct sweep *s)
 	reply_refusal(&c);
 }
 
-/* 0, also for one that went or was made anew meanwhile */
-static int sweep_one(struct sweep *s, const struct object *chosen)
+static int sweep_object(struct sweep *s, struct object *obj, struct object *chosen,
+			struct object **place)
 {
-	const struct meta *meta = chosen->meta;
-	struct object *obj = state_accepted(s->rest->state, s->kind, meta->ns, meta->name), *kept;
 	struct call c = { .rest = s->rest, .req = s->req, .kind = s->kind };
 	_cleanup_(doc_freep) struct doc *doc = NULL;
+	struct object *kept;
 	int r;
 
-	if (!obj || strcmp(obj->meta->uid, meta->uid) != 0)
+	if (!obj || strcmp(obj->meta->uid, chosen->meta->uid) != 0) {
+		if (s->tries)           /* the time before it did go */
+			*place = object_ref(chosen);
 		return 0;
+	}
 	doc = object_doc(obj);
 	r = doc ? delete_mark(&c, doc, obj, &s->options) : -ENOMEM;
 	if (r > 0)
@@ -119,8 +125,20 @@ static int sweep_one(struct sweep *s, const struct object *chosen)
 	else if (r == 0)
 		r = txn_delete(s->txn, obj, &kept);
 	if (r == 0)
-		add_item(s, kept->bytes);
+		*place = object_ref(kept);
 	return r;
+}
+
+/* 0, also for one that went or was made anew meanwhile, whose place is empty then */
+static int sweep_one(struct sweep *s, struct object **place)
+{
+	_cleanup_(object_unrefp) struct object *chosen = take_ptr(*place);
+	const struct meta *meta = chosen ? chosen->meta : NULL;
+
+	if (!meta)
+		return 0;
+	return sweep_object(s, state_accepted(s->rest->state, s->kind, meta->ns, meta->name),
+			    chosen, place);
 }
 
 static void sweep_end(struct sweep *s, int rc, const char *words)
@@ -128,6 +146,9 @@ static void sweep_end(struct sweep *s, int rc, const char *words)
 	struct call c = { .rest = s->rest, .req = s->req, .kind = s->kind };
 	char more[32];
 
+	for (size_t i = 0; i < s->next; i++)
+		if (s->objs[i])
+			add_item(s, s->objs[i]);
 	s->audit.code = rc < 0 ? store_code(rc) : 200;
 	s->audit.rev = rc < 0 ? 0 : state_revision(s->rest->state);
 	snprintf(more, sizeof(more), " objects=%zu", s->deleted);
@@ -146,15 +167,23 @@ static void sweep_end(struct sweep *s, int rc, const char *words)
 static void sweep_round(void *arg, int rc, const char *words)
 {
 	struct sweep *s = arg;
-	size_t end = s->next + ROUND_OBJECTS < s->n ? s->next + ROUND_OBJECTS : s->n;
+	size_t end;
 
+	if (rc == -ECANCELED && s->tries++ < TRIES) {
+		s->next = s->begun;     /* another node was faster with one of them */
+		rc = 0;
+	} else {
+		s->tries = 0;
+	}
+	s->begun = s->next;
+	end = s->next + ROUND_OBJECTS < s->n ? s->next + ROUND_OBJECTS : s->n;
 	if (rc < 0 || s->next == s->n) {
 		sweep_end(s, rc, words);
 		return;
 	}
 	rc = txn_new(s->rest->state, &s->txn);
 	while (rc == 0 && s->next < end)
-		rc = sweep_one(s, s->objs[s->next++]);
+		rc = sweep_one(s, &s->objs[s->next++]);
 	if (rc < 0) {
 		txn_drop(take_ptr(s->txn));
 		sweep_end(s, rc, NULL);
@@ -186,7 +215,7 @@ static int check_all(struct call *c, const struct delete_options *o, const struc
 static int dry_sweep(struct sweep *s)
 {
 	for (size_t i = 0; i < s->n; i++)
-		add_item(s, s->objs[i]->bytes);
+		add_item(s, s->objs[i]);
 	reply_list(s);
 	return 0;
 }

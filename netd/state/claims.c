@@ -7,9 +7,10 @@
  * down is counted here by a clock that nobody sets; the time in its row is for the next start.
  * May include: model, store.h, netd/base.
  */
-#include "internal.h"
+#include "cluster_inner.h"
 #include <errno.h>
 #include <netd/base/log.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 static const char *claim_key(struct txn *txn, const char *network, const struct podnet_prefix *p,
@@ -57,8 +58,11 @@ static int add_claim(struct txn *txn, bool block, const char *network,
 		.owner = arena_strdup(arena, owner),
 		.cooled = true,
 	};
-	int r = effect.network && op.name && op.owner ? txn_op(txn, &op) : -ENOMEM;
+	int r = effect.network && op.name && op.owner ? 0 : -ENOMEM;
 
+	/* a pod's address becomes a row of the replica with the pod: mine.c */
+	if (r == 0 && (!txn->state->cluster || claim_is_shared(op.kind, op.name)))
+		r = txn_op(txn, &op);
 	return r < 0 ? r : txn_effect(txn, &effect);
 }
 
@@ -134,8 +138,8 @@ static int add_release(struct txn *txn, bool block, const char *network,
 	return op.name ? txn_op(txn, &op) : -ENOMEM;
 }
 
-int txn_release_ip(struct txn *txn, const char *network, const struct podnet_prefix *ip,
-		   int64_t cool_s)
+int txn_free_ip(struct txn *txn, const char *network, const struct podnet_prefix *ip,
+		int64_t cool_s)
 {
 	struct txn_effect effect = {
 		.type = EFFECT_RELEASE_IP,
@@ -147,6 +151,29 @@ int txn_release_ip(struct txn *txn, const char *network, const struct podnet_pre
 
 	return r < 0 ? r : add_release(txn, false, network, ip,
 				       cool_s ? now_realtime_s() + cool_s : 0);
+}
+
+int txn_hold_ip(struct txn *txn, const char *network, const struct podnet_prefix *ip, const char *uid)
+{
+	struct store_op op = {
+		.type = STORE_CLAIM, .kind = "ip", .ns = "",
+		.name = claim_key(txn, network, ip, false),
+		.owner = arena_strdup(&txn->batch.arena, uid), .cooled = true,
+	};
+	int r = op.name && op.owner ? add_release(txn, false, network, ip, 0) : -ENOMEM;
+
+	if (r == 0)
+		r = ipam_load(txn->state->ipam, "ip", op.name, uid, 0);
+	return r < 0 ? r : txn_op(txn, &op);
+}
+
+/* Of a cluster memory follows when it has come back: deliver.c, mine.c. */
+int txn_release_ip(struct txn *txn, const char *network, const struct podnet_prefix *ip,
+		   int64_t cool_s)
+{
+	if (!txn->state->cluster)
+		return txn_free_ip(txn, network, ip, cool_s);
+	return claim_is_shared("ip", network) ? add_release(txn, false, network, ip, 0) : 0;
 }
 
 int txn_release_ips(struct txn *txn, const struct pod *pod)
@@ -192,7 +219,9 @@ static int release_block(void *arg, const char *kind, const char *key, const cha
 		log_event(LOG_LEVEL_WARNING, "lost_block_freed", "block=%s node=%s", key, owner);
 	op.name = arena_strdup(arena, key);
 	effect.network = arena_printf(arena, "%.*s", (int)(slash - key), key);
-	r = op.name && effect.network ? txn_effect(f->txn, &effect) : -ENOMEM;
+	r = op.name && effect.network ? 0 : -ENOMEM;
+	if (r == 0 && !f->txn->state->cluster)
+		r = txn_effect(f->txn, &effect);
 	return r < 0 ? r : txn_op(f->txn, &op);
 }
 
@@ -201,21 +230,44 @@ int txn_release_blocks(struct txn *txn, const char *uid)
 {
 	struct freeing f = { .txn = txn, .uid = uid };
 
-	if (!uid && !txn->state->nlost)
+	if (!uid && (!txn->state->nlost || txn->state->cluster))
 		return 0;
 	return store_load_claims(txn->state->store, release_block, &f);
 }
 
-int txn_release_network(struct txn *txn, const struct network *network)
+/* The blocks of every node. */
+static int release_shared(void *arg, const char *kind, const char *key, const char *owner)
+{
+	struct txn *txn = arg;
+	struct store_op op = { .type = STORE_RELEASE, .kind = "block", .ns = "",
+			       .name = arena_strdup(&txn->batch.arena, key) };
+
+	(void)kind;
+	(void)owner;
+	return op.name ? txn_op(txn, &op) : -ENOMEM;
+}
+
+int txn_forget_network(struct txn *txn, const struct network *network)
 {
 	struct txn_effect effect = {
 		.type = EFFECT_FORGET_NETWORK,
 		.network = arena_strdup(&txn->batch.arena, network->meta.name),
 	};
+
+	return effect.network ? txn_effect(txn, &effect) : -ENOMEM;
+}
+
+int txn_release_network(struct txn *txn, const struct network *network)
+{
 	const struct podnet_prefix *blocks;
 	size_t n = ipam_blocks(txn->state->ipam, network->meta.name, &blocks);
-	int r = effect.network ? txn_effect(txn, &effect) : -ENOMEM;
+	char prefix[300];
+	int r;
 
+	snprintf(prefix, sizeof(prefix), "block/%s/", network->meta.name);
+	if (txn->state->cluster)
+		return claims_each(txn->state->cluster, prefix, release_shared, txn);
+	r = txn_forget_network(txn, network);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = add_release(txn, true, network->meta.name, &blocks[i], 0);
 	return r;

@@ -26,7 +26,8 @@ static void publish(struct state *state, const struct txn_write *w)
 		.prev = w->before ? w->before->bytes : NULL,
 	};
 
-	state->revision = obj->rev;
+	if (obj->rev > state->revision)
+		state->revision = obj->rev;
 	if (hub_publish(state->hub, &ev) < 0)
 		log_event(LOG_LEVEL_ERROR, "publish_failed", "rev=%llu",
 			  (unsigned long long)ev.rev);
@@ -94,9 +95,11 @@ static void revert_effect(struct state *state, const struct txn_effect *e)
 	switch (e->type) {
 	case EFFECT_CLAIM_IP:
 		ipam_give(state->ipam, e->network, &e->prefix, 0);
+		claims_again(state->cluster, "ip", e->network, &e->prefix);
 		break;
 	case EFFECT_CLAIM_BLOCK:
 		ipam_give_block(state->ipam, e->network, &e->prefix);
+		claims_again(state->cluster, "block", e->network, &e->prefix);
 		break;
 	case EFFECT_UNTOMB:
 		t = tombstone_find(state, e->object->meta->uid, e->object->rev);
@@ -119,6 +122,12 @@ static void revert_write(struct state *state, const struct txn_write *w)
 		log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=cache");
 }
 
+void txn_revert_effects(struct txn *txn)
+{
+	for (size_t i = txn->neffects; i-- > 0;)
+		revert_effect(txn->state, &txn->effects[i]);
+}
+
 /* The newest first: each puts back what it was built upon, down to the committed version. */
 void txn_revert(struct txn *txn)
 {
@@ -127,8 +136,7 @@ void txn_revert(struct txn *txn)
 	txn->reverted = true;
 	for (size_t i = txn->nwrites; i-- > 0;)
 		revert_write(txn->state, &txn->writes[i]);
-	for (size_t i = txn->neffects; i-- > 0;)
-		revert_effect(txn->state, &txn->effects[i]);
+	txn_revert_effects(txn);
 }
 
 static void revert_newest_first(struct txn *txn)
@@ -182,19 +190,11 @@ static void answer_at_once(struct txn *txn, int rc, const char *error,
 	txn_free(txn);
 }
 
-void txn_submit(struct txn *txn, bool soft, void (*done)(void *arg, int rc, const char *error),
-		void *arg)
+void txn_store(struct txn *txn, bool soft, void (*done)(void *arg, int rc, const char *error),
+	       void *arg)
 {
 	struct state *state = txn->state;
 
-	if (state->closed) {
-		answer_at_once(txn, -ESHUTDOWN, "netd is stopping", done, arg);
-		return;
-	}
-	if (!txn->batch.n && !state->first) {
-		answer_at_once(txn, 0, "", done, arg);
-		return;
-	}
 	txn->done = done;
 	txn->arg = arg;
 	txn->batch.soft = soft;
@@ -205,4 +205,22 @@ void txn_submit(struct txn *txn, bool soft, void (*done)(void *arg, int rc, cons
 		state->first = txn;
 	state->last = txn;
 	store_submit(state->store, &txn->batch);
+}
+
+void txn_submit(struct txn *txn, bool soft, void (*done)(void *arg, int rc, const char *error),
+		void *arg)
+{
+	struct state *state = txn->state;
+
+	if (state->closed) {
+		answer_at_once(txn, -ESHUTDOWN, "netd is stopping", done, arg);
+	} else if (state->cluster) {
+		txn->done = done;
+		txn->arg = arg;
+		send_submit(state->cluster, txn);
+	} else if (!txn->batch.n && !state->first) {
+		answer_at_once(txn, 0, "", done, arg);
+	} else {
+		txn_store(txn, soft, done, arg);
+	}
 }

@@ -47,6 +47,7 @@ struct state {
 	uint64_t revision;
 	char node_uid[64];
 	size_t nlost;               /* blocks of Nodes that are gone, as they were loaded */
+	struct cluster *cluster;    /* NULL: the database is the store */
 	bool closed;
 };
 
@@ -84,6 +85,7 @@ struct txn_write {
 	struct object *before;      /* the accepted version it was built upon, or NULL */
 	struct object *now;         /* NULL: deleted */
 	struct object *last;        /* deleted: the last state under the revision of the deletion */
+	bool happened;              /* in etcd */
 };
 
 enum txn_effect_type {
@@ -114,6 +116,11 @@ struct txn {
 	bool reverted;
 	void (*done)(void *arg, int rc, const char *error);
 	void *arg;
+	/* on its way to etcd, or from there */
+	struct part *parts;         /* send.c */
+	size_t nparts;
+	int64_t seen;               /* etcd's revision that is known when it is done */
+	bool late;                  /* what it ran into is not seen yet */
 };
 
 int txn_op(struct txn *txn, const struct store_op *op);
@@ -129,6 +136,45 @@ int64_t claim_cooling(int64_t free_after);
 void txn_commit(struct txn *txn);
 void txn_revert(struct txn *txn);
 void txn_free(struct txn *txn);
+/** txn_revert_effects() - what txn_revert() does but for the versions */
+void txn_revert_effects(struct txn *txn);
+/** txn_write() - a write of which the batch has the operation; its version is not accepted yet */
+int txn_write(struct txn *txn, const struct kind *kind, struct object *before, struct object *now,
+	      struct object *last);
+/** txn_writes() - *@ret: what it makes of this object, NULL: it is gone.  false: nothing, and *@ret stays */
+bool txn_writes(const struct txn *txn, const struct kind *kind, const char *ns, const char *name,
+		struct object **ret);
+/** txn_tombstone() - what may be in the kernel of a version that is not wanted any more */
+int txn_tombstone(struct txn *txn, struct object *obj);
+/** txn_hold_ip(), txn_free_ip() - rows of the replica: an address of this node's pod */
+int txn_hold_ip(struct txn *txn, const char *network, const struct podnet_prefix *ip, const char *uid);
+int txn_free_ip(struct txn *txn, const char *network, const struct podnet_prefix *ip, int64_t cool_s);
+/** txn_forget_network() - its blocks and addresses in memory */
+int txn_forget_network(struct txn *txn, const struct network *network);
+/** txn_store() - hand to the database, whatever the objects' store is */
+void txn_store(struct txn *txn, bool soft, void (*done)(void *arg, int rc, const char *error),
+	       void *arg);
+
+/* state.c */
+void state_health_changed(struct state *state);
+/* send.c */
+/** send_submit() - hand to etcd */
+void send_submit(struct cluster *cluster, struct txn *txn);
+/* cluster.c */
+void cluster_of(struct cluster *cluster, struct state *state);
+/** cluster_provisional() - a revision for a version that etcd has not seen */
+uint64_t cluster_provisional(struct cluster *cluster);
+int cluster_health(const struct cluster *cluster, const char **words);
+/* deliver.c */
+int claims_note(struct cluster *cluster, const char *kind, const char *key, const char *owner);
+void claims_free(struct cluster *cluster);
+/** claims_again() - what a failed transaction gave back in memory is another's meanwhile */
+void claims_again(struct cluster *cluster, const char *kind, const char *network,
+		  const struct podnet_prefix *p);
+/** claims_each() - those whose key begins with @prefix; non-zero ends it */
+int claims_each(struct cluster *cluster, const char *prefix,
+		int (*each)(void *arg, const char *kind, const char *key, const char *owner),
+		void *arg);
 
 /* load.c */
 /* numbers.c: networks that no Network is called */

@@ -10,7 +10,7 @@
  * are decoded by a thread that lives as long as that takes, while this one reads on; and by this one
  * when that is not done yet.
  */
-#include "internal.h"
+#include "cluster_inner.h"
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -248,6 +248,8 @@ static int load_claim(void *arg, const char *kind, const char *key, const char *
 	int r = ipam_load(l->state->ipam, kind, key, owner, claim_cooling(free_after));
 
 	l->state->nlost += claim_is_lost(l->state, kind, owner);
+	if (r == 0 && l->state->cluster && *owner && claim_is_shared(kind, key))
+		r = claims_note(l->state->cluster, kind, key, owner);
 	if (r != -EINVAL)
 		return r;
 	snprintf(l->error, STORE_WORDS, "the claim %.60s %.100s cannot be read", kind, key);

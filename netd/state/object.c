@@ -71,3 +71,37 @@ const struct kind *object_kind_of(const struct value *doc)
 			return &kinds[i];
 	return NULL;
 }
+
+bool object_unattached(const struct object *obj)
+{
+	return obj->kind->id == KIND_POD && !obj->pod->host_network && !obj->pod->nattached;
+}
+
+const char *object_node(const struct object *obj)
+{
+	switch (obj->kind->id) {
+	case KIND_POD:
+		return obj->pod->node_name;
+	case KIND_NETNS:
+		return obj->netns->node_name;
+	case KIND_VETH:
+		return obj->veth->node_name;
+	case KIND_BRIDGE:
+		return obj->bridge->node_name;
+	case KIND_ROUTE:
+		return obj->route->node_name;
+	case KIND_TUNNEL:
+		return obj->tunnel->node_name;
+	case KIND_NAMESPACE:
+	case KIND_NODE:
+	case KIND_EVENT:
+	case KIND_NETWORK:
+	case KIND_SERVICE:
+	case KIND_ENDPOINTS:
+	case KIND_ENDPOINT_SLICE:
+	case KIND_NETWORK_POLICY:
+	case KIND_COUNT:
+		return NULL;
+	}
+	return NULL;
+}

@@ -55,7 +55,7 @@ static void on_health(void *arg)
 {
 	struct state *state = arg;
 	const char *words;
-	bool failing = store_health(state->store, &words) < 0;
+	bool failing = state_health(state, &words) < 0;
 
 	metric_set(METRIC_STORE_FAILING, failing);
 	for (size_t i = 0; !failing && i < state->nobservers; i++)
@@ -70,11 +70,18 @@ bool state_lost(const struct state *state, uint64_t rev)
 
 int state_health(const struct state *state, const char **words)
 {
-	return store_health(state->store, words);
+	int r = store_health(state->store, words);
+
+	return r == 0 && state->cluster ? cluster_health(state->cluster, words) : r;
 }
 
-int state_new(struct loop *loop, struct store *store, const struct node_config *conf,
-	      struct state **ret, char error[STORE_WORDS])
+void state_health_changed(struct state *state)
+{
+	on_health(state);
+}
+
+int state_new_shared(struct loop *loop, struct store *store, const struct node_config *conf,
+		     struct cluster *cluster, struct state **ret, char error[STORE_WORDS])
 {
 	struct state *state = calloc(1, sizeof(*state));
 	int r;
@@ -84,6 +91,9 @@ int state_new(struct loop *loop, struct store *store, const struct node_config *
 	state->loop = loop;
 	state->store = store;
 	state->conf = conf;
+	state->cluster = cluster;
+	if (cluster)
+		cluster_of(cluster, state);
 	state->revision = store_revision(store);
 	r = ipam_new(&state->ipam);
 	if (r == 0)
@@ -97,6 +107,12 @@ int state_new(struct loop *loop, struct store *store, const struct node_config *
 	on_health(state);
 	*ret = state;
 	return 0;
+}
+
+int state_new(struct loop *loop, struct store *store, const struct node_config *conf,
+	      struct state **ret, char error[STORE_WORDS])
+{
+	return state_new_shared(loop, store, conf, NULL, ret, error);
 }
 
 static void cache_fini(struct cache *c)

@@ -18,7 +18,7 @@
 #include <netd/store/store.h>
 #include <netd/watch/hub.h>
 
-/** One version of an object.  Immutable; counted. */
+/** One version of an object.  Immutable once it is committed; counted. */
 struct object {
 	unsigned refs;
 	const struct kind *kind;
@@ -43,10 +43,16 @@ struct object {
 		const struct event *event;
 	};
 };
+/* A version that the store of a cluster has not seen has such a number, which no revision ever is. */
+#define OBJECT_PROVISIONAL (1ull << 62)
 struct object *object_ref(struct object *obj);
 void object_unref(struct object *obj);
 /** object_doc() - its bytes parsed, to build the next version from; NULL: no memory */
 struct doc *object_doc(const struct object *obj);
+/** object_unattached() - a pod whose node has not given it addresses yet: nothing of it is in a kernel */
+bool object_unattached(const struct object *obj);
+/** object_node() - the node in whose kernel alone it is, NULL: none, or every node's */
+const char *object_node(const struct object *obj);
 
 #define STATE_META_NODE "node"      /* of the store: the name of the Node that ran here last */
 
@@ -79,6 +85,10 @@ struct state_observer {
 
 int state_new(struct loop *loop, struct store *store, const struct node_config *conf,
 	      struct state **ret, char error[STORE_WORDS]);         /* loads everything */
+/** state_new_shared() - the same of a replica: cluster.h */
+struct cluster;
+int state_new_shared(struct loop *loop, struct store *store, const struct node_config *conf,
+		     struct cluster *cluster, struct state **ret, char error[STORE_WORDS]);
 void state_free(struct state *state);
 /**
  * state_close() - before store_close(), and before the observers go: nobody is told of what commits
@@ -154,6 +164,22 @@ int txn_claim_ip(struct txn *txn, const struct network *network, int family,
 		 const struct podnet_prefix *want, const char *owner, struct podnet_prefix *ret);
 /** state_cooling() - seconds until @ip, which was freed, can be had again; 0: it does not cool down */
 int64_t state_cooling(const struct state *state, const char *network, const struct podnet_prefix *ip);
+/** Why a pod cannot have what it asks for. */
+struct attach_fault {
+	int rc;                     /* -EADDRINUSE, -EADDRNOTAVAIL, -ERANGE, -ENOSPC, -EINVAL, -ENOMEM */
+	const char *field;          /* static text */
+	char value[256];            /* of that field */
+	char words[400];            /* what is wrong with it */
+	char network[256];
+	struct podnet_prefix ip;    /* that was asked for; family 0: none */
+};
+/**
+ * txn_attach_pod() - claim a pod's addresses, and say so in the status of @doc
+ * @pod: @doc decoded, of this node and not with the node's network
+ * Return: 0, or @fault->rc
+ */
+int txn_attach_pod(struct txn *txn, struct doc *doc, const struct pod *pod,
+		   struct attach_fault *fault);
 /** txn_claim_block() - the node's first block of @network and @family, claimed if there is none */
 int txn_claim_block(struct txn *txn, const struct network *network, int family,
 		    struct podnet_prefix *ret);

@@ -31,6 +31,7 @@ void txn_free(struct txn *txn)
 		object_unref(txn->effects[i].object);
 	free(txn->writes);
 	free(txn->effects);
+	free(txn->parts);
 	free(txn->batch.ops);
 	arena_fini(&txn->batch.arena);
 	free(txn);
@@ -85,27 +86,67 @@ int txn_effect(struct txn *txn, const struct txn_effect *effect)
 	return 0;
 }
 
-/* The write is in the batch; make it the accepted version. */
-static int add_write(struct txn *txn, const struct kind *kind, struct object *before,
-		     struct object *now, struct object *last)
+int txn_write(struct txn *txn, const struct kind *kind, struct object *before, struct object *now,
+	      struct object *last)
 {
-	struct object *any = now ? now : last;
 	void *list = txn->writes;
 	int r = reserve(&list, txn->nwrites, &txn->writes_cap, sizeof(*txn->writes));
 
 	txn->writes = list;
-	if (r == 0)
-		r = cache_accept(&txn->state->caches[kind->id], any->meta, now);
 	if (r < 0)
 		return r;
 	txn->writes[txn->nwrites++] = (struct txn_write){
-		kind, object_ref(before), object_ref(now), object_ref(last)
+		.kind = kind, .before = object_ref(before), .now = object_ref(now),
+		.last = object_ref(last),
 	};
 	return 0;
 }
 
+bool txn_writes(const struct txn *txn, const struct kind *kind, const char *ns, const char *name,
+		struct object **ret)
+{
+	for (size_t i = txn->nwrites; i-- > 0;) {
+		const struct txn_write *w = &txn->writes[i];
+		const struct meta *meta = (w->now ? w->now : w->last)->meta;
+
+		if (w->kind != kind || strcmp(meta->name, name) != 0 || strcmp(meta->ns, ns) != 0)
+			continue;
+		*ret = w->now;
+		return true;
+	}
+	return false;
+}
+
+/* The write is in the batch; make it the accepted version. */
+static int add_write(struct txn *txn, const struct kind *kind, struct object *before,
+		     struct object *now, struct object *last)
+{
+	const struct object *any = now ? now : last;
+	int r = txn_write(txn, kind, before, now, last);
+
+	if (r < 0)
+		return r;
+	r = cache_accept(&txn->state->caches[kind->id], any->meta, now);
+	if (r < 0) {
+		txn->nwrites--;
+		object_unref(before);
+		object_unref(now);
+		object_unref(last);
+	}
+	return r;
+}
+
+/* Of a replica the revisions are etcd's, and what is this node's own has none. */
+static void local_revision(struct txn *txn, struct store_op *op)
+{
+	if (txn->state->cluster)
+		op->quiet = true;
+	else
+		op->rev = store_next_revision(txn->state->store);
+}
+
 /* Kept for the kernel part: what may still be there of an earlier version. */
-static int add_tombstone(struct txn *txn, struct object *obj)
+int txn_tombstone(struct txn *txn, struct object *obj)
 {
 	char *name = arena_printf(&txn->batch.arena, "%s.%llu", obj->meta->uid,
 				  (unsigned long long)obj->rev);
@@ -120,7 +161,7 @@ static int add_tombstone(struct txn *txn, struct object *obj)
 
 	if (r < 0)
 		return r;
-	op.rev = store_next_revision(txn->state->store);
+	local_revision(txn, &op);
 	return txn_op(txn, &op);
 }
 
@@ -156,7 +197,9 @@ static int compare(struct doc *doc, const struct object *old, bool *spec_changed
 static int encode(struct txn *txn, const struct kind *kind, struct doc *doc, struct object **ret)
 {
 	_cleanup_(bytes_unrefp) struct bytes *bytes = NULL;
-	uint64_t rev = store_next_revision(txn->state->store);
+	struct state *state = txn->state;
+	uint64_t rev = state->cluster ? cluster_provisional(state->cluster)
+				      : store_next_revision(state->store);
 	int r = stamp(doc, rev);
 
 	if (r < 0)
@@ -184,8 +227,8 @@ int txn_put(struct txn *txn, const struct kind *kind, struct doc *doc, struct ob
 		*ret = old;
 		return 0;
 	}
-	if (old && kind->in_kernel && (spec_changed || marks_changed))
-		r = add_tombstone(txn, old);
+	if (old && !txn->state->cluster && kind->in_kernel && (spec_changed || marks_changed))
+		r = txn_tombstone(txn, old);
 	if (r == 0)
 		r = encode(txn, kind, doc, &obj);
 	if (r == 0)
@@ -227,8 +270,8 @@ int txn_delete(struct txn *txn, struct object *obj, struct object **last)
 	const struct kind *kind = obj->kind;
 	int r = release_all(txn, obj);
 
-	if (r == 0 && kind->in_kernel)
-		r = add_tombstone(txn, obj);
+	if (r == 0 && kind->in_kernel && !txn->state->cluster)
+		r = txn_tombstone(txn, obj);
 	if (r == 0)
 		r = restamp(txn, obj, &gone);
 	if (r == 0)
@@ -247,15 +290,16 @@ static int forget_tombstone(struct txn *txn, struct tombstone *t)
 	struct object *last = t->last;
 	char *name = arena_printf(&txn->batch.arena, "%s.%llu", last->meta->uid,
 				  (unsigned long long)last->rev);
+	struct store_op op = { .type = STORE_DELETE, .kind = TEARDOWN_KIND, .ns = "", .name = name,
+			       .bytes = last->bytes };
 	int r = name ? txn_effect(txn, &(struct txn_effect){ EFFECT_UNTOMB, .object = last })
 		     : -ENOMEM;
 
 	if (r < 0)
 		return r;
 	t->going = true;
-	return txn_op(txn, &(struct store_op){ .type = STORE_DELETE, .kind = TEARDOWN_KIND,
-		      .rev = store_next_revision(txn->state->store), .ns = "", .name = name,
-		      .bytes = last->bytes });
+	local_revision(txn, &op);
+	return txn_op(txn, &op);
 }
 
 int txn_teardown_done(struct txn *txn, const char *uid, uint64_t rev)

@@ -206,8 +206,10 @@ static void commit_object(struct memory *m, const struct change *c)
 	enum store_event_type type = c->op->type == STORE_DELETE ? STORE_DELETED :
 				     c->object->bytes ? STORE_MODIFIED : STORE_ADDED;
 
-	m->events[m->n_events++] = (struct event){
-		c->op->rev, type, c->object, bytes_ref(c->op->bytes), bytes_ref(c->op->prev) };
+	if (!c->op->quiet)
+		m->events[m->n_events++] = (struct event){
+			c->op->rev, type, c->object, bytes_ref(c->op->bytes),
+			bytes_ref(c->op->prev) };
 	bytes_unref(c->object->bytes);
 	c->object->bytes = type == STORE_DELETED ? NULL : bytes_ref(c->op->bytes);
 	c->object->rev = c->op->rev;

@@ -126,8 +126,11 @@ static int write_object(struct sqlite *s, const struct store_op *op, enum statem
 
 static int write_event(struct sqlite *s, const struct store_op *op, enum store_event_type type)
 {
-	sqlite3_stmt *stmt = db_stmt(&s->writer, SQL_EVENT);
+	sqlite3_stmt *stmt;
 
+	if (op->quiet)
+		return 0;
+	stmt = db_stmt(&s->writer, SQL_EVENT);
 	bind_key(stmt, op);
 	sqlite3_bind_int64(stmt, 4, (int64_t)op->rev);
 	bind_bytes(stmt, 5, op->bytes);

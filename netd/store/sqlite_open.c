@@ -139,6 +139,10 @@ static int set_counter(struct sqlite *s, const struct store_config *conf)
 	if (r < 0)
 		return r;
 	s->b.ceiling = c.ceiling;
+	if (conf->replica) {
+		s->b.rev = s->now.last = s->noted = c.last;
+		return 0;
+	}
 	s->low = c.clean > c.last ? c.clean : c.last;
 	s->b.rev = s->low;
 	if (!c.clean && c.ceiling > c.last)

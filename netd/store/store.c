@@ -452,6 +452,12 @@ uint64_t store_next_revision(struct store *s)
 	return ++s->rev;
 }
 
+void store_seen(struct store *s, uint64_t rev)
+{
+	if (rev > s->rev)
+		s->rev = rev;
+}
+
 void store_submit(struct store *s, struct store_batch *b)
 {
 	b->epoch = s->epoch;

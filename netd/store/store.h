@@ -35,6 +35,7 @@ struct store_op {
 	const char *owner;          /* CLAIM: uid of the owner */
 	int64_t free_after;         /* RELEASE: seconds since the epoch until nobody may have it */
 	bool cooled;                /* CLAIM: the caller knows by a better clock that it is free */
+	bool quiet;                 /* PUT, DELETE: no event is kept of it, and its revision is any */
 };
 
 struct store_batch {
@@ -58,6 +59,8 @@ struct store_config {
 	const char *witness;        /* a file beside it, that outlives the process; NULL: none */
 	int64_t now_ms;             /* clock at start: the first revision of this run is no less */
 	unsigned history_events;    /* 0: LIMIT_HISTORY_EVENTS */
+	/* revisions are another's, who has what is lost here: counting goes on from what is there */
+	bool replica;
 };
 
 int store_open(const struct store_config *conf, struct store **ret, char error[STORE_WORDS]);
@@ -76,6 +79,8 @@ uint64_t store_restored(const struct store *store);
 /** store_lost() - whether who has seen revision @rev may have seen what is not there any more */
 bool store_lost(struct store *store, uint64_t rev);
 uint64_t store_next_revision(struct store *store);          /* loop's thread only */
+/** store_seen() - of a replica: revisions up to @rev were given out elsewhere */
+void store_seen(struct store *store, uint64_t rev);
 void store_submit(struct store *store, struct store_batch *batch);
 
 /**

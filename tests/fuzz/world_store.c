@@ -99,6 +99,23 @@ uint64_t store_next_revision(struct store *store)
 	return ++store->rev;
 }
 
+void store_seen(struct store *store, uint64_t rev)
+{
+	(void)store, (void)rev;
+}
+
+int store_meta_get(struct store *store, const char *key, char *buf, size_t size)
+{
+	(void)store, (void)key, (void)buf, (void)size;
+	return -ENOENT;
+}
+
+int store_meta_put(struct store *store, const char *key, const char *value)
+{
+	(void)store, (void)key, (void)value;
+	return 0;
+}
+
 void store_submit(struct store *store, struct store_batch *batch)
 {
 	batch->node.next = NULL;

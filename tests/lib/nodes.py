@@ -84,8 +84,10 @@ def tell(to, node):
 
 
 class Cluster:
-    def __init__(self, count, router=False, flags=(), v4=True, v6=True):
-        self.router = router
+    """By itself each node has a store of its own; with etcd they share it."""
+
+    def __init__(self, count, router=False, flags=(), v4=True, v6=True, etcd=None):
+        self.router, self.etcd = router, etcd
         self.members = [Member(n + 1, router, flags) for n in range(count)]
         for member in self.members:
             member.has_v4, member.has_v6 = v4, v6
@@ -97,6 +99,15 @@ class Cluster:
             run("ip link set ul up")
         for member in self.members:
             self.wire(member)
+        if etcd:
+            self.share()
+
+    def share(self):
+        """etcd is in this namespace, on the underlay."""
+        run("ip addr add %s/24 dev ul" % self.etcd.address)
+        self.etcd.start()
+        for member in self.members:
+            member.flags += ["--etcd", self.etcd.url, "--node-name", member.name]
 
     def wire(self, member):
         port = member.wire(None if self.router else "ul", self.router)
@@ -110,7 +121,9 @@ class Cluster:
 
     def begin(self):
         for member in self.members:
-            member.begin()
+            member.start() if self.etcd else member.begin()
+        if self.etcd:
+            return self
         for one in self.members:
             for other in self.members:
                 if one is not other:

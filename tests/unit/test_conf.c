@@ -6,6 +6,7 @@
 
 #include <netd/conf.c>
 #include <netd/conf_check.c>
+#include <netd/conf_value.c>
 #include <stdio.h>
 #include <unistd.h>
 
