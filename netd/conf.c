@@ -141,6 +141,8 @@ static const struct row rows[] = {
 	NUMBER("mtu", mtu, "0", 0, 65535, "of pod links; 0: that of the default route's link"),
 	NUMBER("vxlan-port", vxlan_port, "4789", 1, 65535, "UDP port of backend vxlan, the same on all nodes"),
 	NUMBER("resync", resync_s, "60", 0, 86400, "seconds between looks at everything; 0: never"),
+	NUMBER("node-grace", node_grace_s, "40", 0, 86400,
+	       "seconds until endpoints of a lost node leave Services"),
 	NUMBER("history", history, DIGITS(LIMIT_HISTORY_EVENTS), 1000, 10000000,
 	       "events kept for watches to resume from"),
 	OTHER("log-level", parse_level, "info", "LEVEL", "error, warning, info or debug"),

@@ -123,6 +123,7 @@ int data_node_config(struct netd *netd, char why[256])
 	read_boot_id(node->boot_id);
 	node->node_port_min = conf->node_port_min;
 	node->node_port_max = conf->node_port_max;
+	node->node_grace_s = conf->node_grace_s;
 	for (int i = 0; i < 2; i++)
 		said[i] = conf->cidrs_said && conf->cluster_cidrs[i].family;
 	if ((!conf->cluster_cidrs[1].family &&

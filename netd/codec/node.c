@@ -126,6 +126,24 @@ static void decode_link_local(const char *text, struct podnet_prefix *ret)
 		*ret = ip;
 }
 
+static bool is_lost(const struct value *conditions, int64_t *since)
+{
+	const struct value *v;
+
+	value_each(conditions, v) {
+		const char *type = value_text(value_member(v, "type"));
+		const char *status = value_text(value_member(v, "status"));
+
+		if (!type || !status || strcmp(type, "Ready") != 0)
+			continue;
+		type = value_text(value_member(v, "lastTransitionTime"));
+		if (!type || time_parse(type, since) < 0)
+			*since = 0;
+		return strcmp(status, "Unknown") == 0;
+	}
+	return false;
+}
+
 void *node_decode(const struct value *doc, struct arena *arena)
 {
 	struct node *node = kind_new(doc, node_fields, sizeof(*node), arena);
@@ -138,5 +156,6 @@ void *node_decode(const struct value *doc, struct arena *arena)
 		memset(node->underlay, 0, sizeof(node->underlay));
 		decode_addresses(value_at(doc, "status.addresses"), node->underlay);
 	}
+	node->lost = is_lost(value_at(doc, "status.conditions"), &node->lost_since);
 	return node;
 }

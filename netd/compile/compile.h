@@ -134,6 +134,9 @@ struct compile_services {
 	const char *node_name, *zone;           /* zone NULL: not known */
 	const struct podnet_prefix *own;        /* addresses of the node */
 	size_t nown;
+	/* nodes that are lost: their endpoints are none */
+	const char *const *lost;
+	size_t nlost;
 	/* borrowed for the call; a negative return stops and is returned */
 	int (*each)(void *arg, const struct podnet_frontend *f);
 	void *arg;

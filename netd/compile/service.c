@@ -140,11 +140,19 @@ static int make_room(struct candidates *c)
 	return c->index ? 0 : -ENOMEM;
 }
 
+static bool is_lost(const struct compile_services *in, const char *node)
+{
+	for (size_t i = 0; node && i < in->nlost; i++)
+		if (strcmp(in->lost[i], node) == 0)
+			return true;
+	return false;
+}
+
 static int add_candidate(struct building_service *b, const struct endpoint *e, uint32_t port)
 {
 	struct candidates *c = &b->found;
 
-	if (!e->naddresses || known(c, &e->addresses[0], port))
+	if (!e->naddresses || is_lost(b->in, e->node_name) || known(c, &e->addresses[0], port))
 		return 0;
 	if (make_room(c) < 0)
 		return -ENOMEM;

@@ -137,7 +137,7 @@ static void try_waiting(struct control *control, struct waiting *w)
 
 	snprintf(ns, sizeof(ns), "%.*s", (int)(slash - w->key), w->key);
 	obj = state_accepted(control->state, &kinds[KIND_SERVICE], ns, slash + 1);
-	if (!obj || !missing(control, obj->service))
+	if (!obj || !missing(control, obj->service) || !state_chosen(control->state, obj->meta->uid))
 		return;                 /* its commit is under way */
 	ask.uid = obj->meta->uid;
 	r = txn_new(control->state, &txn);

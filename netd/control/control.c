@@ -61,8 +61,22 @@ static void mended(void *arg)
 {
 	struct control *control = arg;
 
+	lost_start(control);
 	if (control->unwritten)
 		loop_timer_set(control->redo_timer, 0);
+}
+
+/* What others did is this node's to do, or the other way round. */
+static void nodes_moved(void *arg)
+{
+	struct control *control = arg;
+
+	lost_now(control);
+	namespaces_start(control);
+	loop_timer_set(control->owner_timer, 0);
+	endpoints_start(control);
+	if (control->waiting.n)
+		loop_timer_set(control->balancer_timer, 0);
 }
 
 /* What is written at the start changes nothing where it is so already. */
@@ -125,7 +139,7 @@ DEFINE_CLEANUP(struct control, control_stop)
 int control_start(struct loop *loop, struct state *state, struct control **ret)
 {
 	_cleanup_(control_stopp) struct control *control = calloc(1, sizeof(*control));
-	struct state_observer observer = { changed, control, mended };
+	struct state_observer observer = { changed, control, mended, nodes_moved };
 	int r = control ? 0 : -ENOMEM;
 
 	if (r < 0)
@@ -139,6 +153,8 @@ int control_start(struct loop *loop, struct state *state, struct control **ret)
 		r = loop_timer_new(loop, pods_expire, control, &control->grace_timer);
 	if (r == 0)
 		r = loop_timer_new(loop, attach_all, control, &control->attach_timer);
+	if (r == 0)
+		r = loop_timer_new(loop, lost_look, control, &control->lost_timer);
 	if (r == 0)
 		r = loop_timer_new(loop, grace_look, control, &control->look_timer);
 	if (r == 0)
@@ -173,6 +189,7 @@ int control_start(struct loop *loop, struct state *state, struct control **ret)
 	probes_start(control);
 	loop_timer_set(control->grace_timer, 0);
 	loop_timer_set(control->attach_timer, 0);
+	lost_start(control);
 	*ret = take_ptr(control);
 	return 0;
 }
@@ -185,6 +202,7 @@ void control_stop(struct control *control)
 	loop_timer_free(control->node_timer);
 	loop_timer_free(control->grace_timer);
 	loop_timer_free(control->attach_timer);
+	loop_timer_free(control->lost_timer);
 	loop_timer_free(control->look_timer);
 	loop_timer_free(control->owner_timer);
 	loop_timer_free(control->slice_timer);

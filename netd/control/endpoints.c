@@ -248,7 +248,8 @@ static int endpoints_of(struct control *control, struct txn *txn, struct object 
 	struct gathering g = { .service = service };
 	int r;
 
-	if (!ns || ns->namespace->terminating || !service->service->nfamilies)
+	if (!ns || ns->namespace->terminating || !service->service->nfamilies ||
+	    !state_chosen(control->state, service->meta->uid))
 		return 0;
 	g.family = service->service->families[0];
 	r = gather(control, &g);

@@ -264,7 +264,7 @@ void events_flush(void *arg)
 		log_event(LOG_LEVEL_ERROR, "events_lost", "err=%s", strerror(-r));
 		return;
 	}
-	if (trim(control, txn))
+	if (state_chosen(control->state, "events") && trim(control, txn))
 		loop_timer_set(control->event_timer, TRIM_MS);
 	control_submit(control, take_ptr(txn), true);
 }

@@ -27,6 +27,7 @@ struct control {
 	struct loop_timer *grace_timer;     /* pods.c */
 	uint64_t grace_at;                  /* monotonic us; 0: nothing waits */
 	struct loop_timer *attach_timer;    /* attach.c */
+	struct loop_timer *lost_timer;      /* lost.c */
 	struct loop_timer *look_timer;      /* grace.c */
 	struct leaving *leaving;
 	DIR *proc;                          /* a round is under way; else NULL */
@@ -128,6 +129,12 @@ void probes_free(struct probes *probes);
 
 void attach_changed(struct control *control, const struct object *now);
 void attach_all(void *control);
+
+/** lost_start() - nodes may be lost, or heard of again */
+void lost_start(struct control *control);
+/** lost_now() - one of them is, or is heard of again */
+void lost_now(struct control *control);
+void lost_look(void *control);
 
 int pods_after_reboot(struct control *control);
 void pods_changed(struct control *control, const struct object *now);

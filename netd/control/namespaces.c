@@ -73,7 +73,7 @@ static int empty_one(void *arg, struct object *ns)
 	size_t before = round->writes + round->waiting;
 	int r = 0;
 
-	if (!ns->namespace->terminating)
+	if (!ns->namespace->terminating || !state_chosen(state, ns->meta->uid))
 		return 0;
 	for (size_t i = 0; r == 0 && i < KIND_COUNT; i++)
 		if (kinds[i].namespaced)

@@ -331,7 +331,11 @@ void owners_collect(void *arg)
 {
 	struct control *control = arg;
 	struct round round = { .control = control };
-	int r = txn_new(control->state, &round.txn);
+	int r;
+
+	if (!state_chosen(control->state, "owners"))
+		return;
+	r = txn_new(control->state, &round.txn);
 
 	if (r == 0)
 		r = run_round(&round);

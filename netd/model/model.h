@@ -67,6 +67,8 @@ struct node {
 	struct meta meta;
 	struct podnet_prefix pod_cidrs[2];
 	size_t npod_cidrs;
+	bool lost;                  /* condition Ready is Unknown: nobody hears of it */
+	int64_t lost_since;             /* as it says; 0: it does not */
 	/* where others send what is for its pods: IPv4, IPv6; family 0: it has none */
 	struct podnet_prefix underlay[2];
 	struct podnet_prefix link_local;        /* of IPv6, on the link of underlay[0]; family 0: not told */
@@ -369,6 +371,7 @@ struct node_config {
 	struct podnet_prefix balancer_cidrs[2]; /* the pool of load-balancer addresses, one a family */
 	size_t nbalancer_cidrs;
 	uint32_t node_port_min, node_port_max;
+	uint32_t node_grace_s;          /* until endpoints of a lost node leave Services */
 };
 
 #endif

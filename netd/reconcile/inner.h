@@ -53,6 +53,8 @@ struct reconcile {
 	bool pumping, pump_later;
 	struct scope *failing;
 	struct loop_timer *retry, *resync, *rewrite;
+	struct map lost;            /* lost.c: nodes that nobody hears of */
+	struct loop_timer *lost_timer;
 	bool unwritten;             /* a write of ours failed: rewrite.c */
 	struct kernel_facts facts;
 	struct podnet_prefix ips[2];
@@ -248,6 +250,15 @@ struct doc *status_of_running(const struct reconcile *rec, const struct object *
 void rewrite_written(void *rec, int rc, const char *error);
 void rewrite_mended(void *rec);
 void rewrite_all(void *rec);
+
+/* lost.c */
+void lost_begin(struct reconcile *rec);
+/** lost_changed() - a Node, @now NULL: it is gone; others than Nodes are passed over */
+void lost_changed(struct reconcile *rec, const struct object *any, const struct object *now);
+void lost_due(void *rec);
+/** lost_names() - nodes whose grace is over; *@ret is malloc'd.  0 or -ENOMEM */
+int lost_names(const struct reconcile *rec, const char ***ret, size_t *n);
+void lost_free(struct reconcile *rec);
 
 /* node.c */
 void node_facts(void *arg, const struct kernel_facts *facts);

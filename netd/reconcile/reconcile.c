@@ -302,6 +302,7 @@ static void on_changed(void *arg, const struct object *was, const struct object 
 
 	if (!rec->begun)
 		return;
+	lost_changed(rec, any, now);
 	services_changed(rec, old, now);
 	if (old && now && scope_is_ours(rec, old) && strcmp(old->meta->uid, now->meta->uid) != 0) {
 		on_deleted(rec, old);
@@ -434,6 +435,7 @@ void reconcile_begin(struct reconcile *rec)
 	if (r < 0)
 		log_event(LOG_LEVEL_ERROR, "first_pass_failed", "err=\"%s\"", strerror(-r));
 	paths_begin(rec);
+	lost_begin(rec);
 	services_begin(rec);
 	ahead_tell(rec);
 	start_scopes(rec);
@@ -492,6 +494,8 @@ int reconcile_start(const struct reconcile_config *conf, struct reconcile **ret,
 	if (r == 0)
 		r = loop_timer_new(conf->loop, on_resync, rec, &rec->resync);
 	if (r == 0)
+		r = loop_timer_new(conf->loop, lost_due, rec, &rec->lost_timer);
+	if (r == 0)
 		r = loop_timer_new(conf->loop, rewrite_all, rec, &rec->rewrite);
 	if (r == 0)
 		r = loop_timer_new(conf->loop, tunnels_due, rec, &rec->turn_timer);
@@ -503,7 +507,7 @@ int reconcile_start(const struct reconcile_config *conf, struct reconcile **ret,
 	if (r < 0)
 		return r;
 	r = state_observe(conf->state,
-			  &(struct state_observer){ on_changed, rec, rewrite_mended });
+			  &(struct state_observer){ on_changed, rec, rewrite_mended, NULL });
 	if (r < 0)
 		return fail(err, r);
 	if (conf->resync_s)
@@ -535,6 +539,7 @@ void reconcile_stop(struct reconcile *rec)
 	map_fini(&rec->scopes);
 	health_stop(rec);
 	services_free(rec->services);
+	lost_free(rec);
 	early_drop(rec);
 	traffic_free(rec->traffic);
 	free(rec->next);

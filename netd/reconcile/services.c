@@ -360,6 +360,7 @@ static int compile_one(struct making *m)
 {
 	const struct compile_services in = {
 		.node_name = m->rec->node->node_name, .zone = m->zone,
+		.lost = m->lost, .nlost = m->nlost,
 		.own = m->rec->facts.addresses, .nown = m->rec->facts.naddresses,
 		.each = on_frontend, .arg = m,
 	};
@@ -402,10 +403,15 @@ static int compile_dirty(struct reconcile *rec, struct kernel_services *out)
 {
 	struct services *s = rec->services;
 	const char *zone = zone_of(rec);
+	_cleanup_free_ const char **lost = NULL;
+	size_t nlost = 0;
 	int r = drop_ended(rec, out);
 
+	if (r == 0)
+		r = lost_names(rec, &lost, &nlost);
 	while (s->dirty && r == 0) {
-		struct making m = { .rec = rec, .out = out, .svc = s->dirty, .zone = zone };
+		struct making m = { .rec = rec, .out = out, .svc = s->dirty, .zone = zone,
+				    .lost = lost, .nlost = nlost };
 
 		s->dirty = m.svc->next_dirty;
 		m.svc->dirty = false;
@@ -467,6 +473,30 @@ void services_send(struct reconcile *rec)
 {
 	submit(rec);
 	balanced_sent(rec);
+}
+
+static bool is_on(const struct svc *svc, const char *node)
+{
+	for (size_t i = 0; i < svc->nslices; i++) {
+		const struct endpoint_slice *slice = svc->slices[i]->slice;
+
+		for (size_t k = 0; k < slice->nendpoints; k++)
+			if (slice->endpoints[k].node_name && strcmp(slice->endpoints[k].node_name, node) == 0)
+				return true;
+	}
+	return false;
+}
+
+void services_mark_node(struct reconcile *rec, const char *node)
+{
+	struct services *s = rec->services;
+	struct svc *svc;
+	size_t pos = 0;
+
+	while ((svc = map_next(&s->by_name, &pos)))
+		if (is_on(svc, node))
+			services_mark(s, svc);
+	services_send(rec);
 }
 
 void services_changed(struct reconcile *rec, struct object *old, struct object *now)

@@ -63,6 +63,8 @@ struct making {
 	struct kernel_services *out;
 	struct svc *svc;
 	const char *zone;               /* of this node, or NULL */
+	const char *const *lost;        /* nodes whose endpoints are out */
+	size_t nlost;
 	bool in_use;                    /* a node port of it is another process's */
 	char taken[900];                /* of a Service: what is another's already, in words */
 	unsigned ntaken_more;           /* that there is no room for in those */
@@ -88,6 +90,9 @@ int services_front(struct making *m, const struct podnet_frontend *f, struct svc
 void services_wait(struct making *m);
 /** services_who() - "Service shop/web", "pod shop/web" */
 const char *services_who(const struct svc *svc, char buf[600]);
+
+/** services_mark_node() - those with endpoints on a node, and send them */
+void services_mark_node(struct reconcile *rec, const char *node);
 
 /* ---- balanced.c ---- */
 

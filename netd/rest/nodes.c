@@ -94,7 +94,7 @@ static int validate(struct call *c, const struct doc *doc, const struct object *
 
 static int deletable(struct call *c, const struct object *obj)
 {
-	if (strcmp(obj->meta->name, state_config(c->rest->state)->node_name) != 0)
+	if (!state_node_lives(c->rest->state, obj->meta->name))
 		return 0;
 	return refuse(c, 403, "Forbidden", "nodes \"%s\" is forbidden: netd runs on it",
 		      obj->meta->name);

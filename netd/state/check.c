@@ -6,7 +6,7 @@
  * claims would have, and then compared with the claims.  May include: store.h, codec, model,
  * netd/base.
  */
-#include "internal.h"
+#include "cluster_inner.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,6 +20,7 @@ struct held {
 };
 
 struct checking {
+	bool replica;               /* of a cluster's store */
 	struct state_check *found;
 	void (*problem)(void *arg, const char *words);
 	void *arg;
@@ -105,6 +106,7 @@ static int add_object(struct checking *c, const struct row *row, const struct ob
 	char *name = arena_printf(&c->arena, "%s %s%s%s", row->kind, row->ns, *row->ns ? "/" : "",
 				  row->name);
 	char *uid = arena_strdup(&c->arena, meta->uid);
+	bool here = false;
 
 	if (!name || !uid)
 		return -ENOMEM;
@@ -114,10 +116,12 @@ static int add_object(struct checking *c, const struct row *row, const struct ob
 		tell(c, "%s has the uid of %s", name, (const char *)map_get(&c->owners, uid));
 	if (map_put(&c->names, name, name) < 0 || map_put(&c->owners, uid, name) < 0)
 		return -ENOMEM;
-	if (obj->kind->id == KIND_POD && obj->pod->node_name)
-		c->found->pods += strcmp(obj->pod->node_name, c->found->node) == 0;
-	if (obj->kind->id == KIND_POD)
-		return hold_pod(c, uid, obj->pod);
+	if (obj->kind->id == KIND_POD && obj->pod->node_name) {
+		here = strcmp(obj->pod->node_name, c->found->node) == 0;
+		c->found->pods += here;
+	}
+	if (obj->kind->id == KIND_POD)  /* each node claims the addresses of its own pods */
+		return here || !c->replica ? hold_pod(c, uid, obj->pod) : 0;
 	return obj->kind->id == KIND_SERVICE ? hold_service(c, uid, obj->service) : 0;
 }
 
@@ -250,6 +254,7 @@ int state_check(struct store *view, void (*problem)(void *arg, const char *words
 	*ret = (struct state_check){ .revision = store_revision(view) };
 	if (store_meta_get(view, STATE_META_NODE, ret->node, sizeof(ret->node)) < 0)
 		ret->node[0] = '\0';
+	c.replica = store_meta_get(view, CLUSTER_META_ID, name, sizeof(name)) >= 0;
 	snprintf(name, sizeof(name), "%s %s", kinds[KIND_NODE].store_name, ret->node);
 	r = store_integrity(view, integrity, &c);
 	if (r >= 0)

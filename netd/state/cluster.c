@@ -135,6 +135,49 @@ int cluster_look(struct cluster *c, struct cluster_meta *ret, char error[STORE_W
 
 /* ---- the link ---- */
 
+/*
+ * The Node is where one looks, and without etcd it cannot be written: this node shows it so.  It is
+ * no new version, and no watcher is told.
+ */
+static int show(struct cluster *c, struct object *node)
+{
+	const struct kind *kind = &kinds[KIND_NODE];
+	struct cache *cache = &c->state->caches[KIND_NODE];
+	_cleanup_(doc_freep) struct doc *doc = object_doc(node);
+	_cleanup_(bytes_unrefp) struct bytes *bytes = NULL;
+	struct object *shown;
+	char now[24];
+	int r;
+
+	time_format(now_realtime_s(), now);
+	r = doc ? doc_set_condition(doc, "status.conditions", "podnet.dev/ClusterStore",
+				    c->rc ? "False" : "True", c->rc ? c->reason : "EtcdFollowed",
+				    c->rc ? c->words : "what etcd has is known here", now) : -ENOMEM;
+	if (r <= 0)
+		return r;
+	bytes = doc_bytes(doc);
+	r = bytes ? object_read(kind, bytes, node->rev, &shown) : -ENOMEM;
+	if (r < 0)
+		return r;
+	map_del(&c->state->by_uid, shown->meta->uid);   /* its key is the old one's, which goes */
+	r = cache_accept(cache, shown->meta, shown);
+	if (r == 0)
+		r = cache_commit(cache, shown->meta, shown);
+	if (r == 0)
+		r = map_put(&c->state->by_uid, shown->meta->uid, shown);
+	object_unref(shown);
+	return r;
+}
+
+static void show_node(struct cluster *c)
+{
+	const char *name = c->state->conf->node_name;
+	const struct slot *s = cache_slot(&c->state->caches[KIND_NODE], "", name);
+
+	if (s && s->committed && s->accepted == s->committed && show(c, s->committed) < 0)
+		log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=cluster");
+}
+
 static void set_why(struct cluster *c, int rc, const char *reason, const char *words)
 {
 	char quoted[2 * STORE_WORDS];
@@ -148,6 +191,7 @@ static void set_why(struct cluster *c, int rc, const char *reason, const char *w
 		return;
 	log_event(LOG_LEVEL_ERROR, "etcd_lost", "reason=%s err=%s", reason,
 		  log_quote(words, quoted, sizeof(quoted)));
+	show_node(c);
 	state_health_changed(c->state);
 }
 
@@ -187,6 +231,7 @@ void cluster_up(struct cluster *c)
 			  etcd_endpoint(c->etcd), (unsigned long long)c->state->revision);
 	c->rc = 0;
 	c->reason[0] = c->words[0] = '\0';
+	show_node(c);
 	state_health_changed(c->state);
 	cluster_answer(c, 0);
 }

@@ -18,6 +18,70 @@ static const char *own_key(const struct cluster *c, char buf[KEY_SIZE])
 	return buf;
 }
 
+static void tell(struct cluster *c)
+{
+	const struct state *state = c->state;
+
+	for (size_t i = 0; i < state->nobservers; i++)
+		if (state->observers[i].nodes)
+			state->observers[i].nodes(state->observers[i].arg);
+}
+
+/* FNV-1a, 64 bits, and mixed once more: names differ in few letters. */
+static uint64_t score(const char *node, const char *key)
+{
+	uint64_t h = 0xcbf29ce484222325ull;
+	const char *parts[] = { node, key };
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		const char *s = parts[i];
+
+		do {
+			h = (h ^ (uint8_t)*s) * 0x100000001b3ull;
+		} while (*s++);
+	}
+	h = (h ^ h >> 33) * 0xff51afd7ed558ccdull;
+	return h ^ h >> 33;
+}
+
+bool state_node_lives(const struct state *state, const char *name)
+{
+	return strcmp(name, state->conf->node_name) == 0 ||
+	       (state->cluster && map_get(&state->cluster->nodes, name));
+}
+
+bool state_chosen(const struct state *state, const char *key)
+{
+	const char *mine = state->conf->node_name, *name;
+	uint64_t best = score(mine, key), other;
+	size_t pos = 0;
+
+	while (state->cluster && (name = map_next(&state->cluster->nodes, &pos))) {
+		other = score(name, key);
+		if (other > best || (other == best && strcmp(name, mine) > 0))
+			return false;
+	}
+	return true;
+}
+
+static void note(struct cluster *c, const char *name, bool alive)
+{
+	char *known = map_get(&c->nodes, name);
+
+	if (alive && !known) {
+		known = strdup(name);
+		if (known && map_put(&c->nodes, known, known) < 0)
+			free(known);
+	} else if (!alive && known) {
+		free(map_del(&c->nodes, name));
+	}
+}
+
+void lease_list(struct cluster *c, const struct etcd_kv *kv)
+{
+	note(c, kv->key + strlen(KEY_LEASES), true);
+}
+
 static void lost(struct cluster *c, int rc, const char *words)
 {
 	cluster_lost(c, rc, rc == -EADDRINUSE ? "NameInUse" : "EtcdUnreachable", words);
@@ -44,7 +108,7 @@ static void put(void *arg, int rc, const char *words, const struct etcd_reply *r
 static void looked(void *arg, int rc, const char *words, const struct etcd_reply *reply)
 {
 	struct cluster *c = arg;
-	const struct etcd_kv *kv = rc == 0 && reply->n ? &reply->kvs[0] : NULL;
+	const struct etcd_kv *kv = NULL;
 	struct etcd_txn t = { 0 };
 	char key[KEY_SIZE], why[STORE_WORDS];
 
@@ -54,13 +118,21 @@ static void looked(void *arg, int rc, const char *words, const struct etcd_reply
 		lost(c, rc, words);
 		return;
 	}
+	own_key(c, key);
+	lease_free(c);
+	for (size_t i = 0; i < reply->n; i++) {
+		lease_list(c, &reply->kvs[i]);
+		if (strcmp(reply->kvs[i].key, key) == 0)
+			kv = &reply->kvs[i];
+	}
+	tell(c);
 	if (kv && strcmp(kv->value, c->identity) != 0) {
 		snprintf(why, sizeof(why), "another netd lives under the name of node %.150s: choose "
 			 "another --node-name", c->state->conf->node_name);
 		lost(c, -EADDRINUSE, why);
 		return;
 	}
-	etcd_txn_expect(&t, own_key(c, key), kv ? kv->modified : 0);
+	etcd_txn_expect(&t, key, kv ? kv->modified : 0);
 	etcd_txn_put(&t, key, c->identity, strlen(c->identity), c->lease);
 	if (etcd_txn_send(c->etcd, &t, put, c) < 0)
 		lost(c, -ENOMEM, "no memory");
@@ -69,8 +141,8 @@ static void looked(void *arg, int rc, const char *words, const struct etcd_reply
 static void granted(void *arg, int rc, const char *words, const struct etcd_reply *reply)
 {
 	struct cluster *c = arg;
-	struct etcd_range range = { 0 };
-	char key[KEY_SIZE];
+	char end[64];
+	const struct etcd_range range = { .from = KEY_LEASES, .end = etcd_prefix_end(KEY_LEASES, end) };
 
 	if (c->link != LINK_FOLLOWING && c->link != LINK_UP)
 		return;
@@ -79,7 +151,6 @@ static void granted(void *arg, int rc, const char *words, const struct etcd_repl
 		return;
 	}
 	c->lease = reply->lease;
-	range.from = own_key(c, key);
 	if (etcd_get(c->etcd, &range, looked, c) < 0)
 		lost(c, -ENOMEM, "no memory");
 }
@@ -117,27 +188,14 @@ void lease_keep(void *arg)
 		lost(c, -ENOMEM, "no memory");
 }
 
-static void note(struct cluster *c, const char *name, bool alive)
-{
-	char *known = map_get(&c->nodes, name);
-
-	if (alive && !known) {
-		known = strdup(name);
-		if (known && map_put(&c->nodes, known, known) < 0)
-			free(known);
-	} else if (!alive && known) {
-		free(map_del(&c->nodes, name));
-	}
-}
-
-void lease_list(struct cluster *c, const struct etcd_kv *kv)
-{
-	note(c, kv->key + strlen(KEY_LEASES), true);
-}
-
 void lease_event(struct cluster *c, const struct etcd_kv *kv)
 {
-	note(c, kv->key + strlen(KEY_LEASES), !kv->deleted);
+	const char *name = kv->key + strlen(KEY_LEASES);
+	bool lived = map_get(&c->nodes, name);
+
+	note(c, name, !kv->deleted);
+	if (lived == kv->deleted)
+		tell(c);
 }
 
 void lease_free(struct cluster *c)

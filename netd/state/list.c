@@ -314,7 +314,6 @@ int list_begin(struct cluster *c, int64_t revision)
 		return -ENOMEM;
 	l->cluster = c;
 	l->revision = revision;
-	lease_free(c);
 	c->part = true;
 	r = store_meta_put(c->state->store, CLUSTER_META_WHOLE, "no");
 	if (r == 0)

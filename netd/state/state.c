@@ -154,6 +154,11 @@ int state_observe(struct state *state, const struct state_observer *observer)
 	return 0;
 }
 
+bool state_is_shared(const struct state *state)
+{
+	return state->cluster != NULL;
+}
+
 struct hub *state_hub(struct state *state)
 {
 	return state->hub;

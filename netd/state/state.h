@@ -81,6 +81,8 @@ struct state_observer {
 	void *arg;
 	/* may be NULL: writes failed for a while and succeed again */
 	void (*mended)(void *arg);
+	/* may be NULL: other nodes live than before */
+	void (*nodes)(void *arg);
 };
 
 int state_new(struct loop *loop, struct store *store, const struct node_config *conf,
@@ -96,6 +98,18 @@ void state_free(struct state *state);
  */
 void state_close(struct state *state);
 int state_observe(struct state *state, const struct state_observer *observer);  /* kept, at most 8 */
+
+/** state_is_shared() - with other nodes */
+bool state_is_shared(const struct state *state);
+/** state_node_lives() - it is heard of; without a cluster that is this one */
+bool state_node_lives(const struct state *state, const char *name);
+/**
+ * state_chosen() - is this the node that does what is to be done once for @key?
+ *
+ * By rendezvous hashing among those that live, so all choose alike without asking each other; for a
+ * moment two may, and writes of both are the same or conflict.
+ */
+bool state_chosen(const struct state *state, const char *key);
 
 struct hub *state_hub(struct state *state);
 struct ipam *state_ipam(struct state *state);

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""test_cluster_faults.py - etcd stops, is lost, compacts; nodes die and come back; two are called the same"""
+import os
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "lib"))
+from etcd import Etcd
+from node import Client, Node, PODS, Refused, eventually, main, pings, pod, run
+from nodes import Cluster, NODES
+from services import ask, in_netns, serve
+
+SERVICES = "/api/v1/namespaces/default/services"
+GRACE = 2
+
+cluster = None
+
+
+def nodes():
+    """The cluster of this suite, made once, with a pod on each node."""
+    global cluster
+    if not cluster:
+        cluster = Cluster(2, etcd=Etcd("10.0.0.250"), flags=["--node-grace", str(GRACE)]).begin()
+        cluster.ips = cluster.pods("a")
+        for member in cluster.members:
+            member.await_paths()
+    return cluster.members
+
+
+def service(name, **spec):
+    return {"metadata": {"name": name}, "spec": dict({"ports": [{"port": 80}], "selector": {"app": name}}, **spec)}
+
+
+def reachable():
+    """Pod to pod, across the nodes."""
+    return pings("a1.default", cluster.ips["a2"][0]) and pings("a2.default", cluster.ips["a1"][0])
+
+
+def refuses(member):
+    code, headers, _ = member.client.raw("POST", SERVICES, service("refused"))
+    return code == 503 and headers["Retry-After"]
+
+
+def takes(member, name):
+    return member.client.raw("POST", SERVICES, service(name))[0] == 201
+
+
+def reason(member):
+    return member.client.raw("GET", "/readyz")[2].decode()
+
+
+def test_stopped():
+    """Without etcd: the data plane stays, reads are answered, writes are 503; and all of it is caught up."""
+    a, b = nodes()
+    assert reachable()
+    cluster.etcd.kill()
+    for member in (a, b):
+        eventually("writes are refused", lambda m=member: refuses(m))
+        assert len(member.client.get(PODS)["items"]) == 2
+        assert "etcd" in reason(member) or "store" in reason(member)
+    assert reachable()
+    # what the kernel loses is put right all the same
+    a.run("ip route flush proto 142")
+    eventually("the routes are back", reachable)
+    cluster.etcd.start()
+    for n, member in enumerate((a, b)):
+        eventually("writes are taken", lambda m=member, n=n: takes(m, "after%d" % n))
+    a.await_object(SERVICES + "/after1", lambda o: True)
+    eventually("it is ready", lambda: reason(a) == "ok")
+    for n in (0, 1):
+        a.client.delete(SERVICES + "/after%d" % n)
+
+
+def test_restart_away():
+    """A start without etcd: everything comes back from the replica, and pods keep running."""
+    a, b = nodes()
+    cluster.etcd.kill()
+    b.kill()
+    assert reachable()
+    b.start(ready=False)
+    eventually("it answers", lambda: b_answers(b))
+    b.client = Client(b.socket)
+    got = b.client.get(PODS + "/a2")
+    assert got["status"]["podIP"] == cluster.ips["a2"][0]
+    assert reachable() and refuses(b)
+    cluster.etcd.start()
+    eventually("writes are taken", lambda: takes(b, "back"))
+    eventually("it is ready", lambda: reason(b) == "ok")
+    a.client.delete(SERVICES + "/back") if a.await_object(SERVICES + "/back", lambda o: True) else None
+
+
+def b_answers(member):
+    try:
+        return Client(member.socket).raw("GET", "/livez")[0] == 200
+    except OSError:
+        return False
+
+
+def test_compacted():
+    """What a netd slept through is compacted: it lists, and its watchers are told each change once."""
+    a, b = nodes()
+    a.client.post(SERVICES, service("old"))
+    b.await_object(SERVICES + "/old", lambda o: True)
+    watch = b.watch(SERVICES + "?resourceVersion=" + b.client.get(SERVICES)["metadata"]["resourceVersion"])
+    b.process.send_signal(signal.SIGSTOP)
+    run("ip link set up2 down")             # or its kernel takes what is sent meanwhile
+    a.client.delete(SERVICES + "/old")
+    for i in range(5):
+        a.client.post(SERVICES, service("new%d" % i))
+    cluster.etcd.kill()
+    cluster.etcd.start()                    # the stream that it had is gone
+    cluster.etcd.compact()
+    run("ip link set up2 up")
+    b.process.send_signal(signal.SIGCONT)
+    seen = [watch.next() for _ in range(6)]
+    names = sorted((e["type"], e["object"]["metadata"]["name"]) for e in seen)
+    assert names == [("ADDED", "new%d" % i) for i in range(5)] + [("DELETED", "old")], names
+    revs = [int(e["object"]["metadata"]["resourceVersion"]) for e in seen]
+    assert revs == sorted(set(revs)), revs
+    eventually("writes are taken", lambda: takes(b, "again"))
+    eventually("writes are taken", lambda: takes(a, "too"))
+    for name in ["again", "too"] + ["new%d" % i for i in range(5)]:
+        b.await_object(SERVICES + "/" + name, lambda o: True)
+        b.client.delete(SERVICES + "/" + name)
+    watch.close()
+    assert reachable()
+
+
+def test_same_name():
+    """A second netd of a name does not begin while the first lives."""
+    a, _ = nodes()
+    run("ip netns add twin")
+    run("ip link add uptwin type veth peer name eth0 netns twin")
+    run("ip link set uptwin up master ul")
+    for command in ("ip link set lo up", "ip link set eth0 up", "ip addr add 10.0.0.77/24 dev eth0"):
+        run(command, netns="twin")
+    twin = Node(through=["nsenter", "--net=/run/netns/twin"],
+                flags=["--node-name", a.name, "--etcd", cluster.etcd.url])
+    twin.start(ready=False)
+    assert twin.process.wait(30) == 1
+    assert "another netd lives under the name" in twin.tail(), twin.tail()
+    run("ip netns del twin")
+
+
+def test_lost_node():
+    """A node that dies is said to be so, and its endpoints leave after a grace; back, all is as before."""
+    a, b = nodes()
+    servers = [serve("a%d.default" % n, "echo.py", "a%d" % n, 80) for n in (1, 2)]
+    for n, member in enumerate((a, b), 1):
+        member.client.patch(PODS + "/a%d" % n, {"metadata": {"labels": {"app": "both"}}})
+    ip = a.client.post(SERVICES, service("both"))["spec"]["clusterIP"]
+
+    def answers():
+        said = [in_netns("a1.default", lambda: ask(ip, 80)) for _ in range(20)]
+        return {text.split()[0] for text in said if isinstance(text, str)}
+
+    eventually("both answer", lambda: len(answers()) == 2)
+    b.kill()
+    lost = a.await_object(NODES + b.name, lambda o: any(
+        c["type"] == "Ready" and c["status"] == "Unknown" and c["reason"] == "NodeStatusUnknown"
+        for c in o["status"]["conditions"]))
+    assert lost["spec"]["podCIDRs"]
+    eventually("its endpoints have left", lambda: len(answers()) == 1)
+    assert reachable()                      # nobody has taken its routes or pods away
+    b.start()
+    b.await_ready(NODES + b.name)
+    a.await_ready(NODES + b.name)
+    assert b.node()["spec"]["podCIDRs"] == lost["spec"]["podCIDRs"]
+    eventually("both answer again", lambda: len(answers()) == 2)
+    try:
+        a.client.delete(NODES + b.name)
+        raise AssertionError("the Node of a netd that runs was deleted")
+    except Refused as refused:
+        assert refused.code == 403, refused
+    a.client.delete(SERVICES + "/both")
+    for server in servers:
+        server.kill()
+
+
+def test_emptied():
+    """An etcd that lost everything takes nothing down, and is filled again from a replica."""
+    a, b = nodes()
+    before = a.client.get(PODS)["items"]
+    last = int(a.client.get(PODS)["metadata"]["resourceVersion"])
+    cluster.etcd.empty()
+    cluster.etcd.start()
+    for member in (a, b):
+        eventually("it says so", lambda m=member: "EtcdEmpty" in m.tail(20))
+        eventually("writes are refused", lambda m=member: refuses(m))
+        assert len(member.client.get(PODS)["items"]) == 2
+        shown = [c for c in member.node()["status"]["conditions"] if c["type"] == "podnet.dev/ClusterStore"]
+        assert shown[0]["status"] == "False" and shown[0]["reason"] == "EtcdEmpty", shown
+    assert reachable()
+    seed = ["nsenter", "--net=/run/netns/" + a.name, a.netd, "--config", "/dev/null", "--state-dir",
+            a.dir + "/state", "--etcd", cluster.etcd.url, "--reseed"]
+    said = run(*seed)
+    assert "seeded" in said, said
+    for n, member in enumerate((a, b)):
+        eventually("writes are taken", lambda m=member, n=n: takes(m, "seeded%d" % n))
+    made = b.await_object(SERVICES + "/seeded0", lambda o: True)
+    assert int(made["metadata"]["resourceVersion"]) > last
+    after = a.client.get(PODS)["items"]
+    assert [p["metadata"]["uid"] for p in after] == [p["metadata"]["uid"] for p in before]
+    assert reachable()
+    for member in (a, b):
+        member.await_object(NODES + member.name, lambda o: any(
+            c["type"] == "podnet.dev/ClusterStore" and c["status"] == "True" for c in o["status"]["conditions"]))
+        checked = run(member.netd, "--config", "/dev/null", "--node-name", member.name, "--state-dir",
+                      member.dir + "/state", "--run-dir", member.dir, "--check")
+        assert ": ok" in checked, checked
+    again = subprocess.run(seed, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert again.returncode == 1 and "only an empty one" in again.stdout, again.stdout
+
+
+def test_end():
+    cluster.stop()
+
+
+if __name__ == "__main__":
+    main([test_stopped, test_restart_away, test_compacted, test_same_name, test_lost_node, test_emptied, test_end])
