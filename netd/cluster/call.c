@@ -8,6 +8,7 @@
  */
 #include "inner.h"
 #include <errno.h>
+#include <netdb.h>
 #include <stdio.h>
 
 static size_t take_data(char *data, size_t size, size_t n, void *arg)
@@ -25,20 +26,20 @@ static size_t take_data(char *data, size_t size, size_t n, void *arg)
 static void set_tls(CURL *easy, const struct etcd *etcd)
 {
 	if (etcd->ca)
-		curl_easy_setopt(easy, CURLOPT_CAINFO, etcd->ca);
+		etcd->lib.easy_setopt(easy, CURLOPT_CAINFO, etcd->ca);
 	if (etcd->cert)
-		curl_easy_setopt(easy, CURLOPT_SSLCERT, etcd->cert);
+		etcd->lib.easy_setopt(easy, CURLOPT_SSLCERT, etcd->cert);
 	if (etcd->key)
-		curl_easy_setopt(easy, CURLOPT_SSLKEY, etcd->key);
+		etcd->lib.easy_setopt(easy, CURLOPT_SSLKEY, etcd->key);
 }
 
 /* What a stalled connection is found by: a stream has no time limit. */
-static void set_stream(CURL *easy)
+static void set_stream(CURL *easy, const struct etcd *etcd)
 {
-	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-	curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, 5L);
-	curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, 3L);
-	curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+	etcd->lib.easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	etcd->lib.easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, 5L);
+	etcd->lib.easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, 3L);
+	etcd->lib.easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
 }
 
 static int set_options(struct call *call, bool stream)
@@ -48,24 +49,24 @@ static int set_options(struct call *call, bool stream)
 	char url[320];
 
 	snprintf(url, sizeof(url), "%.250s%s", etcd->urls[etcd->at], call->path);
-	curl_easy_setopt(easy, CURLOPT_URL, url);
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(easy, CURLOPT_PROXY, "");
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, etcd->headers);
-	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body);
-	curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(call->body));
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_data);
-	curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
-	curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
-	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
-	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)etcd->timeout_ms / 2);
+	etcd->lib.easy_setopt(easy, CURLOPT_URL, url);
+	etcd->lib.easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	etcd->lib.easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+	etcd->lib.easy_setopt(easy, CURLOPT_PROXY, "");
+	etcd->lib.easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	etcd->lib.easy_setopt(easy, CURLOPT_HTTPHEADER, etcd->headers);
+	etcd->lib.easy_setopt(easy, CURLOPT_POSTFIELDS, call->body);
+	etcd->lib.easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(call->body));
+	etcd->lib.easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_data);
+	etcd->lib.easy_setopt(easy, CURLOPT_WRITEDATA, call);
+	etcd->lib.easy_setopt(easy, CURLOPT_PRIVATE, call);
+	etcd->lib.easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
+	etcd->lib.easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)etcd->timeout_ms / 2);
 	set_tls(easy, etcd);
 	if (stream)
-		set_stream(easy);
+		set_stream(easy, etcd);
 	else
-		curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)etcd->timeout_ms);
+		etcd->lib.easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)etcd->timeout_ms);
 	return 0;
 }
 
@@ -74,19 +75,19 @@ int call_begin(struct call *call, bool stream)
 	call->error[0] = '\0';
 	call->reply.len = 0;
 	if (!call->easy)
-		call->easy = curl_easy_init();
+		call->easy = call->etcd->lib.easy_init();
 	if (!call->easy)
 		return -ENOMEM;
-	curl_easy_reset(call->easy);
+	call->etcd->lib.easy_reset(call->easy);
 	set_options(call, stream);
-	return curl_multi_add_handle(call->etcd->multi, call->easy) == CURLM_OK ? 0 : -ENOMEM;
+	return call->etcd->lib.multi_add_handle(call->etcd->multi, call->easy) == CURLM_OK ? 0 : -ENOMEM;
 }
 
 void call_drop(struct call *call)
 {
 	if (call->easy) {
-		curl_multi_remove_handle(call->etcd->multi, call->easy);
-		curl_easy_cleanup(call->easy);
+		call->etcd->lib.multi_remove_handle(call->etcd->multi, call->easy);
+		call->etcd->lib.easy_cleanup(call->easy);
 	}
 	free(call->body);
 	buf_fini(&call->reply);
@@ -147,7 +148,7 @@ static int curl_error(const struct call *call, CURLcode code)
 	if (code == CURLE_OPERATION_TIMEDOUT) {
 		curl_off_t connected = 0;
 
-		curl_easy_getinfo(call->easy, CURLINFO_CONNECT_TIME_T, &connected);
+		call->etcd->lib.easy_getinfo(call->easy, CURLINFO_CONNECT_TIME_T, &connected);
 		return connected ? -ETIMEDOUT : -ENOTCONN;
 	}
 	return -ETIMEDOUT;              /* sent, and no answer came */
@@ -160,7 +161,7 @@ int call_error(struct call *call, CURLcode code, char words[ETCD_WORDS])
 	if (code == CURLE_OK)
 		return 0;
 	snprintf(words, ETCD_WORDS, "%.80s: %.110s", etcd->urls[etcd->at],
-		 call->error[0] ? call->error : curl_easy_strerror(code));
+		 call->error[0] ? call->error : etcd->lib.easy_strerror(code));
 	return curl_error(call, code);
 }
 
@@ -228,6 +229,20 @@ static int copy(char **to, const char *from)
 	return from && !*to ? -ENOMEM : 0;
 }
 
+/* Of a name: what looking it up takes is loaded now, as no code can be later. */
+static void look_up(const char *url)
+{
+	const char *host = strstr(url, "://") + 3;
+	struct addrinfo *found = NULL;
+	char name[256];
+
+	if (*host == '[')
+		return;
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(host, ":/"), host);
+	if (getaddrinfo(name, NULL, NULL, &found) == 0)
+		freeaddrinfo(found);
+}
+
 static int copy_urls(struct etcd *etcd, const struct etcd_config *conf, char why[ETCD_WORDS])
 {
 	for (size_t i = 0; i < conf->nurls && i < ETCD_URLS; i++) {
@@ -240,6 +255,7 @@ static int copy_urls(struct etcd *etcd, const struct etcd_config *conf, char why
 		}
 		if (copy(&etcd->urls[etcd->nurls], conf->urls[i]) < 0)
 			return -ENOMEM;
+		look_up(conf->urls[i]);
 		while (n && etcd->urls[etcd->nurls][n - 1] == '/')
 			etcd->urls[etcd->nurls][--n] = '\0';
 		etcd->nurls++;
@@ -250,11 +266,11 @@ static int copy_urls(struct etcd *etcd, const struct etcd_config *conf, char why
 int etcd_open(const struct etcd_config *conf, struct etcd **ret, char why[ETCD_WORDS])
 {
 	_cleanup_(etcd_closep) struct etcd *etcd = calloc(1, sizeof(*etcd));
-	int r = etcd && curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? 0 : -ENOMEM;
+	int r = etcd ? lib_load(&etcd->lib, why, ETCD_WORDS) : -ENOMEM;
 
-	snprintf(why, ETCD_WORDS, "no memory");
 	if (r < 0)
 		return r;
+	snprintf(why, ETCD_WORDS, "no memory");
 	etcd->loop = conf->loop;
 	etcd->timeout_ms = conf->timeout_ms ? conf->timeout_ms : 5000;
 	r = copy_urls(etcd, conf, why);
@@ -269,7 +285,7 @@ int etcd_open(const struct etcd_config *conf, struct etcd **ret, char why[ETCD_W
 	if (r < 0)
 		return r;
 	/* no "100 Continue" first: it costs a round trip */
-	etcd->headers = curl_slist_append(NULL, "Expect:");
+	etcd->headers = etcd->lib.slist_append(NULL, "Expect:");
 	if (!etcd->headers)
 		return -ENOMEM;
 	*ret = take_ptr(etcd);
@@ -286,12 +302,13 @@ void etcd_close(struct etcd *etcd)
 	while (etcd->calls)
 		shut(etcd->calls);
 	drive_stop(etcd);
-	curl_slist_free_all(etcd->headers);
+	if (etcd->headers)
+		etcd->lib.slist_free_all(etcd->headers);
 	for (size_t i = 0; i < etcd->nurls; i++)
 		free(etcd->urls[i]);
 	free(etcd->ca);
 	free(etcd->cert);
 	free(etcd->key);
+	lib_unload(&etcd->lib);
 	free(etcd);
-	curl_global_cleanup();
 }

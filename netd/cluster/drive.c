@@ -34,15 +34,15 @@ static void call_back(struct etcd *etcd)
 		if (w->dead)
 			etcd_watch_close(w);
 	}
-	while ((msg = curl_multi_info_read(etcd->multi, &left))) {
+	while ((msg = etcd->lib.multi_info_read(etcd->multi, &left))) {
 		CURL *easy = msg->easy_handle;
 		CURLcode code = msg->data.result;
 		struct call *call = NULL;
 
 		if (msg->msg != CURLMSG_DONE)
 			continue;
-		curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&call);
-		curl_multi_remove_handle(etcd->multi, easy);
+		etcd->lib.easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&call);
+		etcd->lib.multi_remove_handle(etcd->multi, easy);
 		call_ended(call, code);
 	}
 }
@@ -52,7 +52,7 @@ static void drive(struct etcd *etcd, int fd, int what)
 	int running;
 
 	etcd->driving = true;
-	curl_multi_socket_action(etcd->multi, fd, what, &running);
+	etcd->lib.multi_socket_action(etcd->multi, fd, what, &running);
 	call_back(etcd);
 	etcd->driving = false;
 }
@@ -95,7 +95,7 @@ static int set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *m
 	}
 	if (what == CURL_POLL_REMOVE) {
 		free(s);
-		curl_multi_assign(etcd->multi, fd, NULL);
+		etcd->lib.multi_assign(etcd->multi, fd, NULL);
 		return 0;
 	}
 	if (!s)
@@ -103,7 +103,7 @@ static int set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *m
 	if (!s)
 		return -1;
 	*s = (struct sock){ .etcd = etcd, .fd = fd };
-	curl_multi_assign(etcd->multi, fd, s);
+	etcd->lib.multi_assign(etcd->multi, fd, s);
 	return loop_watch_fd(etcd->loop, fd, events, on_event, s, &s->watch) < 0 ? -1 : 0;
 }
 
@@ -113,20 +113,20 @@ int drive_start(struct etcd *etcd)
 
 	if (r < 0)
 		return r;
-	etcd->multi = curl_multi_init();
+	etcd->multi = etcd->lib.multi_init();
 	if (!etcd->multi)
 		return -ENOMEM;
-	curl_multi_setopt(etcd->multi, CURLMOPT_SOCKETFUNCTION, set_socket);
-	curl_multi_setopt(etcd->multi, CURLMOPT_SOCKETDATA, etcd);
-	curl_multi_setopt(etcd->multi, CURLMOPT_TIMERFUNCTION, set_timer);
-	curl_multi_setopt(etcd->multi, CURLMOPT_TIMERDATA, etcd);
-	curl_multi_setopt(etcd->multi, CURLMOPT_MAXCONNECTS, 32L);
+	etcd->lib.multi_setopt(etcd->multi, CURLMOPT_SOCKETFUNCTION, set_socket);
+	etcd->lib.multi_setopt(etcd->multi, CURLMOPT_SOCKETDATA, etcd);
+	etcd->lib.multi_setopt(etcd->multi, CURLMOPT_TIMERFUNCTION, set_timer);
+	etcd->lib.multi_setopt(etcd->multi, CURLMOPT_TIMERDATA, etcd);
+	etcd->lib.multi_setopt(etcd->multi, CURLMOPT_MAXCONNECTS, 32L);
 	return 0;
 }
 
 void drive_stop(struct etcd *etcd)
 {
 	if (etcd->multi)
-		curl_multi_cleanup(etcd->multi);
+		etcd->lib.multi_cleanup(etcd->multi);
 	loop_timer_free(etcd->timer);
 }

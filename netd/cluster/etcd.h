@@ -26,7 +26,7 @@ struct etcd_config {
 	unsigned timeout_ms;            /* of one request; 0: 5000 */
 };
 
-/** etcd_open() - nothing is asked yet.  0, -EINVAL (a URL), -ENOMEM; @why says it */
+/** etcd_open() - nothing is asked yet.  0, -EINVAL (a URL), -ENOENT (no libcurl), -ENOMEM; @why says it */
 int etcd_open(const struct etcd_config *conf, struct etcd **ret, char why[ETCD_WORDS]);
 /** etcd_close() - what is under way is answered with -ESHUTDOWN; watches end without a word */
 void etcd_close(struct etcd *etcd);

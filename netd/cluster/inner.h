@@ -5,12 +5,13 @@
 #ifndef NETD_CLUSTER_INNER_H
 #define NETD_CLUSTER_INNER_H
 
-#include <curl/curl.h>
 #include <netd/cluster/etcd.h>
+#include <netd/cluster/lib.h>
 
 #define REPLY_MAX   (192u * 1024 * 1024)    /* a page of the largest objects, in base64 */
 
 struct etcd {
+	struct lib lib;
 	struct loop *loop;
 	CURLM *multi;
 	struct loop_timer *timer;           /* curl's */
