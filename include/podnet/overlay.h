@@ -120,7 +120,8 @@ PODNET_API void podnet_overlay_close(struct podnet_overlay *ov);
  * @peer: copied
  *
  * Idempotent; the counters of one that is replaced go on.  Packets that are under way are treated
- * as before or as after.  Of two peers with the same prefix the one that was put last has it.
+ * as before or as after, those that come when it has returned as after.  Of two peers with the same
+ * prefix the one that was put last has it.
  * Return: 0, -EINVAL (@err->field names the member), -ENOMEM.
  */
 PODNET_API int podnet_overlay_peer_put(struct podnet_overlay *ov,

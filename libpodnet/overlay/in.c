@@ -130,6 +130,7 @@ int pn_queue_in(struct queue *q)
 	n = recvmmsg(q->udp, in->v, MESSAGES, MSG_DONTWAIT, NULL);
 	if (n < 0)
 		return errno != EAGAIN;
+	pn_refresh(q);
 	for (int i = 0; i < n; i++)
 		take_message(q, &in->v[i].msg_hdr, in->v[i].msg_len);
 	pn_merge_flush(&q->merge);

@@ -234,6 +234,13 @@ static inline void count(atomic_ulong *counter, unsigned long n)
 	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
+/**
+ * pn_refresh() - a table of the list as it is now; nothing may point into the old one
+ *
+ * Called behind a read: who has changed the list and sends then is treated by the new one.
+ */
+void pn_refresh(struct queue *q);
+
 /* ---- in.c, out.c: 1: there was something; 0: nothing; negative: the device is gone ---- */
 
 int pn_incoming_new(struct incoming **ret, uint8_t *messages);

@@ -200,6 +200,8 @@ static ssize_t read_one(struct queue *q, uint8_t *at)
 		return -errno;
 	if (n <= (ssize_t)ahead)
 		return 0;
+	if (!q->out.n)                  /* datagrams that wait point to peers */
+		pn_refresh(q);
 	memcpy(&vnet, from, ahead);
 	carry(q, &vnet, at + HEAD_ROOM, (size_t)n - ahead);
 	return n + HEAD_ROOM;

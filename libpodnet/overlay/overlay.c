@@ -5,7 +5,7 @@
  * Room: overlay.
  *
  * Theory of operation.  The list of peers is the callers', under a lock.  A queue works with a table
- * that is made of it and never changes: at the start of a turn it looks whether the list is another
+ * that is made of it and never changes: when it has read something it looks whether the list is another
  * one by now, makes the table of that if no other queue has, and lets the old one go.  So a change
  * costs the packets nothing, many changes at once cost one table, and nothing is freed that is still
  * used.  What there is no memory for is tried again in the next turn.
@@ -55,7 +55,7 @@ struct podnet_overlay {
 
 /* ---- tables ---- */
 
-static void refresh(struct queue *q)
+void pn_refresh(struct queue *q)
 {
 	struct podnet_overlay *ov = q->ov;
 	uint64_t version = atomic_load(&ov->version);
@@ -384,7 +384,7 @@ int podnet_overlay_turn(struct podnet_overlay *ov, unsigned int queue)
 	struct queue *q = ov->queues[queue];
 	int in, out;
 
-	refresh(q);
+	pn_refresh(q);
 	if (!q->table)
 		return -ENOMEM;
 	in = pn_queue_in(q);

@@ -51,7 +51,7 @@ static bool finish_checksum(const struct packet *p, uint32_t start, uint32_t off
 {
 	uint16_t sum;
 
-	if (start > p->len || offset + 2 > p->len - start)
+	if (start < p->l4 || start > p->len || offset + 2 > p->len - start)
 		return false;
 	sum = (uint16_t)~pn_sum_fold(pn_sum_add(0, p->ip + start, p->len - start));
 	if (!sum)

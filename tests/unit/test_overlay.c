@@ -495,7 +495,7 @@ static void broken_device(void **state)
 	static const struct flow f = { "", false, true, false, false, 2000, 1000, 12, 0x10 };
 	_cleanup_free_ struct out *out = calloc(1, sizeof(*out));
 	struct peer *peer = some_peer(&f);
-	struct virtio_net_hdr good, v[7];
+	struct virtio_net_hdr good, v[8];
 	uint8_t room[2200];
 	struct packet p;
 	uint32_t len = make_packet(&f, room + HEAD_ROOM, &good);
@@ -510,6 +510,7 @@ static void broken_device(void **state)
 	v[4].flags = 0;
 	v[5].gso_type = VIRTIO_NET_HDR_GSO_NONE, v[5].csum_offset = 0xffff;
 	v[6].csum_start = (uint16_t)(len - 19);
+	v[7].gso_type = VIRTIO_NET_HDR_GSO_NONE, v[7].csum_start = 0, v[7].csum_offset = 0;
 	assert_true(out && peer && pn_packet_look(room + HEAD_ROOM, len, &p));
 	for (size_t i = 0; i < ARRAY_SIZE(v); i++)
 		assert_int_equal(pn_segment(out, &v[i], &p, peer, to_wire, NULL), -EINVAL);
