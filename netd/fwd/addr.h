@@ -27,4 +27,19 @@ static inline socklen_t fwd_sockaddr(const struct fwd_addr *a, struct sockaddr_s
 	return sizeof(*v4);
 }
 
+/** fwd_name_put() - the tunnel that a message is about */
+static inline void fwd_name_put(struct fwd_msg *msg, const char *name)
+{
+	size_t len = __builtin_strlen(name);
+
+	__builtin_memset(msg->to.addr, 0, sizeof(msg->to.addr));
+	__builtin_memcpy(msg->to.addr, name, len < FWD_NAME_SIZE ? len : FWD_NAME_SIZE - 1);
+}
+
+static inline void fwd_name_get(const struct fwd_msg *msg, char ret[FWD_NAME_SIZE])
+{
+	__builtin_memcpy(ret, msg->to.addr, FWD_NAME_SIZE);
+	ret[FWD_NAME_SIZE - 1] = 0;
+}
+
 #endif

@@ -2,10 +2,12 @@
 /*
  * fwd.h - what the files of podnet-fwd share
  *
- * Room: podnet-fwd, one process and one thread.  May include: wire.h, netd/base, netd/guard.
+ * Room: podnet-fwd, one process; all but tunnels' packets on one thread.  May include: wire.h,
+ * netd/base, netd/guard, podnet/overlay.h.
  *
  * Theory of operation.  netd keeps the wish, podnet-fwd the sockets: bound ones, made by netd, that
- * keep others from a published port, and of them those on the loopback, which it relays to a pod.
+ * keep others from a published port, and of them those on the loopback, which it relays to a pod;
+ * and the queues of tunnels, between which it carries packets.
  * It decides nothing, opens no file, and has no capability.  While netd is away, or is another one,
  * it goes on; a netd that comes asks what is held and changes what differs.
  *
@@ -13,6 +15,7 @@
  *            hold.c   what is held
  *            peer.c   netd's connection
  *            tcp.c    relayed connections       udp.c    relayed datagrams, by client
+ *            tunnel.c tunnels, and their threads
  */
 #ifndef NETD_FWD_H
 #define NETD_FWD_H
@@ -20,6 +23,7 @@
 #include <netd/base/base.h>
 #include <netd/base/loop.h>
 #include <netd/fwd/addr.h>
+#include <podnet/overlay.h>
 
 #define FWD_KEY_SIZE (2 * sizeof(struct fwd_addr) + 1)
 #define FWD_SCRATCH  65536
@@ -41,14 +45,15 @@ struct hold {
 struct fwd {
 	struct loop *loop;
 	struct map holds;           /* struct hold, by key */
+	struct map tunnels;         /* struct tunnel, by name */
 	int door;                   /* where netd connects */
 	int lock;                   /* a name: there is one podnet-fwd at a place */
 	struct loop_watch *door_watch;
 	struct peer {
 		int fd;             /* -1: there is none */
 		struct loop_watch *watch;
-		bool telling;       /* what is held, from this position of the map on */
-		size_t told;
+		bool telling;       /* what is held, from these positions of the maps on */
+		size_t told, told_tunnels;
 	} peer;
 	bool failed;                /* to be ended with status 1 */
 	int spare;                  /* a descriptor to let go when there is none left */
@@ -73,6 +78,8 @@ void holds_fini(struct fwd *f);
 /* ---- peer.c ---- */
 
 int peer_listen(struct fwd *f, const char *path, char why[256]);
+/** peer_say() - something that netd did not ask for; without a netd it is nothing */
+void peer_say(struct fwd *f, const struct fwd_msg *msg);
 void peer_fini(struct fwd *f);
 
 /* ---- tcp.c ---- */
@@ -89,5 +96,26 @@ void udp_receive(void *hold, uint32_t events);
 /** udp_end() - forget the clients of @h */
 void udp_end(struct hold *h);
 void udp_stop(struct fwd *f);
+
+/* ---- tunnel.c ---- */
+
+/** Descriptors that came along; who takes them sets n to 0. */
+struct fwd_fds {
+	int v[2 * FWD_QUEUES];
+	size_t n;
+};
+/**
+ * tunnel_take() - what netd says of a tunnel, with the prefixes behind it
+ *
+ * Return: 0, or a negative errno: it is not carried.
+ */
+int tunnel_take(struct fwd *f, const struct fwd_msg *msg, const struct fwd_prefix *v,
+		struct fwd_fds *fds);
+void tunnel_drop(struct fwd *f, const char *name);
+/** tunnels_gather() - FWD_TUNNEL_HELD of those from *@pos on.  How many. */
+size_t tunnels_gather(const struct fwd *f, size_t *pos, struct fwd_msg v[FWD_BATCH]);
+/** tunnels_count() - all counters, to @say */
+void tunnels_count(const struct fwd *f, void (*say)(void *arg, const struct fwd_counts *c), void *arg);
+void tunnels_fini(struct fwd *f);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * main.c - podnet-fwd: holds published ports and relays those of the loopback
+ * main.c - podnet-fwd: holds published ports, relays those of the loopback, carries tunnels
  *
  * Room: podnet-fwd: its arguments, its rights, its loop.  It is started by netd or as a unit of its
  * own, see podnet-fwd(8), and ends when it is told to by its socket or by a signal.
@@ -19,7 +19,8 @@
 #include <sys/socket.h>
 
 static const char usage[] =
-	"podnet-fwd - holds published ports for netd, and relays 127.0.0.1 and ::1; see podnet-fwd(8)\n\n"
+	"podnet-fwd - holds published ports for netd, relays 127.0.0.1 and ::1, and carries UDP tunnels; see\n"
+	"podnet-fwd(8)\n\n"
 	"usage: podnet-fwd [--socket PATH] [--user NAME]\n";
 
 struct args {
@@ -122,6 +123,7 @@ int main(int argc, char **argv)
 	f->door = f->lock = f->peer.fd = f->spare = -1;
 	r = run(f, &args);
 	holds_fini(f);
+	tunnels_fini(f);
 	peer_fini(f);
 	udp_stop(f);
 	loop_free(f->loop);

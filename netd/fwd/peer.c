@@ -54,13 +54,17 @@ static void tell(struct fwd *f)
 	int r = 1;
 
 	while (f->peer.telling && r > 0) {
-		size_t pos = f->peer.told, n = gather(f, &pos, v);
+		size_t pos = f->peer.told, tunnels = f->peer.told_tunnels, n = gather(f, &pos, v);
 
+		if (!n)
+			n = tunnels_gather(f, &tunnels, v);
 		if (!n)
 			v[0] = (struct fwd_msg){ .type = FWD_DONE };
 		r = say(f, v, n ? n : 1);
-		if (r > 0)
+		if (r > 0) {
 			f->peer.told = pos;
+			f->peer.told_tunnels = tunnels;
+		}
 		if (r > 0 && !n)
 			f->peer.telling = false;
 	}
@@ -70,15 +74,66 @@ static void tell(struct fwd *f)
 		listen_for(f, f->peer.telling ? EPOLLOUT : EPOLLIN);
 }
 
+void peer_say(struct fwd *f, const struct fwd_msg *msg)
+{
+	/* netd reads whatever comes, so that it does not fit is as good as gone */
+	if (f->peer.fd >= 0 && say(f, msg, 1) <= 0)
+		hang_up(f);
+}
+
 static void lost(struct fwd *f, const struct fwd_msg *msg, int why)
 {
 	struct fwd_msg answer = { .type = FWD_LOST, .at = msg->at };
 
 	log_event(LOG_LEVEL_WARNING, "not_held", "port=%u err=\"%s\"", ntohs(msg->at.port_be),
 		  strerror(-why));
-	/* netd reads whatever comes, so that it does not fit is as good as gone */
-	if (say(f, &answer, 1) <= 0)
-		hang_up(f);
+	peer_say(f, &answer);
+}
+
+static void lost_tunnel(struct fwd *f, const struct fwd_msg *msg, int why)
+{
+	struct fwd_msg answer = { .type = FWD_TUNNEL_LOST, .to = msg->to };
+	char name[FWD_NAME_SIZE];
+
+	fwd_name_get(msg, name);
+	log_event(LOG_LEVEL_WARNING, "tunnel_not_carried", "tunnel=%s err=\"%s\"", name, strerror(-why));
+	tunnel_drop(f, name);
+	peer_say(f, &answer);
+}
+
+/* ---- counters ---- */
+
+struct telling {
+	struct fwd *f;
+	struct fwd_counts v[FWD_COUNTS_BATCH];
+	size_t n;
+};
+
+/* What does not fit is not told: netd asks again. */
+static void send_counts(struct telling *t)
+{
+	if (t->n)
+		send(t->f->peer.fd, t->v, t->n * sizeof(t->v[0]), MSG_NOSIGNAL);
+	t->n = 0;
+}
+
+static void add_counts(void *arg, const struct fwd_counts *c)
+{
+	struct telling *t = arg;
+
+	t->v[t->n++] = *c;
+	if (t->n == FWD_COUNTS_BATCH)
+		send_counts(t);
+}
+
+static void tell_counts(struct fwd *f)
+{
+	const struct fwd_counts last = { .msg = { .type = FWD_COUNTS, .n = 1 } };
+	struct telling t = { .f = f };
+
+	tunnels_count(f, add_counts, &t);
+	add_counts(&t, &last);
+	send_counts(&t);
 }
 
 /* Whoever started us starts what is installed now, and netd gives it all that is held. */
@@ -89,20 +144,38 @@ static void outdated(struct fwd *f)
 	loop_stop(f->loop);
 }
 
-static void obey(struct fwd *f, const struct fwd_msg *msg, int fd)
+/** A packet of netd's. */
+struct order {
+	struct fwd_msg msg;
+	struct fwd_prefix v[FWD_PREFIXES];
+};
+
+static int take_first(struct fwd_fds *fds)
 {
-	int r = 0;
+	int fd = fds->n ? fds->v[0] : -1;
+
+	for (size_t i = 1; i < fds->n; i++)
+		close(fds->v[i]);
+	fds->n = 0;
+	return fd;
+}
+
+static void obey(struct fwd *f, const struct order *o, struct fwd_fds *fds)
+{
+	const struct fwd_msg *msg = &o->msg;
+	char name[FWD_NAME_SIZE];
+	int r = 0, fd;
 
 	switch ((enum fwd_type)msg->type) {
 	case FWD_HELLO:
 		if (msg->n != FWD_VERSION)
 			outdated(f);
 		f->peer.telling = true;
-		f->peer.told = 0;
+		f->peer.told = f->peer.told_tunnels = 0;
 		break;
 	case FWD_PUT:
+		fd = take_first(fds);
 		r = fd < 0 ? -EBADF : hold_put(f, msg, fd);
-		fd = -1;
 		break;
 	case FWD_AIM:
 		r = hold_aim(f, msg);
@@ -113,14 +186,50 @@ static void obey(struct fwd *f, const struct fwd_msg *msg, int fd)
 	case FWD_END:
 		loop_stop(f->loop);
 		break;
+	case FWD_TUNNEL:
+	case FWD_TUNNEL_PEER:
+	case FWD_TUNNEL_READY:
+		r = tunnel_take(f, msg, o->v, fds);
+		if (r < 0)
+			lost_tunnel(f, msg, r);
+		return;
+	case FWD_TUNNEL_DROP:
+		fwd_name_get(msg, name);
+		tunnel_drop(f, name);
+		break;
+	case FWD_COUNT:
+		tell_counts(f);
+		break;
 	case FWD_HELD:
 	case FWD_DONE:
 	case FWD_LOST:
+	case FWD_TUNNEL_HELD:
+	case FWD_TUNNEL_LOST:
+	case FWD_COUNTS:
 		break;
 	}
-	closep(&fd);
 	if (r < 0)
 		lost(f, msg, r);
+}
+
+static void take_fds(struct msghdr *head, struct fwd_fds *fds)
+{
+	struct cmsghdr *c = CMSG_FIRSTHDR(head);
+
+	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+		return;
+	fds->n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	memcpy(fds->v, CMSG_DATA(c), fds->n * sizeof(int));
+}
+
+/* Is it as long as it says?  Only what is about a tunnel has something behind it. */
+static bool whole(const struct order *o, size_t len)
+{
+	bool more = o->msg.type == FWD_TUNNEL || o->msg.type == FWD_TUNNEL_PEER;
+
+	if (len < sizeof(o->msg) || (more && o->msg.n > FWD_PREFIXES))
+		return false;
+	return len == sizeof(o->msg) + (more ? o->msg.n * sizeof(o->v[0]) : 0);
 }
 
 /* One packet.  1: there may be more; 0: not now; negative: the connection is over. */
@@ -128,28 +237,27 @@ static int receive(struct fwd *f)
 {
 	union {
 		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
+		char bytes[CMSG_SPACE(sizeof(((struct fwd_fds *)NULL)->v))];
 	} control;
-	struct fwd_msg msg = { 0 };
-	struct iovec iov = { &msg, sizeof(msg) };
+	struct order o;
+	struct fwd_fds fds = { .n = 0 };
+	struct iovec iov = { &o, sizeof(o) };
 	struct msghdr head = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes,
 			       .msg_controllen = sizeof(control.bytes) };
 	ssize_t n = recvmsg(f->peer.fd, &head, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&head) : NULL;
-	int fd = -1;
+	bool good = n > 0 && whole(&o, (size_t)n);
 
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -errno;
 	if (n == 0)
 		return -ECONNRESET;
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-	    c->cmsg_len == CMSG_LEN(sizeof(fd)))
-		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	if (n == (ssize_t)sizeof(msg)) {
-		obey(f, &msg, fd);
+	take_fds(&head, &fds);
+	if (good)
+		obey(f, &o, &fds);
+	while (fds.n)                   /* what nobody took */
+		close(fds.v[--fds.n]);
+	if (good)
 		return 1;
-	}
-	closep(&fd);
 	outdated(f);
 	return -EPROTO;
 }

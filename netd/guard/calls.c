@@ -29,6 +29,7 @@
 #include <linux/if_tun.h>
 #include <linux/nsfs.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <netd/base/log.h>
 #include <netd/guard/guard.h>
 #include <sched.h>

@@ -41,6 +41,7 @@ void ports_free(struct ports *p)
 	while ((h = map_next(&p->holds, &pos)))
 		hold_free(h);
 	map_fini(&p->holds);
+	carried_fini(p);
 	free(p->socket);
 	free(p);
 }

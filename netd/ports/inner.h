@@ -39,6 +39,11 @@ struct ports {
 	struct hold *claims;        /* those of many ports */
 	size_t nreal;
 	bool ready, whole;
+	struct map tunnels;         /* struct tunnel_hold, by name */
+	size_t ntunnels;            /* that are wanted */
+	bool tunnels_whole;
+	struct fwd_counts *counts;  /* as told last; of whatever tunnel */
+	size_t ncounts, counts_cap, ntold;      /* ntold: of those that are being told */
 	/* link.c */
 	enum link_state state;
 	int fd;
@@ -71,7 +76,23 @@ void link_need(struct ports *p);
 void link_queue(struct ports *p, struct hold *h);
 /** link_retry() - holds_settle() after a while */
 void link_retry(struct ports *p);
+/** link_kick() - a tunnel has something to be said */
+void link_kick(struct ports *p);
+/** link_say() - one packet with @n descriptors.  0, -EAGAIN: not now, or the connection is over */
+int link_say(const struct ports *p, const void *packet, size_t len, const int *fds, size_t n);
 void link_fini(struct ports *p);
+
+/* ---- carried.c ---- */
+
+void carried_held(struct ports *p, const struct fwd_msg *msg);
+void carried_lost(struct ports *p, const struct fwd_msg *msg);
+void carried_counted(struct ports *p, const struct fwd_counts *v, size_t n);
+/** carried_settle() - open what podnet-fwd lacks, and have it said */
+void carried_settle(struct ports *p);
+/** carried_pump() - say what is to be said.  As link_say() */
+int carried_pump(struct ports *p);
+void carried_parted(struct ports *p);
+void carried_fini(struct ports *p);
 
 /* ---- socket.c ---- */
 

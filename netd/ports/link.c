@@ -32,6 +32,12 @@ static void set_ready(struct ports *p)
 	p->conf.settled(p->conf.arg);
 }
 
+/* Is there anything that podnet-fwd is for? */
+static bool needed_now(const struct ports *p)
+{
+	return p->nreal || p->ntunnels || !p->ready;
+}
+
 static void ended(struct ports *p)
 {
 	log_event(LOG_LEVEL_WARNING, "fwd_lost", "socket=%s", p->socket);
@@ -41,34 +47,40 @@ static void ended(struct ports *p)
 	p->state = LINK_OFF;
 	p->events = 0;
 	holds_parted(p);
+	carried_parted(p);
 	p->wait_ms = WAIT_LEAST_MS;
-	if (p->nreal || !p->ready)
+	if (needed_now(p))
 		dial(p);
 }
 
 /* ---- to podnet-fwd ---- */
 
-static int say(const struct ports *p, const struct fwd_msg *msg, int fd)
+int link_say(const struct ports *p, const void *packet, size_t len, const int *fds, size_t n)
 {
 	union {
 		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
+		char bytes[CMSG_SPACE(2 * FWD_QUEUES * sizeof(int))];
 	} control = { .bytes = { 0 } };
-	struct iovec iov = { (void *)(uintptr_t)msg, sizeof(*msg) };
+	struct iovec iov = { (void *)(uintptr_t)packet, len };
 	struct msghdr head = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-	if (fd >= 0) {
+	if (n) {
 		struct cmsghdr *c;
 
 		head.msg_control = control.bytes;
-		head.msg_controllen = sizeof(control.bytes);
+		head.msg_controllen = CMSG_SPACE(n * sizeof(int));
 		c = CMSG_FIRSTHDR(&head);
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(fd));
-		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+		c->cmsg_len = CMSG_LEN(n * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, n * sizeof(int));
 	}
 	return sendmsg(p->fd, &head, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static int say(const struct ports *p, const struct fwd_msg *msg, int fd)
+{
+	return link_say(p, msg, sizeof(*msg), &fd, fd >= 0);
 }
 
 /* What is to be said of @h now; type 0: nothing. */
@@ -111,6 +123,7 @@ static int watch(struct ports *p, uint32_t events)
 static int pump(struct ports *p)
 {
 	struct hold *h;
+	int rc;
 
 	while ((h = p->queue)) {
 		struct fwd_msg msg = news(h);
@@ -126,7 +139,16 @@ static int pump(struct ports *p)
 		h->queued = false;
 		said(p, h);
 	}
-	return watch(p, EPOLLIN);
+	rc = carried_pump(p);
+	if (rc == -EAGAIN)
+		return watch(p, EPOLLIN | EPOLLOUT);
+	return rc < 0 ? rc : watch(p, EPOLLIN);
+}
+
+void link_kick(struct ports *p)
+{
+	if (p->state == LINK_UP && watch(p, EPOLLIN | EPOLLOUT) < 0)
+		loop_timer_set(p->redial, 0);
 }
 
 void link_queue(struct ports *p, struct hold *h)
@@ -137,9 +159,7 @@ void link_queue(struct ports *p, struct hold *h)
 	h->next_queued = NULL;
 	*p->queue_end = h;
 	p->queue_end = &h->next_queued;
-	/* the first one: from the loop, when whoever declares them has ended */
-	if (watch(p, EPOLLIN | EPOLLOUT) < 0)
-		loop_timer_set(p->redial, 0);
+	link_kick(p);           /* the first one: from the loop, when whoever declares them has ended */
 }
 
 /* ---- from podnet-fwd ---- */
@@ -180,6 +200,7 @@ static void done(struct ports *p)
 	p->wait_ms = WAIT_LEAST_MS;
 	log_event(LOG_LEVEL_INFO, "fwd_met", "socket=%s", p->socket);
 	holds_settle(p);
+	carried_settle(p);
 	set_ready(p);
 }
 
@@ -195,28 +216,54 @@ static void take(struct ports *p, const struct fwd_msg *msg)
 	case FWD_LOST:
 		lost(p, msg);
 		break;
+	case FWD_TUNNEL_HELD:
+		carried_held(p, msg);
+		break;
+	case FWD_TUNNEL_LOST:
+		carried_lost(p, msg);
+		break;
 	case FWD_HELLO:
 	case FWD_PUT:
 	case FWD_AIM:
 	case FWD_DROP:
 	case FWD_END:
+	case FWD_TUNNEL:
+	case FWD_TUNNEL_PEER:
+	case FWD_TUNNEL_READY:
+	case FWD_TUNNEL_DROP:
+	case FWD_COUNT:
+	case FWD_COUNTS:
 		break;
 	}
 }
 
+union packet {
+	struct fwd_msg v[FWD_BATCH];
+	struct fwd_counts counts[FWD_COUNTS_BATCH];
+};
+
+static void take_packet(struct ports *p, const union packet *packet, size_t len)
+{
+	if (packet->v[0].type == FWD_COUNTS) {
+		carried_counted(p, packet->counts, len / sizeof(packet->counts[0]));
+		return;
+	}
+	for (size_t k = 0; k < len / sizeof(packet->v[0]) && p->fd >= 0; k++)
+		take(p, &packet->v[k]);
+}
+
 static void on_link(void *arg, uint32_t events)
 {
-	struct fwd_msg v[FWD_BATCH];
+	union packet packet;
 	struct ports *p = arg;
 	ssize_t n = 0;
 
 	(void)events;
 	for (int i = 0; i < 64 && p->fd >= 0; i++) {
-		n = recv(p->fd, v, sizeof(v), MSG_DONTWAIT);
+		n = recv(p->fd, &packet, sizeof(packet), MSG_DONTWAIT);
 		if (n <= 0)
 			break;
-		for (size_t k = 0; k < (size_t)n / sizeof(*v) && p->fd >= 0; k++)
-			take(p, &v[k]);
+		take_packet(p, &packet, (size_t)n);
 	}
 	if (p->fd < 0)
 		return;
@@ -285,7 +332,7 @@ static void on_redial(void *arg)
 
 	if (p->state != LINK_OFF && !p->watch)
 		ended(p);
-	else if (p->nreal || !p->ready)
+	else if (needed_now(p))
 		dial(p);
 }
 
@@ -316,7 +363,7 @@ void ports_begin(struct ports *p, bool needed)
 		set_ready(p);
 		return;
 	}
-	if (needed) {
+	if (needed || p->ntunnels) {
 		dial(p);
 		return;
 	}

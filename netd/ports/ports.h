@@ -14,7 +14,10 @@
  * ports_sweep().  Before netd has met podnet-fwd once, or has given up waiting for it, nothing is
  * declared (ports_ready()).
  *
+ * A tunnel is the device of an overlay and the sockets it is joined to; podnet-fwd carries its packets.
+ *
  *   files    holds.c    the table        link.c    the connection to podnet-fwd
+ *            carried.c  tunnels
  *            socket.c   sockets made     starter.c who starts it
  */
 #ifndef NETD_PORTS_H
@@ -40,6 +43,8 @@ struct ports_config {
 	void (*changed)(void *arg, void *owner);
 	/* behind those, and when it is ready first: nothing is under way here */
 	void (*settled)(void *arg);
+	/* a tunnel is not carried any more, or ports_tunnel_put() would say another thing; takes note */
+	void (*tunnel_changed)(void *arg, const char *name);
 	void *arg;
 };
 
@@ -76,6 +81,36 @@ int ports_put(struct ports *p, struct port_list *list, void *owner, const struct
 bool ports_sweep(struct ports *p, struct port_list *list);
 /** ports_whole() - all owners have declared: what podnet-fwd holds of nobody's goes */
 void ports_whole(struct ports *p);
+
+/** A device that is there, or will be soon, and who is behind it.  Arrays are borrowed. */
+struct ports_tunnel {
+	const char *name;           /* of the device */
+	struct fwd_addr at;         /* ours on the underlay */
+	const struct fwd_prefix *local;         /* see podnet/overlay.h */
+	size_t nlocal;
+	const struct ports_tunnel_peer {
+		struct fwd_addr at;
+		enum fwd_framing framing;
+		const struct fwd_prefix *prefixes;
+		size_t nprefixes;
+	} *peers;
+	size_t npeers;
+};
+/**
+ * ports_tunnel_put() - have podnet-fwd carry it, as it is said now
+ *
+ * Idempotent.  Return: 0; -EADDRINUSE and what else open(2), ioctl(2), bind(2) said, and it is for
+ * the caller to try again; -EOPNOTSUPP: there is to be no podnet-fwd; -E2BIG, -ENOMEM.
+ */
+int ports_tunnel_put(struct ports *p, const struct ports_tunnel *t);
+void ports_tunnel_drop(struct ports *p, const char *name);
+/** ports_tunnels_whole() - all that are wanted have been put: what else podnet-fwd carries goes */
+void ports_tunnels_whole(struct ports *p);
+/** ports_tunnels_ask() - have the counters told */
+void ports_tunnels_ask(struct ports *p);
+/** ports_tunnels_each() - counters as they were told last, of peers and of drops (see wire.h) */
+void ports_tunnels_each(const struct ports *p,
+			void (*each)(void *arg, const char *name, const struct fwd_counts *c), void *arg);
 
 /**
  * ports_end() - tell a podnet-fwd that listens at @socket to end, and wait until it has

@@ -112,6 +112,25 @@ enum mark {
 	MARK_DRIFT = 1 << 1,
 };
 void reconcile_mark(struct reconcile *rec, struct scope *scope, unsigned marks);
+/* ---- carry.c ---- */
+
+/** carry_begin() - those of the store, before podnet-fwd is met */
+void carry_begin(struct reconcile *rec);
+/** carry_made() - the scope's device is there.  0, or negative with @err: it is not carried */
+int carry_made(struct reconcile *rec, const struct scope *scope, struct podnet_error *err);
+/** carry_gone() - the scope has no version any more */
+void carry_gone(struct reconcile *rec, const struct scope *scope);
+/**
+ * carry_tunnel() - have podnet-fwd carry the packets of @t's device
+ * @local: what is behind us; none: all that is behind no peer
+ *
+ * Return: as ports_tunnel_put().
+ */
+int carry_tunnel(struct reconcile *rec, const struct tunnel *t, const struct podnet_prefix *local,
+		  size_t nlocal);
+/** carry_changed() - of struct ports_config */
+void carry_changed(void *arg, const char *name);
+
 void reconcile_mark_all(struct reconcile *rec, unsigned marks);
 /** reconcile_begin() - the first pass, when the node's addresses and MTU are known */
 void reconcile_begin(struct reconcile *rec);

@@ -49,6 +49,13 @@ size_t reconcile_own_addresses(const struct reconcile *rec, const struct podnet_
 const struct podnet_prefix *reconcile_node_overlap(const struct reconcile *rec,
 						   const struct podnet_prefix *p);
 
+/** reconcile_tunnels_ask() - have podnet-fwd tell what it has carried */
+void reconcile_tunnels_ask(struct reconcile *rec);
+/** reconcile_tunnels_each() - what was told last; see ports_tunnels_each() */
+void reconcile_tunnels_each(const struct reconcile *rec,
+			    void (*each)(void *arg, const char *name, const struct fwd_counts *c),
+			    void *arg);
+
 /** What went to one endpoint by one port of a Service, since there was traffic. */
 struct traffic_row {
 	size_t port;                /* of spec.ports */

@@ -5,6 +5,7 @@
  * Room: reconcile.
  */
 #include "inner.h"
+#include "services.h"
 
 #include <errno.h>
 #include <netd/base/fault.h>
@@ -130,6 +131,7 @@ static void end_first(struct reconcile *rec, struct scope *scope)
 	scope->first = false;
 	if (--rec->first_left)
 		return;
+	ports_tunnels_whole(rec->services->ports);
 	log_event(LOG_LEVEL_INFO, "ready", "scopes=%zu operations=%lld", rec->scopes.n,
 		  (long long)metric_get(METRIC_KERNEL_OPERATIONS));
 }
@@ -321,12 +323,17 @@ static void finish(struct reconcile *rec, struct scope *scope, const struct kern
 		failed(rec, scope, task->err.code ? &task->err : &own);
 		return;
 	}
+	if (task->type == KERNEL_ENSURE && !scope->node && carry_made(rec, scope, &own) < 0) {
+		failed(rec, scope, &own);
+		return;
+	}
 	scope_mend(rec, scope);
 	if (scope->node)
 		services_mended(rec);
 	if (task->changes)
 		kick_failing(rec);
 	if (task->type == KERNEL_ABSENT) {
+		carry_gone(rec, scope);
 		gone(rec, scope);
 		return;
 	}

@@ -526,6 +526,7 @@ void services_begin(struct reconcile *rec)
 	state_each(rec->conf.state, &kinds[KIND_SERVICE], NULL, begin_object, rec);
 	state_each(rec->conf.state, &kinds[KIND_ENDPOINT_SLICE], NULL, begin_object, rec);
 	ports_begin_pods(rec, true);
+	carry_begin(rec);
 	ports_begin(rec->services->ports, ports_needed(rec->services));
 	rec->services->node_due = false;        /* its first pass comes anyway, behind these */
 	services_send(rec);

@@ -14,6 +14,8 @@ bool special_handle(struct call *c, const char *path);
 void special_print(void);
 /** metrics_get() - of /metrics: stats.c */
 void metrics_get(struct call *c);
+/** put_tunnels() - of /metrics: tunnel_stats.c */
+void put_tunnels(struct buf *out, const struct rest *rest);
 /** refuse_method() - true: it was not a GET, and that is answered */
 bool refuse_method(struct call *c);
 

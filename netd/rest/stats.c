@@ -256,6 +256,7 @@ static void answer_metrics(void *arg, const struct traffic *t)
 	http_on_abort(req, NULL, NULL);
 	metrics_text(&b, count_objects, w->rest);
 	put_traffic(&b, w->rest, t);
+	put_tunnels(&b, w->rest);
 	free(w);
 	body = buf_bytes(&b);
 	buf_fini(&b);
@@ -264,6 +265,7 @@ static void answer_metrics(void *arg, const struct traffic *t)
 
 void metrics_get(struct call *c)
 {
+	reconcile_tunnels_ask(c->rest->reconcile);
 	if (wait_for(c, false, answer_metrics) < 0)
 		reply_refusal(c);
 }
