@@ -105,8 +105,12 @@ static void put_peer(struct node *n, const char *ip, uint16_t port, enum podnet_
 	test_ok(podnet_overlay_peer_put(n->ov, &peer, &err), &err);
 }
 
+/* asked for, the kernel notices the carrier: before, what it sends by the device is lost */
 #define DEVICE "ip link set lo up && ip addr add 172.16.0.1/16 dev t0 && " \
-	"ip addr add fd00::1/64 dev t0 nodad && ip link set t0 up"
+	"ip addr add fd00::1/64 dev t0 nodad && ip link set t0 up && ip link show t0 >/dev/null"
+/* the kernel routes to an IPv6 address of its own only when its worker has come by */
+#define SETTLED "for ip in fd00::1 fd01::1 fd01::2; do " \
+	"until ip route get $ip 2>/dev/null | grep -q ^local; do :; done; done"
 
 static const char *const underlay[2][2] = { { "127.0.0.1", "127.0.0.2" }, { "fd01::1", "fd01::2" } };
 
@@ -119,7 +123,8 @@ static void begin_with_peer(struct node *n, short flags, bool six, enum podnet_o
 	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(PORT) };
 	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(PORT) };
 
-	assert_int_equal(sh(DEVICE " && ip addr add fd01::1 dev lo nodad && ip addr add fd01::2 dev lo nodad"), 0);
+	assert_int_equal(sh(DEVICE " && ip addr add fd01::1 dev lo nodad && ip addr add fd01::2 dev lo nodad && "
+			    SETTLED), 0);
 	inet_pton(AF_INET, underlay[0][0], &v4.sin_addr);
 	inet_pton(AF_INET6, underlay[1][0], &v6.sin6_addr);
 	udp = make_udp(underlay[six][0], PORT);
