@@ -179,6 +179,7 @@ static int run(const struct bench *b)
 	cluster_eye_close(r.eye);
 	http_close(&r.h);
 	daemon_stop(&r.d);
+	r.wrong += cluster_many(b);
 	return r.wrong ? 1 : 0;
 }
 

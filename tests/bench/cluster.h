@@ -12,12 +12,19 @@
 /** cluster_texts() - of the @i-th other node: its address, and its blocks; 64 bytes each */
 void cluster_texts(unsigned i, char *address, char *v4, char *v6);
 
+struct mnl_socket;
+/** cluster_socket() - of a netlink bus, bound to groups, in a namespace; -1: a new one */
+struct mnl_socket *cluster_socket(int netns, int bus, unsigned groups);
+
 /** What of paths is in a node's kernel. */
 struct cluster_count {
 	unsigned routes;            /* IPv4 and IPv6, of our protocol, by a gateway */
 	unsigned fdb;               /* with a destination */
 	unsigned neighbours;        /* permanent, on the tunnel */
 };
+/** cluster_many() - some netds that share a real etcd; what is wrong is told and counted */
+unsigned cluster_many(const struct bench *b);
+
 struct cluster_eye;
 struct cluster_eye *cluster_eye_open(int netns);
 void cluster_eye_close(struct cluster_eye *eye);

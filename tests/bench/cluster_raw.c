@@ -67,6 +67,7 @@ void cluster_texts(unsigned i, char *address, char *v4, char *v6)
 
 struct opening {
 	int netns;                  /* -1: a new one */
+	int bus;
 	unsigned groups;
 	struct mnl_socket *ret;
 };
@@ -78,15 +79,15 @@ static void *open_inside(void *arg)
 
 	if (o->netns >= 0 ? setns(o->netns, CLONE_NEWNET) < 0 : unshare(CLONE_NEWNET) < 0)
 		return NULL;
-	s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	s = mnl_socket_open2(o->bus, SOCK_CLOEXEC);
 	if (s && mnl_socket_bind(s, o->groups, MNL_SOCKET_AUTOPID) == 0)
 		o->ret = s;
 	return NULL;
 }
 
-static struct mnl_socket *open_in(int netns, unsigned groups)
+struct mnl_socket *cluster_socket(int netns, int bus, unsigned groups)
 {
-	struct opening o = { netns, groups, NULL };
+	struct opening o = { netns, bus, groups, NULL };
 	pthread_t thread;
 
 	if (pthread_create(&thread, NULL, open_inside, &o) != 0 || pthread_join(thread, NULL) != 0 ||
@@ -110,8 +111,8 @@ struct cluster_eye *cluster_eye_open(int netns)
 
 	if (!eye)
 		die("out of memory");
-	eye->ask = open_in(netns, 0);
-	eye->hear = open_in(netns, RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE);
+	eye->ask = cluster_socket(netns, NETLINK_ROUTE, 0);
+	eye->hear = cluster_socket(netns, NETLINK_ROUTE, RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE);
 	setsockopt(mnl_socket_get_fd(eye->hear), SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
 	return eye;
 }
@@ -371,7 +372,7 @@ static struct raw *new_namespace(void)
 
 	if (!r)
 		die("out of memory");
-	r->s = open_in(-1, 0);
+	r->s = cluster_socket(-1, NETLINK_ROUTE, 0);
 	r->batch = mnl_nlmsg_batch_start(r->buf, sizeof(r->buf) / 2);
 	link_of(r, "uplink", UPLINK, "bridge", 0);
 	address(r, UPLINK, htonl(0x0a01000a), 16);

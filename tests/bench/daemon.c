@@ -144,8 +144,7 @@ void daemon_again(const struct bench *b, const char *name, const char *const *fl
 	await_ready(d, log);
 }
 
-void daemon_start(const struct bench *b, const char *name, const char *netns_dir,
-		  const char *const *flags, struct daemon *ret)
+void daemon_place(const struct bench *b, const char *name, const char *netns_dir, struct daemon *ret)
 {
 	char run[64], state[560];
 
@@ -162,6 +161,12 @@ void daemon_start(const struct bench *b, const char *name, const char *netns_dir
 	mkdir(ret->netns_dir, 0755);
 	ret->netns = new_netns();
 	uplink(ret->netns);
+}
+
+void daemon_start(const struct bench *b, const char *name, const char *netns_dir,
+		  const char *const *flags, struct daemon *ret)
+{
+	daemon_place(b, name, netns_dir, ret);
 	daemon_again(b, name, flags, ret);
 }
 

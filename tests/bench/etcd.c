@@ -40,7 +40,7 @@ static const char *find(char *buf, size_t size)
 static _Noreturn void child(const char *program, const char *dir)
 {
 	const char *argv[] = {
-		program, "--data-dir", dir, "--listen-client-urls", "http://127.0.0.1:2379",
+		program, "--data-dir", dir, "--listen-client-urls", "http://0.0.0.0:2379",
 		"--advertise-client-urls", "http://127.0.0.1:2379", "--listen-peer-urls",
 		"http://127.0.0.1:2380", "--log-level", "error", NULL,
 	};

@@ -97,6 +97,8 @@ const char *daemon_alone(const struct bench *b, char *buf, size_t size);
  */
 void daemon_start(const struct bench *b, const char *name, const char *netns_dir,
 		  const char *const *flags, struct daemon *ret);
+/** daemon_place() - the namespace and the directories alone, for daemon_again() */
+void daemon_place(const struct bench *b, const char *name, const char *netns_dir, struct daemon *ret);
 void daemon_stop(struct daemon *d);
 /** daemon_halt() - its namespace stays; daemon_again() - start it there, with what it had stored */
 void daemon_halt(struct daemon *d);
