@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <netd/data.h>
+#include <netd/pki/pki.h>
 #include <netd/shared.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,6 +97,14 @@ static int check_files(const struct conf *conf, char why[256])
 	return 0;
 }
 
+static bool uses_tls(const struct conf *conf)
+{
+	for (size_t i = 0; i < conf->netcd; i++)
+		if (strncmp(conf->etcd[i], "https://", 8) == 0)
+			return true;
+	return false;
+}
+
 static int new_cluster(struct netd *netd, char why[256])
 {
 	const struct conf *conf = &netd->conf;
@@ -107,6 +116,8 @@ static int new_cluster(struct netd *netd, char why[256])
 	char words[STORE_WORDS];
 	int r = check_files(conf, why);
 
+	if (r == 0 && uses_tls(conf))
+		r = pki_wake(why);
 	if (r < 0)
 		return r;
 	r = cluster_new(&etcd, &netd->cluster, words);
@@ -218,6 +229,8 @@ static int seed(struct netd *netd, const struct peek *p, struct cluster_meta *me
 	r = store_meta_put(netd->store, META_SEEDING, meta->id);
 	if (r == 0)
 		r = cluster_seed(netd->cluster, netd->store, meta, words);
+	if (r == -EEXIST)
+		return -EALREADY;       /* another node was faster */
 	if (r < 0) {
 		snprintf(why, 256, "seeding etcd: %.200s", words);
 		return r;
@@ -284,16 +297,13 @@ static int start(struct netd *netd, const struct cluster_meta *meta, bool away, 
 	return r;
 }
 
-int shared_open(struct netd *netd, char why[256])
+static int try_open(struct netd *netd, const char *path, char why[256])
 {
-	_cleanup_free_ char *path = data_path(&netd->conf);
 	struct cluster_meta meta = { 0 };
 	struct peek p;
 	bool away;
-	int r = path ? peek(path, &p, why) : -ENOMEM;
+	int r = peek(path, &p, why);
 
-	if (r == 0)
-		r = new_cluster(netd, why);
 	if (r < 0)
 		return r;
 	r = look(netd, &p, &meta, why);
@@ -302,6 +312,20 @@ int shared_open(struct netd *netd, char why[256])
 		return r;
 	r = open_here(netd, path, &p, away, &meta, why);
 	return r < 0 ? r : start(netd, &meta, away, !*p.id, why);
+}
+
+int shared_open(struct netd *netd, char why[256])
+{
+	_cleanup_free_ char *path = data_path(&netd->conf);
+	int r = path ? new_cluster(netd, why) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	r = try_open(netd, path, why);
+	if (r != -EALREADY)
+		return r;
+	store_close(take_ptr(netd->store));
+	return try_open(netd, path, why);
 }
 
 /* ---- netd --reseed ---- */

@@ -35,6 +35,9 @@ struct pki_identity {
 	char name[PKI_NAME_BYTES];
 };
 
+/** pki_wake() - GnuTLS, for others than pki: before they begin with it.  0, or negative with @why */
+int pki_wake(char why[256]);
+
 struct pki;
 
 /**

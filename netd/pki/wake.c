@@ -22,6 +22,11 @@ __attribute__((visibility("default"))) int gnutls_global_init(void)
 	return 0;
 }
 
+int pki_wake(char why[256])
+{
+	return wake(why);
+}
+
 int wake(char why[256])
 {
 	int (*start)(void) = (int (*)(void))dlsym(RTLD_NEXT, "gnutls_global_init");
