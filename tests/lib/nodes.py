@@ -120,10 +120,15 @@ class Cluster:
             run(command, netns="router")
 
     def begin(self):
-        for member in self.members:
-            member.start() if self.etcd else member.begin()
+        """With etcd all at once: one of them fills it, whichever."""
         if self.etcd:
+            for member in self.members:
+                member.start(ready=False)
+            for member in self.members:
+                member.wait_ready()
             return self
+        for member in self.members:
+            member.begin()
         for one in self.members:
             for other in self.members:
                 if one is not other:
