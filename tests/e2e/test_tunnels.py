@@ -48,6 +48,15 @@ def link(name):
     return next(iter(l for l in ip_json("-d link show") if l["ifname"] == name), None)
 
 
+def mtu(name):
+    return (link(name) or {}).get("mtu")
+
+
+def data(name):
+    """What is particular to its type; {}: it is not there."""
+    return (link(name) or {"linkinfo": {"info_data": {}}})["linkinfo"]["info_data"]
+
+
 def whole(address, size):
     """A packet that fills the MTU passes, and none is cut on the way."""
     return subprocess.run(["ping", "-n", "-c", "1", "-W", "2", "-M", "do", "-s", str(size), address],
@@ -61,7 +70,7 @@ def reachable():
 def packets():
     NODE.client.post(URL, vxlan())
     NODE.await_ready(URL + "/over")
-    assert link("vx0")["mtu"] == 1450, link("vx0")
+    assert mtu("vx0") == 1450, link("vx0")
     eventually("reachable, when the underlay knows its neighbour", reachable)
 
 
@@ -89,8 +98,8 @@ def changes():
     assert link("vx0")["ifindex"] == before
     eventually("still reachable", reachable)
     NODE.client.patch(URL + "/over", {"spec": {"id": 43, "port": 4790}})
-    eventually("made anew", lambda: link("vx0") and link("vx0")["linkinfo"]["info_data"]["id"] == 43)
-    assert link("vx0")["linkinfo"]["info_data"]["port"] == 4790 and not reachable()
+    eventually("made anew", lambda: data("vx0").get("id") == 43)
+    assert data("vx0")["port"] == 4790 and not reachable()
     NODE.client.patch(URL + "/over", {"spec": {"id": 42, "port": 4789}})
     eventually("back", reachable)
 
@@ -98,12 +107,12 @@ def changes():
 def underlay_mtu():
     """Without one of its own the interface has the underlay's MTU less 50, also when that changes."""
     sh("ip link set up0 mtu 1400")
-    eventually("less", lambda: link("vx0")["mtu"] == 1350)
+    eventually("less", lambda: mtu("vx0") == 1350)
     NODE.client.patch(URL + "/over", {"spec": {"mtu": 1300}})
-    eventually("said", lambda: link("vx0")["mtu"] == 1300)
+    eventually("said", lambda: mtu("vx0") == 1300)
     sh("ip link set up0 mtu 1500")
     NODE.client.patch(URL + "/over", {"spec": {"mtu": None}})
-    eventually("back", lambda: link("vx0")["mtu"] == 1450)
+    eventually("back", lambda: mtu("vx0") == 1450)
 
 
 def ipv6_underlay():
@@ -145,9 +154,9 @@ def tun():
             {"address": "10.0.0.20", "cidrs": ["172.22.1.0/24"]},
             {"address": "10.0.0.30", "cidrs": ["172.22.2.0/24"], "framing": "pi"}]}})
     NODE.await_ready(URL + "/tun0")
-    data = link("tun0")["linkinfo"]["info_data"]
-    assert data["type"] == "tun" and data["persist"] and data["multi_queue"] and not data["pi"], data
-    assert link("tun0")["mtu"] == 1500 - 20 - 8 - 4
+    made = data("tun0")
+    assert made["type"] == "tun" and made["persist"] and made["multi_queue"] and not made["pi"], made
+    assert mtu("tun0") == 1500 - 20 - 8 - 4
     assert "172.22.1.0/24" in run("ip route show dev tun0") and "172.22.2.0/24" in run("ip route show dev tun0")
     sh("ip link del tun0")
     eventually("made anew", lambda: link("tun0") and "172.22.2.0/24" in run("ip route show dev tun0"))
