@@ -14,6 +14,7 @@ from openapi import Document
 
 # Answers that no suite can bring about, or not yet.  One that is seen has to leave this list.
 UNSEEN = {
+    "Unanswered": "an answer of etcd's must be lost on the way: tests/e2e/test_cluster_faults.py",
     "NoMemory": "memory does not run out by requests; tests/unit lets allocations fail",
 }
 

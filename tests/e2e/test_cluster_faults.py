@@ -178,6 +178,27 @@ def test_lost_node():
         server.kill()
 
 
+def test_cut_off():
+    """A link that drops everything: no end of a connection is told, and it is found out all the same."""
+    a, b = nodes()
+    run("ip link set up2 down")
+    eventually("writes are refused", lambda: b.client.raw("POST", SERVICES, service("lost"))[0] == 503)
+    assert len(b.client.get(PODS)["items"]) == 2
+    a.await_object(NODES + b.name, lambda o: any(
+        c["type"] == "Ready" and c["status"] == "Unknown" for c in o["status"]["conditions"]))
+    assert takes(a, "meanwhile")
+    run("ip link set up2 up")
+    b.await_object(SERVICES + "/meanwhile", lambda o: True)
+    eventually("writes are taken", lambda: takes(b, "found"))
+    a.await_ready(NODES + b.name)
+    a.await_object(SERVICES + "/found", lambda o: True)
+    names = sorted(s["metadata"]["name"] for s in a.client.get(SERVICES)["items"])
+    assert names == ["found", "meanwhile"], names       # what was refused is not there
+    for name in names:
+        a.client.delete(SERVICES + "/" + name)
+    assert reachable()
+
+
 def test_emptied():
     """An etcd that lost everything takes nothing down, and is filled again from a replica."""
     a, b = nodes()
@@ -218,4 +239,5 @@ def test_end():
 
 
 if __name__ == "__main__":
-    main([test_stopped, test_restart_away, test_compacted, test_same_name, test_lost_node, test_emptied, test_end])
+    main([test_stopped, test_restart_away, test_compacted, test_same_name, test_lost_node, test_cut_off,
+          test_emptied, test_end])
