@@ -140,6 +140,7 @@ static const struct row rows[] = {
 	NUMBER("pool", pool, "16", 0, LIMIT_POOL, "namespaces kept ready for pods"),
 	NUMBER("mtu", mtu, "0", 0, 65535, "of pod links; 0: that of the default route's link"),
 	NUMBER("vxlan-port", vxlan_port, "4789", 1, 65535, "UDP port of backend vxlan, the same on all nodes"),
+	NUMBER("udp-port", udp_port, "4788", 1, 65535, "UDP port of backend udp, the same on all nodes"),
 	NUMBER("resync", resync_s, "60", 0, 86400, "seconds between looks at everything; 0: never"),
 	NUMBER("node-grace", node_grace_s, "40", 0, 86400,
 	       "seconds until endpoints of a lost node leave Services"),

@@ -40,7 +40,7 @@ struct conf {
 	bool nft_owner;
 	uint8_t block_len[2];                       /* IPv4, IPv6 */
 	bool cidrs_said, blocks_said;               /* cluster-cidr and block-size are no defaults */
-	uint32_t pool, mtu, resync_s, history, vxlan_port, node_grace_s;
+	uint32_t pool, mtu, resync_s, history, vxlan_port, udp_port, node_grace_s;
 	const char *node_address;
 	struct conf_listen listen[LIMIT_LISTEN];
 	const char *tls_san[LIMIT_SAN];

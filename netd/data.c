@@ -118,6 +118,7 @@ int data_node_config(struct netd *netd, char why[256])
 	*node = (struct node_config){
 		.node_name = conf->node_name, .netns_dir = conf->netns_dir, .run_dir = conf->run_dir,
 		.mtu = conf->mtu, .vxlan_port = (uint16_t)conf->vxlan_port,
+		.udp_port = (uint16_t)conf->udp_port,
 		.node_address = conf->node_address, .block_len = { conf->block_len[0], conf->block_len[1] },
 	};
 	read_boot_id(node->boot_id);

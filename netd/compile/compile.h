@@ -93,8 +93,10 @@ struct compile_path {
 enum compile_tunnel {
 	COMPILE_VXLAN4 = 1 << 0,
 	COMPILE_VXLAN6 = 1 << 1,
+	COMPILE_UDP4 = 1 << 2,
+	COMPILE_UDP6 = 1 << 3,
 };
-#define COMPILE_TUNNELS 2
+#define COMPILE_TUNNELS 4
 #define COMPILE_TUNNEL_PREFIX "pn-"     /* of their devices' names; nobody else's begin so */
 /** The devices' names, in the order of the bits; ends with NULL. */
 extern const char *const compile_tunnel_names[COMPILE_TUNNELS + 1];

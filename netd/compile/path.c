@@ -20,29 +20,37 @@
 #include "room.h"
 
 #include <errno.h>
+#include <podnet/tun.h>
 #include <podnet/vxlan.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
 #define VXLAN_ROOM4     50          /* outer IPv4, UDP, VXLAN and inner Ethernet headers */
 #define VXLAN_ROOM6     70
+#define UDP_ROOM4       28          /* outer IPv4 and UDP headers */
+#define UDP_ROOM6       48
 
 /** One block's way. */
 struct path_way {
-	enum { WAY_NONE, WAY_DIRECT, WAY_VXLAN } how;
+	enum { WAY_NONE, WAY_DIRECT, WAY_TUNNEL } how;
 	const char *link;
 	const struct podnet_prefix *via;        /* WAY_DIRECT */
-	unsigned tunnel;            /* WAY_VXLAN: its number */
+	unsigned tunnel;            /* WAY_TUNNEL: its number */
 	const char *why;            /* WAY_NONE: what is missing */
 };
 
-const char *const compile_tunnel_names[COMPILE_TUNNELS + 1] = { "pn-vxlan4", "pn-vxlan6", NULL };
+const char *const compile_tunnel_names[COMPILE_TUNNELS + 1] = {
+	"pn-vxlan4", "pn-vxlan6", "pn-udp4", "pn-udp6", NULL
+};
 static const struct {
 	bool v6;                    /* the underlay */
+	bool udp;                   /* podnet-fwd carries it; else VXLAN */
 	uint32_t room;
 } tunnels[COMPILE_TUNNELS] = {
-	{ false, VXLAN_ROOM4 },
-	{ true, VXLAN_ROOM6 },
+	{ false, false, VXLAN_ROOM4 },
+	{ true, false, VXLAN_ROOM6 },
+	{ false, true, UDP_ROOM4 },
+	{ true, true, UDP_ROOM6 },
 };
 
 /* The link that reaches @ip without a gateway, or NULL. */
@@ -71,11 +79,11 @@ static const char *flaw(const struct compile_input *in, const struct node *node)
 	return NULL;
 }
 
-static struct path_way through(const struct compile_input *in, const struct node *node)
+static struct path_way through(const struct compile_input *in, const struct node *node, bool udp)
 {
 	for (unsigned i = 0; i < COMPILE_TUNNELS; i++)
-		if (node->underlay[tunnels[i].v6].family && in->underlay[tunnels[i].v6].family)
-			return (struct path_way){ .how = WAY_VXLAN, .link = compile_tunnel_names[i],
+		if (tunnels[i].udp == udp && node->underlay[tunnels[i].v6].family && in->underlay[tunnels[i].v6].family)
+			return (struct path_way){ .how = WAY_TUNNEL, .link = compile_tunnel_names[i],
 						  .tunnel = i };
 	return (struct path_way){ .why = "this node and it have no address of one family" };
 }
@@ -111,11 +119,9 @@ static struct path_way choose(const struct compile_input *in, const struct node 
 			return way;
 		/* fall through */
 	case BACKEND_VXLAN:
-		way.why = "the kernel knows no VXLAN devices";
-		return in->no_vxlan ? way : through(in, node);
+		return through(in, node, in->no_vxlan);
 	case BACKEND_UDP:
-		way.why = "this netd cannot do backend udp";
-		return way;
+		return through(in, node, true);
 	}
 	return way;
 }
@@ -127,7 +133,7 @@ unsigned compile_tunnels(const struct compile_input *in, const struct compile_pa
 	for (size_t i = 0; i < path->nblocks; i++) {
 		struct path_way way = choose(in, path->node, &path->blocks[i]);
 
-		bits |= way.how == WAY_VXLAN ? 1u << way.tunnel : 0;
+		bits |= way.how == WAY_TUNNEL ? 1u << way.tunnel : 0;
 	}
 	return bits;
 }
@@ -137,8 +143,13 @@ uint32_t compile_underlay_room(const struct compile_input *in, const struct netw
 	unsigned bits = net->backend == BACKEND_DIRECT ? 0 : in->tunnels;
 	uint32_t room = 0;
 
-	if (net->backend == BACKEND_VXLAN)  /* also before there is another node */
-		bits |= in->underlay[0].family || !in->underlay[1].family ? COMPILE_VXLAN4 : COMPILE_VXLAN6;
+	bool v4 = in->underlay[0].family || !in->underlay[1].family;
+
+	/* also before there is another node */
+	if (net->backend == BACKEND_VXLAN && !in->no_vxlan)
+		bits |= v4 ? COMPILE_VXLAN4 : COMPILE_VXLAN6;
+	else if (net->backend == BACKEND_VXLAN || net->backend == BACKEND_UDP)
+		bits |= v4 ? COMPILE_UDP4 : COMPILE_UDP6;
 	for (unsigned i = 0; i < COMPILE_TUNNELS; i++)
 		if (bits & 1u << i && tunnels[i].room > room)
 			room = tunnels[i].room;
@@ -186,7 +197,7 @@ static void put_block(struct building *b, const struct node *node, const struct 
 
 	if (way->how == WAY_DIRECT)
 		route.via = *way->via;
-	else
+	else if (!tunnels[way->tunnel].udp)
 		put_vxlan(b, node, way, &route, ret);
 	compile_note(b, podnet_set_route(b->set, &route, b->err));
 	sign(ret, &route.dst, NULL);
@@ -249,22 +260,40 @@ static bool own_address(const struct compile_input *in, struct podnet_prefix *re
 	return false;
 }
 
-static void put_tunnel(struct building *b, const struct compile_input *in, unsigned i)
+static uint32_t tunnel_mtu(const struct compile_input *in, unsigned i)
 {
+	return in->underlay_mtu > tunnels[i].room ? in->underlay_mtu - tunnels[i].room : 0;
+}
+
+static void put_device(struct building *b, const struct compile_input *in, unsigned i)
+{
+	struct podnet_link link = {
+		.name = compile_tunnel_names[i], .flags = PODNET_LINK_UP | PODNET_LINK_NO_ADDRGEN,
+		.mtu = tunnel_mtu(in, i),
+	};
+	struct podnet_tun tun = {
+		.link = link, .flags = PODNET_TUN_VNET_HDR | PODNET_TUN_MULTI_QUEUE,
+	};
 	struct podnet_vxlan vxlan = {
-		.link = {
-			.name = compile_tunnel_names[i], .flags = PODNET_LINK_UP | PODNET_LINK_NO_ADDRGEN,
-			.mtu = in->underlay_mtu > tunnels[i].room ? in->underlay_mtu - tunnels[i].room : 0,
-		},
-		.id = NODE_VXLAN_ID, .port = in->conf->vxlan_port,
+		.link = link, .id = NODE_VXLAN_ID, .port = in->conf->vxlan_port,
 		.local = compile_host(&in->underlay[tunnels[i].v6]),
 	};
+
+	if (tunnels[i].udp) {
+		compile_note(b, podnet_set_tun(b->set, &tun, b->err));
+		return;
+	}
+	tunnel_mac(in->conf->node_name, i, vxlan.link.mac);
+	compile_note(b, podnet_set_vxlan(b->set, &vxlan, b->err));
+}
+
+static void put_tunnel(struct building *b, const struct compile_input *in, unsigned i)
+{
 	struct podnet_addr addr = { .link = compile_tunnel_names[i] };
 	struct podnet_sysctl loose = { .value = "2" };
 	char key[64];
 
-	tunnel_mac(in->conf->node_name, i, vxlan.link.mac);
-	compile_note(b, podnet_set_vxlan(b->set, &vxlan, b->err));
+	put_device(b, in, i);
 	if (own_address(in, &addr.prefix))
 		compile_note(b, podnet_set_addr(b->set, &addr, b->err));
 	/* while a backend changes, each of two nodes may already or still send by the other way */

@@ -176,7 +176,13 @@ static int was_link(const struct podnet_link_info *info, void *arg)
 {
 	struct kernel_task *task = arg;
 	struct podnet_vxlan vxlan;
+	struct podnet_tun tun;
 
+	if (info->ours && info->tun) {
+		tun = *info->tun;
+		tun.link = (struct podnet_link){ .name = info->link.name };
+		return podnet_set_tun(task->was, &tun, &task->err);
+	}
 	if (!info->ours || !info->vxlan)
 		return 0;
 	vxlan = *info->vxlan;

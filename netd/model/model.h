@@ -364,7 +364,7 @@ struct node_config {
 	size_t ncluster_cidrs;
 	uint8_t block_len[2];
 	uint32_t mtu;                   /* 0: of the underlay */
-	uint16_t vxlan_port;
+	uint16_t vxlan_port, udp_port;
 	const char *node_address;       /* of NODE_ADDRESS; NULL: nothing was said */
 	struct podnet_prefix service_cidrs[2];  /* the default family's first */
 	size_t nservice_cidrs;

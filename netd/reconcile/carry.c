@@ -149,6 +149,7 @@ void carry_changed(void *arg, const char *name)
 	struct reconcile *rec = arg;
 	struct changed c = { rec, name };
 
+	tunnels_changed(rec, name);
 	if (rec->begun)
 		state_each(rec->conf.state, &kinds[KIND_TUNNEL], NULL, mark_changed, &c);
 }

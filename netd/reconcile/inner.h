@@ -77,6 +77,8 @@ struct reconcile {
 	struct turn *turns;
 	struct loop_timer *turn_timer;
 	bool no_vxlan;
+	bool carry_due;             /* podnet-fwd is to be told who is behind UDP tunnels */
+	unsigned carried;           /* tunnels that it was told of, bits */
 	/* what the kernel thread was told of addresses to come; NULL: nothing yet */
 	struct kernel_next *next;
 	size_t nnext;
@@ -226,6 +228,8 @@ void paths_failed(struct reconcile *rec, struct scope *scope, const char *why);
 void paths_forget(struct reconcile *rec, struct scope *scope);
 /** paths_mark() - all of them must be looked at */
 void paths_mark(struct reconcile *rec);
+/** paths_carry() - the tunnel of this number, a UDP one, with all who are behind it */
+int paths_carry(struct reconcile *rec, unsigned number);
 /** paths_news() - those whose blocks have changed */
 void paths_news(struct reconcile *rec);
 /** paths_begin() - before the first pass: which tunnels there must be */
@@ -250,6 +254,10 @@ void tunnels_refused(struct reconcile *rec, int code);
 /** tunnels_settle() - what was counted becomes what the node has */
 void tunnels_settle(struct reconcile *rec);
 void tunnels_due(void *rec);
+/** tunnels_carry() - tell podnet-fwd what UDP tunnels lead to */
+void tunnels_carry(struct reconcile *rec);
+/** tunnels_changed() - podnet-fwd does not carry the tunnel of this name any more */
+void tunnels_changed(struct reconcile *rec, const char *name);
 void tunnels_free(struct reconcile *rec);
 
 /* status.c */

@@ -102,6 +102,65 @@ unsigned paths_tunnels(const struct reconcile *rec, const struct compile_input *
 	return bits;
 }
 
+static struct scope *path_scope(const struct reconcile *rec, const struct object *obj)
+{
+	if (strcmp(obj->meta->name, rec->node->node_name) == 0)
+		return NULL;
+	return scope_find(rec, obj->meta->uid);
+}
+
+/** Who is behind a UDP tunnel. */
+struct behind {
+	struct reconcile *rec;
+	bool v6;                    /* the underlay */
+	struct tunnel_peer *v;      /* malloc'd, and each one's cidrs */
+	size_t n;
+	int rc;
+};
+
+/* Also of nodes that we send to by another way: they may already or still send by this one. */
+static int add_peer(void *arg, struct object *obj)
+{
+	struct behind *to = arg;
+	_cleanup_(blocks_fini) struct blocks b = { .rec = to->rec };
+	struct tunnel_peer *peer = &to->v[to->n];
+	const struct podnet_prefix *at = &obj->node->underlay[to->v6];
+
+	if (!path_scope(to->rec, obj) || !at->family || find_blocks(obj, &b) < 0 || !b.n)
+		return 0;
+	peer->cidrs = calloc(b.n, sizeof(*peer->cidrs));
+	if (!peer->cidrs)
+		return to->rc = -ENOMEM;
+	for (; peer->ncidrs < b.n; peer->ncidrs++)
+		peer->cidrs[peer->ncidrs] = b.v[peer->ncidrs].prefix;
+	peer->address = *at;
+	peer->port = to->rec->node->udp_port;
+	to->n++;
+	return 0;
+}
+
+int paths_carry(struct reconcile *rec, unsigned number)
+{
+	struct tunnel t = { .interface = compile_tunnel_names[number], .port = rec->node->udp_port };
+	struct behind to = { .rec = rec, .v6 = number & 1 };
+	struct compile_input in;
+
+	want_input(rec, &in);
+	t.local = in.underlay[to.v6];
+	to.v = calloc(state_count(rec->conf.state, &kinds[KIND_NODE]) + 1, sizeof(*to.v));
+	if (!to.v)
+		return -ENOMEM;
+	state_each(rec->conf.state, &kinds[KIND_NODE], NULL, add_peer, &to);
+	t.peers = to.v;
+	t.npeers = to.n;
+	if (to.rc == 0 && t.local.family)
+		to.rc = carry_tunnel(rec, &t, NULL, 0);
+	for (size_t i = 0; i < to.n; i++)
+		free(to.v[i].cidrs);
+	free(to.v);
+	return to.rc;
+}
+
 static void say(struct reconcile *rec, struct scope *scope, const char *missing)
 {
 	const char *before = scope->missing ? scope->missing : "";
@@ -184,6 +243,7 @@ void paths_done(struct reconcile *rec, struct scope *scope, struct kernel_task *
 	podnet_set_free(scope->made);
 	scope->made = task->type == KERNEL_ENSURE || task->rc < 0 ? take_ptr(task->set) : NULL;
 	rec->paths_due |= !scope->tried;
+	rec->carry_due |= rec->tunnels & (COMPILE_UDP4 | COMPILE_UDP6);
 	if (task->type == KERNEL_ENSURE && task->rc >= 0)
 		say(rec, scope, scope->lacking ? scope->lacking : "");
 }
@@ -194,13 +254,6 @@ void paths_forget(struct reconcile *rec, struct scope *scope)
 	podnet_set_free(take_ptr(scope->made));
 	tunnels_need(rec, scope, 0);
 	rec->paths_due = true;
-}
-
-static struct scope *path_scope(const struct reconcile *rec, const struct object *obj)
-{
-	if (strcmp(obj->meta->name, rec->node->node_name) == 0)
-		return NULL;
-	return scope_find(rec, obj->meta->uid);
 }
 
 /* The devices first: a path through one that is not there yet would fail and wait. */
@@ -250,6 +303,7 @@ void paths_begin(struct reconcile *rec)
 {
 	state_each(rec->conf.state, &kinds[KIND_NODE], NULL, count, rec);
 	rec->tunnels = rec->tunnels_wanted;
+	tunnels_carry(rec);
 }
 
 struct search {

@@ -131,6 +131,8 @@ static int64_t before_turn(void *arg)
 		paths_news(rec);
 	if (rec->pump_later)
 		reconcile_pump(rec);
+	if (rec->carry_due && rec->begun)
+		tunnels_carry(rec);
 	if (rec->paths_due && rec->node_known)
 		node_report(rec);
 	return -1;

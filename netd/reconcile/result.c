@@ -330,6 +330,8 @@ static void finish(struct reconcile *rec, struct scope *scope, const struct kern
 	scope_mend(rec, scope);
 	if (scope->node)
 		services_mended(rec);
+	if (scope->node)                /* the device of a UDP tunnel may be another one */
+		rec->carry_due |= rec->tunnels & (COMPILE_UDP4 | COMPILE_UDP6);
 	if (task->changes)
 		kick_failing(rec);
 	if (task->type == KERNEL_ABSENT) {

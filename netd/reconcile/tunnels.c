@@ -10,8 +10,10 @@
  * one.  A device that no path needs any more stays for LINGER_MS, for those who still send by it.
  */
 #include "inner.h"
+#include "services.h"
 
 #include <errno.h>
+#include <netd/base/log.h>
 
 #define SWITCH_MS       2000
 #define LINGER_MS       60000
@@ -92,6 +94,39 @@ void tunnels_count(struct reconcile *rec, struct scope *scope, const struct obje
 	tunnels_need(rec, scope, paths_tunnels(rec, &in, obj));
 }
 
+static bool is_udp(unsigned i)
+{
+	return (1u << i) & (COMPILE_UDP4 | COMPILE_UDP6);
+}
+
+void tunnels_carry(struct reconcile *rec)
+{
+	rec->carry_due = false;
+	for (unsigned i = 0; i < COMPILE_TUNNELS; i++) {
+		unsigned bit = 1u << i;
+		int r;
+
+		if (!is_udp(i) || !((rec->tunnels | rec->carried) & bit))
+			continue;
+		if (!(rec->tunnels & bit)) {
+			ports_tunnel_drop(rec->services->ports, compile_tunnel_names[i]);
+			rec->carried &= ~bit;
+			continue;
+		}
+		r = paths_carry(rec, i);
+		rec->carried |= bit;
+		if (r < 0)
+			log_event(LOG_LEVEL_WARNING, "tunnel_not_carried", "name=%s err=\"%s\"",
+				  compile_tunnel_names[i], strerror(-r));
+	}
+}
+
+void tunnels_changed(struct reconcile *rec, const char *name)
+{
+	for (unsigned i = 0; i < COMPILE_TUNNELS; i++)
+		rec->carry_due |= is_udp(i) && strcmp(compile_tunnel_names[i], name) == 0;
+}
+
 /* Nothing else that the node is made of is of a kind that a kernel may lack. */
 void tunnels_refused(struct reconcile *rec, int code)
 {
@@ -107,14 +142,10 @@ static unsigned linger(struct reconcile *rec)
 	uint64_t now = now_monotonic_us();
 	unsigned bits = rec->tunnels_wanted;
 
-	for (unsigned i = 0; i < COMPILE_TUNNELS && rec->no_vxlan; i++)
-		rec->linger[i] = 0;
-	if (rec->no_vxlan)
-		return bits;
 	for (unsigned i = 0; i < COMPILE_TUNNELS; i++) {
 		unsigned bit = 1u << i;
 
-		if (bits & bit || !(rec->tunnels & bit)) {
+		if (bits & bit || !(rec->tunnels & bit) || (rec->no_vxlan && !is_udp(i))) {
 			rec->linger[i] = 0;
 			continue;
 		}

@@ -77,6 +77,11 @@ def what_is_foreign_stays():
     assert asks("a1.default", IPS["a3"][0]) == "a3 " + IPS["a1"][0]
 
 
+def others(line):
+    """A route that leads to another node."""
+    return " via " in line or "dev pn-udp" in line
+
+
 def change(backend, by):
     """No packet of what goes on is lost, and no connection."""
     pings_ = [Pinging("a1.default", IPS["a%d" % n][family]) for n in (2, 3) for family in (0, 1)]
@@ -84,7 +89,7 @@ def change(backend, by):
     CLUSTER.backend(backend)
     for member in CLUSTER.members:
         eventually("paths go by " + by, lambda: all(
-            by in line for line in (member.routes() + member.routes(6)).splitlines() if " via " in line))
+            by in line for line in (member.routes() + member.routes(6)).splitlines() if others(line)))
         assert all(one.alive() for one in held)
     everybody(CLUSTER, IPS)
     assert all(one.alive() for one in held)
@@ -97,6 +102,8 @@ def change(backend, by):
 def another_backend_under_way():
     change("vxlan", "pn-vxlan4")
     assert ip_json("link show eth0", "a1.default")[0]["mtu"] == 1450
+    change("udp", "pn-udp4")
+    assert ip_json("link show eth0", "a1.default")[0]["mtu"] == 1450, "VXLAN lingers"
     change("direct", "eth0")
     assert "pn-vxlan4" in ONE.run("ip link"), "for those who still send by it"
     change("auto", "eth0")

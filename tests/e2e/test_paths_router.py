@@ -130,6 +130,15 @@ def the_underlay_has_another_address():
     everybody(CLUSTER, IPS)
 
 
+def by_datagrams():
+    """Backend udp: the packets are podnet-fwd's."""
+    for backend, link in (("udp", "pn-udp4"), ("auto", "pn-vxlan4")):
+        CLUSTER.backend(backend)
+        for member in CLUSTER.members:
+            eventually("paths by " + link, lambda m=member, l=link: "dev " + l in m.routes() and "dev " + l in m.routes(6))
+        everybody(CLUSTER, IPS)
+
+
 def no_way_is_told():
     CLUSTER.backend("direct")
     ONE.await_paths("False", "no path to 10.244.4.0/22 of node node2: it is on none of this node's links")
@@ -158,4 +167,4 @@ if __name__ == "__main__":
     setup()
     main([every_pod_reaches_every_other, nothing_is_masqueraded_that_need_not, packets_as_large_as_the_link,
           segments_fit, what_is_taken_away_comes_back, a_restart_changes_nothing, the_underlay_gets_smaller,
-          the_underlay_has_another_address, no_way_is_told, the_other_node_goes, purged])
+          the_underlay_has_another_address, by_datagrams, no_way_is_told, the_other_node_goes, purged])
