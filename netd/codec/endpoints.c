@@ -12,7 +12,7 @@
 
 #define ENDPOINTS_MAX   1000    /* of one slice */
 #define ADDRESSES_MAX   100     /* of one endpoint */
-#define PORTS_MAX       100
+#define PORTS_MAX       20000
 
 static const struct field condition_bools[] = {
 	{ .name = "ready", .type = FIELD_BOOL, .flags = FIELD_STORED, AT(endpoint, ready) },

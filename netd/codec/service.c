@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #define AFFINITY_S  10800
+#define PORTS_MAX   1000        /* a slice holds the list of them, with the longest names too */
 
 static const char *const types[] = {
 	[SERVICE_CLUSTER_IP] = "ClusterIP", [SERVICE_NODE_PORT] = "NodePort",
@@ -68,7 +69,8 @@ static const struct field spec_fields[] = {
 	{ .name = "ipFamilyPolicy", .type = FIELD_ENUM, .values = family_policies,
 	  .flags = FIELD_STORED | FIELD_INDEX, AT(service, family_policy) },
 	{ .name = "ports", .type = FIELD_LIST, .elem = FIELD_OBJECT, .sub = port_fields,
-	  .flags = FIELD_UNIQUE | FIELD_STORED | FIELD_COUNTED, LIST_AT(service, ports, nports) },
+	  .max = PORTS_MAX, .flags = FIELD_UNIQUE | FIELD_STORED | FIELD_COUNTED,
+	  LIST_AT(service, ports, nports) },
 	{ .name = "selector", .type = FIELD_STRING_MAP, .flags = FIELD_STORED,
 	  LIST_AT(service, selector, nselector) },
 	{ .name = "externalName", .type = FIELD_STRING, .flags = FIELD_STORED,

@@ -43,62 +43,79 @@ static void check_name(const struct doc *doc, struct causes *causes)
 	}
 }
 
-static bool same(const json_t *a, const json_t *b, const char *key)
-{
-	const json_t *x = json_object_get(a, key), *y = json_object_get(b, key);
+/* Numbers of ports by protocol, as bits. */
+struct ports_seen {
+	uint8_t bits[3][65536 / 8];
+};
 
-	return x && y && json_equal(x, y);
+/* Whether @key of @port was there before, in the same protocol. */
+static bool seen(struct ports_seen *ports, const json_t *port, const char *key)
+{
+	const char *protocol = json_string_value(json_object_get(port, "protocol"));
+	json_int_t n = json_integer_value(json_object_get(port, key));
+	uint8_t bit = (uint8_t)(1 << (n & 7)), *at;
+	size_t i;
+
+	for (i = 0; protocol && i < ARRAY_SIZE(ports->bits); i++)
+		if (strcmp(port_protocols[i], protocol) == 0)
+			break;
+	if (!protocol || i == ARRAY_SIZE(ports->bits) || n < 1 || n > 65535)
+		return false;
+	at = &ports->bits[i][n / 8];
+	if (*at & bit)
+		return true;
+	*at |= bit;
+	return false;
 }
 
-static void check_twins(const json_t *ports, size_t i, const char *path, struct causes *causes)
+static void check_twins(struct ports_seen twins[2], const json_t *port, const char *path,
+			struct causes *causes)
 {
-	const json_t *port = json_array_get(ports, i);
-	const json_t *node = json_object_get(port, "nodePort");
+	bool twin = seen(&twins[0], port, "port"), node_twin = seen(&twins[1], port, "nodePort");
 	char field[64];
 
-	for (size_t k = 0; k < i; k++) {
-		const json_t *other = json_array_get(ports, k);
-
-		if (!same(port, other, "protocol"))
-			continue;
-		if (same(port, other, "port")) {
-			json_cause(causes, CAUSE_DUPLICATE, path, json_object_get(port, "port"),
-				   "%s", "");
-			return;
-		}
-		if (!json_integer_value(node) || !same(port, other, "nodePort"))
-			continue;
+	if (twin) {
+		json_cause(causes, CAUSE_DUPLICATE, path, json_object_get(port, "port"), "%s", "");
+	} else if (node_twin) {
 		snprintf(field, sizeof(field), "%s.nodePort", path);
-		json_cause(causes, CAUSE_DUPLICATE, field, node, "%s", "");
-		return;
+		json_cause(causes, CAUSE_DUPLICATE, field, json_object_get(port, "nodePort"), "%s", "");
 	}
+}
+
+static void check_port(const struct doc *doc, const json_t *port, bool many, const char *path,
+		       struct causes *causes)
+{
+	const json_t *name = json_object_get(port, "name");
+	char field[64];
+
+	snprintf(field, sizeof(field), "%s.name", path);
+	if (many && !json_string_length(name) && (!name || json_is_string(name)))
+		causes_add(causes, CAUSE_REQUIRED, field, NULL, "%s", "");
+	snprintf(field, sizeof(field), "%s.nodePort", path);
+	if (!service_has_node_ports(doc) && json_integer_value(json_object_get(port, "nodePort")))
+		causes_add(causes, CAUSE_FORBIDDEN, field, NULL,
+			   "may not be used when type is '%s'", type_name(doc));
 }
 
 static void check_ports(const struct doc *doc, struct causes *causes)
 {
 	const json_t *ports = doc_at(doc, "spec.ports"), *port;
+	_cleanup_free_ struct ports_seen *twins = calloc(2, sizeof(*twins));
 	bool many = json_array_size(ports) > 1;
 	size_t i;
 
 	if (!json_array_size(ports) && (!ports || json_is_array(ports)) &&
 	    !service_is_headless(doc) && service_type_of(doc) != SERVICE_EXTERNAL_NAME)
 		causes_add(causes, CAUSE_REQUIRED, "spec.ports", NULL, "%s", "");
+	causes->failed |= !twins;
 	json_array_foreach(ports, i, port) {
-		const json_t *name = json_object_get(port, "name");
-		char path[40], field[64];
+		char path[40];
 
-		if (!json_is_object(port) || i >= 512)
+		if (!json_is_object(port) || !twins)
 			return;
 		snprintf(path, sizeof(path), "spec.ports[%zu]", i);
-		snprintf(field, sizeof(field), "%s.name", path);
-		if (many && !json_string_length(name) && (!name || json_is_string(name)))
-			causes_add(causes, CAUSE_REQUIRED, field, NULL, "%s", "");
-		snprintf(field, sizeof(field), "%s.nodePort", path);
-		if (!service_has_node_ports(doc) &&
-		    json_integer_value(json_object_get(port, "nodePort")))
-			causes_add(causes, CAUSE_FORBIDDEN, field, NULL,
-				   "may not be used when type is '%s'", type_name(doc));
-		check_twins(ports, i, path, causes);
+		check_port(doc, port, many, path, causes);
+		check_twins(twins, port, path, causes);
 	}
 }
 

@@ -20,13 +20,12 @@
 #define NODE            "podnet.dev/node"
 #define SLICE_MAX       100
 #define RETRY_MS        1000
-#define PORTS_SIZE      1024
 
 /** An endpoint that must be in a slice. */
 struct member {
 	const struct object *pod;
 	const struct podnet_prefix *ip;
-	char ports[PORTS_SIZE];         /* as they stand in a slice: those alike share one */
+	const char *ports;              /* as they stand in a slice: those alike share one */
 	bool placed;
 };
 
@@ -57,6 +56,7 @@ struct work {
 	const char *node;
 	enum ip_family family;
 	struct members members;
+	struct arena lists;             /* of ports */
 	struct shelf shelf;
 };
 
@@ -99,30 +99,52 @@ static uint32_t resolve(const struct pod *pod, const struct service_port *port)
 }
 
 /* The list of ports as JSON; one that does not resolve is left out. */
-static void put_ports(const struct service *svc, const struct pod *pod, char ret[PORTS_SIZE])
+static void put_ports(struct buf *b, const struct service *svc, const struct pod *pod)
 {
 	static const char *const protocols[] = { "TCP", "UDP", "SCTP" };
-	size_t n = (size_t)snprintf(ret, PORTS_SIZE, "[");
 
-	for (size_t i = 0; i < svc->nports && n < PORTS_SIZE; i++) {
+	buf_str(b, "[");
+	for (size_t i = 0; i < svc->nports; i++) {
 		const struct service_port *p = &svc->ports[i];
 		uint32_t number = resolve(pod, p);
 
 		if (!number)
 			continue;
-		n += (size_t)snprintf(ret + n, PORTS_SIZE - n,
-				      "%s{\"name\":\"%s\",\"protocol\":\"%s\",\"port\":%u", n > 1 ? "," : "",
-				      p->name ? p->name : "", protocols[p->protocol], number);
-		if (n < PORTS_SIZE && p->app_protocol)
-			n += (size_t)snprintf(ret + n, PORTS_SIZE - n, ",\"appProtocol\":\"%s\"",
-					      p->app_protocol);
-		if (n < PORTS_SIZE)
-			n += (size_t)snprintf(ret + n, PORTS_SIZE - n, "}");
+		buf_printf(b, "%s{\"name\":\"%s\",\"protocol\":\"%s\",\"port\":%u",
+			   b->len > 1 ? "," : "", p->name ? p->name : "", protocols[p->protocol],
+			   number);
+		if (p->app_protocol)
+			buf_printf(b, ",\"appProtocol\":\"%s\"", p->app_protocol);
+		buf_str(b, "}");
 	}
-	if (n < PORTS_SIZE)
-		n += (size_t)snprintf(ret + n, PORTS_SIZE - n, "]");
-	if (n >= PORTS_SIZE)
-		snprintf(ret, PORTS_SIZE, "[]");
+	buf_str(b, "]");
+	buf_add(b, "", 1);
+}
+
+static bool depends_on_pod(const struct service *svc)
+{
+	for (size_t i = 0; i < svc->nports; i++)
+		if (svc->ports[i].target.name)
+			return true;
+	return false;
+}
+
+/* Most pods have the list of the one before. */
+static const char *list_ports(struct work *w, const struct pod *pod)
+{
+	const struct members *m = &w->members;
+	const char *last = m->n ? m->v[m->n - 1].ports : NULL;
+	struct buf b = { 0 };
+
+	if (last && !depends_on_pod(w->service->service))
+		return last;
+	put_ports(&b, w->service->service, pod);
+	if (b.failed)
+		last = NULL;
+	else if (!last || strcmp(last, b.data) != 0)
+		last = arena_strdup(&w->lists, b.data);
+	buf_fini(&b);
+	return last;
 }
 
 static const struct podnet_prefix *ip_of(const struct pod *pod, enum ip_family family)
@@ -158,9 +180,8 @@ static int add_member(void *arg, struct object *pod)
 		m->v = grown;
 		m->cap = m->cap ? 2 * m->cap : 8;
 	}
-	m->v[m->n] = (struct member){ .pod = pod, .ip = ip };
-	put_ports(w->service->service, pod->pod, m->v[m->n++].ports);
-	return 0;
+	m->v[m->n] = (struct member){ .pod = pod, .ip = ip, .ports = list_ports(w, pod->pod) };
+	return m->v[m->n++].ports ? 0 : -ENOMEM;
 }
 
 /* ---- slices as they are ---- */
@@ -409,6 +430,7 @@ static int slices_of_family(struct work *w)
 	if (r == 0)
 		r = write_all(w, places);
 	free(w->members.v);
+	arena_fini(&w->lists);
 	free(w->shelf.v);
 	return r;
 }

@@ -129,6 +129,25 @@ def node_ports():
     drop("np1", "np2", "np4")
 
 
+def many_ports():
+    """As many as a slice can list; a slice by hand may have more."""
+    ports = [{"name": "p%d" % i, "port": 1000 + i} for i in range(1001)]
+    refused("spec.ports", "must have at most 1000 items", c.post, SVC, svc("many", ports))
+    twins = [dict(p) for p in ports[:1000]]
+    twins[998]["port"] = 1000
+    twins[3]["nodePort"] = twins[999]["nodePort"] = 30060
+    for field in ("spec.ports[998]", "spec.ports[999].nodePort"):
+        refused(field, "Duplicate value", c.post, SVC, svc("many", twins, type="NodePort"))
+    made = c.post(SVC, svc("many", ports[:1000]))
+    assert len(made["spec"]["ports"]) == 1000
+    wide = [{"name": "p%d" % i, "port": 1 + i} for i in range(20001)]
+    body = {"metadata": {"name": "wide"}, "addressType": "IPv4", "endpoints": []}
+    refused("ports", "must have at most 20000 items", c.post, SLICES, dict(body, ports=wide))
+    assert len(c.post(SLICES, dict(body, ports=wide[:101]))["ports"]) == 101
+    c.delete(SLICES + "/wide")
+    drop("many")
+
+
 def types():
     made = c.post(SVC, svc("kind", type="LoadBalancer", externalTrafficPolicy="Local",
                            loadBalancerClass="a.b/c"))["spec"]
@@ -486,5 +505,5 @@ def counted_once():
     run("ip addr del 10.9.9.9/32 dev lo")
 
 
-main([cluster_ips, external_is_outside, put_keeps, node_ports, types, families, single_stack, networks, stats, restart, ranges,
-      no_pool, pool, pool_full, pool_restart, watched, beta, node.stop])
+main([cluster_ips, external_is_outside, put_keeps, node_ports, many_ports, types, families, single_stack, networks, stats,
+      restart, ranges, no_pool, pool, pool_full, pool_restart, watched, beta, node.stop])

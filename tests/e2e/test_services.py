@@ -77,6 +77,19 @@ def node_port():
     programmed(lambda: refused("world", "10.0.0.10", port))
 
 
+def many_ports():
+    """As many as a Service may have, each by both of its ways to say where it leads."""
+    http = [{"name": "c", "image": "i", "ports": [{"name": "http", "containerPort": 8080}]}]
+    add_pod("ported", {"app": "ported"}, containers=http)
+    wish = [{"name": "port-%d" % i, "port": 1000 + i, "appProtocol": "example.org/protocol",
+             "targetPort": "http" if i % 2 else 8080} for i in range(1000)]
+    ip = add_service("many", {"app": "ported"}, wish)["spec"]["clusterIP"]
+    for i in (0, 1, 500, 998, 999):
+        programmed(lambda: names("a.default", ip, 1000 + i, times=1) == ["ported"])
+    API.delete(SERVICES + "/many")
+    drop_pod("ported")
+
+
 def no_endpoints():
     """[B1 B3 B4 B6 B7] refused at once, and served as soon as there is one."""
     svc = add_service("none", {"app": "late"}, type="NodePort", ports=[
@@ -249,5 +262,5 @@ def repaired():
 
 
 if __name__ == "__main__":
-    main([cluster_ip, both_families, node_port, no_endpoints, endpoints_follow, affinity, affinity_full, policies,
-          outside_addresses, types, distribution, repaired])
+    main([cluster_ip, both_families, node_port, many_ports, no_endpoints, endpoints_follow, affinity, affinity_full,
+          policies, outside_addresses, types, distribution, repaired])
