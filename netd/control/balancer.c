@@ -127,8 +127,8 @@ static int try_one(struct control *control, struct txn *txn, struct object *obj,
 
 static void try_waiting(struct control *control, struct waiting *w)
 {
-	struct balancer_ask ask = { .avoid = control->node.addresses,
-				    .navoid = control->node.naddresses };
+	struct balancer_ask ask = { .avoid = control->node.reserved,
+				    .navoid = control->node.nreserved };
 	_cleanup_(txn_dropp) struct txn *txn = NULL;
 	const char *slash = strchr(w->key, '/');
 	struct object *obj;

@@ -19,6 +19,8 @@ void control_stop(struct control *control);
 struct node_report {
 	struct podnet_prefix addresses[16];
 	size_t naddresses;
+	struct podnet_prefix reserved[96];  /* no Service may have them: own, gateways', of subnets */
+	size_t nreserved;
 	bool ready;
 	const char *reason, *message;       /* of condition Ready */
 	const char *dropper;                /* nft chains of others that drop, or "" */

@@ -117,7 +117,7 @@ void ranges_start(struct control *control);
 
 void balancer_start(struct control *control);
 void balancer_changed(struct control *control, const struct object *old, const struct object *now);
-/** balancer_node() - which addresses are the node's own, and nobody's to have */
+/** balancer_node() - which addresses are nobody's to have */
 void balancer_node(struct control *control, const struct node_report *report);
 void balancer_look(void *control);
 void balancer_free(struct control *control);

@@ -41,6 +41,8 @@ struct underlay {
 	size_t nnear;
 	struct kernel_link local[KERNEL_MAX_LINKS];     /* link-local addresses of IPv6 */
 	size_t nlocal;
+	struct podnet_prefix reserved[KERNEL_MAX_RESERVED];
+	size_t nreserved;
 	char uplink[PODNET_IFNAME_SIZE];
 	uint32_t metric;
 	bool uplink_v4;
@@ -92,6 +94,31 @@ static void take(struct underlay *u, const struct podnet_prefix *p)
 		u->taken[u->ntaken++] = *p;
 }
 
+static void reserve(struct underlay *u, struct podnet_prefix ip)
+{
+	ip.len = ip.family == AF_INET6 ? 128 : 32;
+	for (size_t i = 0; i < u->nreserved; i++)
+		if (podnet_prefix_contains(&u->reserved[i], &ip))
+			return;
+	if (u->nreserved < KERNEL_MAX_RESERVED && !link_local(&ip))
+		u->reserved[u->nreserved++] = ip;
+}
+
+/* Two addresses alone are two hosts (RFC 3021, RFC 6164). */
+static void reserve_subnet(struct underlay *u, const struct podnet_prefix *p)
+{
+	struct podnet_prefix end = podnet_prefix_mask(p);
+
+	if (p->len >= (p->family == AF_INET6 ? 127 : 31))
+		return;
+	reserve(u, end);
+	if (p->family == AF_INET6)
+		return;
+	for (unsigned bit = p->len; bit < 32; bit++)
+		end.addr[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+	reserve(u, end);
+}
+
 static void reach(struct underlay *u, const struct podnet_route *route)
 {
 	struct kernel_link *link = &u->near[u->nnear];
@@ -122,9 +149,12 @@ static int each_route(const struct podnet_route_info *info, void *arg)
 		return 0;
 	if (route->type != PODNET_ROUTE_UNICAST || (route->table && route->table != 254))
 		return 0;
+	if (route->via.family)
+		reserve(u, route->via);
 	if (route->dst.len) {
 		if (!route->via.family && find(u, route->link) && !of_address(info)) {
 			take(u, &route->dst);
+			reserve_subnet(u, &route->dst);
 			reach(u, route);
 		}
 		return 0;
@@ -165,6 +195,8 @@ static int each_addr(const struct podnet_addr_info *info, void *arg)
 	}
 	if (info->scope != 0)
 		return 0;
+	reserve_subnet(u, &info->addr.prefix);
+	reserve(u, info->addr.prefix);
 	now.addr.len = now.addr.family == AF_INET6 ? 128 : 32;
 	now.rank = rank_of(u, link);
 	snprintf(now.link, sizeof(now.link), "%s", link->name);
@@ -249,6 +281,8 @@ int kernel_facts_read(struct podnet *ctx, struct kernel_facts *ret, struct podne
 	ret->ntaken = u->ntaken;
 	memcpy(ret->links, u->near, sizeof(ret->links));
 	ret->nlinks = u->nnear;
+	memcpy(ret->reserved, u->reserved, sizeof(ret->reserved));
+	ret->nreserved = u->nreserved;
 	uplink = find(u, u->uplink);
 	ret->mtu = uplink ? uplink->mtu : DEFAULT_MTU;
 	ret->neighbours[0] = read_number("/proc/sys/net/ipv4/neigh/default/gc_thresh3");

@@ -114,6 +114,7 @@ void kernel_task_free(struct kernel_task *task);
 #define KERNEL_MAX_ADDRESSES 16
 #define KERNEL_MAX_TAKEN 64         /* what a node has beyond these is not looked at */
 #define KERNEL_MAX_LINKS 32
+#define KERNEL_MAX_RESERVED 96
 /** What is reached without a gateway, and by which link. */
 struct kernel_link {
 	struct podnet_prefix prefix;
@@ -132,6 +133,13 @@ struct kernel_facts {
 	size_t ntaken;
 	struct kernel_link links[KERNEL_MAX_LINKS];
 	size_t nlinks;
+	/*
+	 * Addresses that are nobody's to have beside who has them: the node's own, its gateways', and
+	 * those that stand for a subnet that it is on: network and broadcast (RFC 1122, 3.2.1.3), and
+	 * the routers' anycast address of IPv6 (RFC 4291, 2.6.1).
+	 */
+	struct podnet_prefix reserved[KERNEL_MAX_RESERVED];
+	size_t nreserved;
 	uint32_t mtu;               /* of the default route's link; 1500 (Ethernet) without one */
 	/* entries that the table of neighbours may have, of IPv4 and IPv6; 0: not to be seen here */
 	uint32_t neighbours[2];

@@ -49,10 +49,10 @@ size_t reconcile_node_addresses(const struct reconcile *rec, const struct podnet
 	return rec->conf.nnode_ips ? rec->conf.nnode_ips : rec->facts.naddresses;
 }
 
-size_t reconcile_own_addresses(const struct reconcile *rec, const struct podnet_prefix **ret)
+size_t reconcile_reserved(const struct reconcile *rec, const struct podnet_prefix **ret)
 {
-	*ret = rec->facts.addresses;
-	return rec->facts.naddresses;
+	*ret = rec->facts.reserved;
+	return rec->facts.nreserved;
 }
 
 void node_report(struct reconcile *rec)
@@ -66,6 +66,9 @@ void node_report(struct reconcile *rec)
 
 	for (i = 0; i < n && i < ARRAY_SIZE(report.addresses); i++)
 		report.addresses[report.naddresses++] = from[i];
+	n = reconcile_reserved(rec, &from);
+	for (i = 0; i < n && i < ARRAY_SIZE(report.reserved); i++)
+		report.reserved[report.nreserved++] = from[i];
 	report.message = "the node forwards and its networks are programmed";
 	if (!rec->conf.mtu && rec->facts.mtu < LIMIT_MTU_IPV6) {
 		snprintf(small, sizeof(small), "pods with IPv6 have MTU %u, which it needs, and the "

@@ -43,8 +43,8 @@ void reconcile_hint(struct reconcile *rec, struct object *pod);
 size_t reconcile_node_ips(const struct reconcile *rec, struct podnet_prefix ret[2]);
 /** reconcile_node_addresses() - all that the Node shows; borrowed until the next turn */
 size_t reconcile_node_addresses(const struct reconcile *rec, const struct podnet_prefix **ret);
-/** reconcile_own_addresses() - all that the node has, also when others are configured; the same */
-size_t reconcile_own_addresses(const struct reconcile *rec, const struct podnet_prefix **ret);
+/** reconcile_reserved() - what no Service may have: see struct kernel_facts; the same */
+size_t reconcile_reserved(const struct reconcile *rec, const struct podnet_prefix **ret);
 /** reconcile_node_overlap() - an address or a connected route of this node in or around @p, or NULL */
 const struct podnet_prefix *reconcile_node_overlap(const struct reconcile *rec,
 						   const struct podnet_prefix *p);

@@ -232,7 +232,7 @@ static int grant_balancer(struct grant *g)
 		return refuse_causes(g->c);
 	}
 	if (g->c->rest->reconcile)
-		ask.navoid = reconcile_own_addresses(g->c->rest->reconcile, &ask.avoid);
+		ask.navoid = reconcile_reserved(g->c->rest->reconcile, &ask.avoid);
 	r = txn_grant_balancer(g->txn, g->doc, g->now, g->old, &ask);
 	return r < 0 ? refuse_balancer(g, r, &ask.fault) : 0;
 }

@@ -219,7 +219,7 @@ int txn_release_service(struct txn *txn, const struct service *svc, const struct
 /** What an address of the pool is asked for with, and why it could not be had. */
 struct balancer_ask {
 	const char *uid;                        /* of the Service */
-	const struct podnet_prefix *avoid;      /* the node's own: nobody's to have */
+	const struct podnet_prefix *avoid;      /* the node's own and the like: nobody's to have */
 	size_t navoid;
 	struct podnet_prefix fault;             /* of -EADDRINUSE and -ERANGE: the address asked for */
 	size_t missing;                         /* of 0: families without an address, the pool is full */

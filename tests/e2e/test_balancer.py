@@ -13,7 +13,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from node import DEADLINE, PODS, Node, eventually, ip_json, main, pod, run     # noqa: E402
 from services import (SERVICES, SLICES, Pods, ask, dropped, in_netns, make_world, names,     # noqa: E402
-                      refused, seen)
+                      refused, seen, serve)
 
 POOL4, POOL6 = "10.0.0.200/29", "fd00:1::c8/125"
 IP4, IP6 = "10.0.0.200", "fd00:1::c8"
@@ -121,6 +121,9 @@ def answered():
         assert neighbour(ip) == MAC, ip
     peers = {seen("world", ip, 80, udp).split()[1] for ip in (IP4, IP6) for udp in (False, True)}
     assert peers == {"10.0.0.99", "fd00:1::99"}, peers
+    peers = {seen(None, ip, 80, udp).split()[1] for ip in (IP4, IP6) for udp in (False, True)}
+    straight = {seen(None, ip, 8080).split()[1] for ip in IPS["a"]}
+    assert peers == straight and not peers & {IP4, IP6}, (peers, straight)
     node_port = svc["spec"]["ports"][0]["nodePort"]
     programmed(lambda: names("world", "10.0.0.10", node_port) == ["a", "b"])
     listener = serve_on_node(2222)
@@ -255,6 +258,25 @@ def affinity_and_policy():
     gone(IP4)
 
 
+def node_as_itself():
+    """The node itself has its own address, whatever the policy, also when another host answers."""
+    far = serve("world", "echo.py", "far", 8080)
+    balanced("far", app=None, selector=None)
+    for i, (family, ip) in enumerate((("IPv4", "10.0.0.99"), ("IPv6", "fd00:1::99"))):
+        API.post(SLICES, {"metadata": {"name": "far-%d" % i, "labels": {"kubernetes.io/service-name": "far"}},
+                          "addressType": family, "endpoints": [{"addresses": [ip]}],
+                          "ports": [{"name": "", "port": 8080, "protocol": "TCP"}]})
+    for policy in ("Cluster", "Local"):
+        API.patch(SERVICES + "/far", {"spec": {"externalTrafficPolicy": policy}})
+        programmed(lambda: seen(None, IP4, 80) == "far 10.0.0.10")
+        programmed(lambda: seen(None, IP6, 80) == "far fd00:1::10")
+    far.kill()
+    API.delete(SERVICES + "/far")
+    for i in range(2):
+        API.delete(SLICES + "/far-%d" % i)
+    gone(IP4, IP6)
+
+
 def endpoint_replaced():
     """[I7] a UDP client with one port of its own goes on when the endpoint is another one."""
     ports = [{"port": 53, "targetPort": 8080, "protocol": "UDP"}]
@@ -292,11 +314,45 @@ def node_has_it_too():
     assert "no such address" in taken, taken
 
 
-def balanced_refused(**spec):
-    code, _, text = API.raw("POST", SERVICES, {"metadata": {"name": "no"}, "spec": dict(
+def balanced_asked(**spec):
+    """What the answer would be."""
+    code, _, text = API.raw("POST", SERVICES + "?dryRun=All", {"metadata": {"name": "no"}, "spec": dict(
         {"type": "LoadBalancer", "ports": [{"port": 80}]}, **spec)})
+    return code, text.decode()
+
+
+def balanced_refused(**spec):
+    code, text = balanced_asked(**spec)
     assert code == 422, text
-    return text.decode()
+    return text
+
+
+def restart_with(*flags):
+    NODE.stop()
+    NODE.flags = list(flags)
+    globals()["API"] = NODE.start().client
+
+
+def subnet():
+    """Of a pool that is the node's own subnet: what is a gateway, or stands for the subnet, is nobody's."""
+    flags = NODE.flags
+    run("ip route add 198.18.0.0/15 via 10.0.0.1")
+    run("ip addr add 10.0.0.133/25 dev uplink")
+    restart_with("--load-balancer-cidr", "10.0.0.0/24,fd00:1::/120")
+    try:
+        assert ingress(balanced("first")) == ["10.0.0.2", "fd00:1::1"], "after the gateway, and after anycast"
+        for ip in ("10.0.0.0", "10.0.0.1", "10.0.0.10", "10.0.0.128", "10.0.0.133", "10.0.0.255",
+                   "fd00:1::", "fd00:1::10", "fd00:1::99"):
+            told = balanced_refused(loadBalancerIP=ip, ipFamilies=["IPv6" if ":" in ip else "IPv4"])
+            assert "already allocated" in told, (ip, told)
+        run("ip route add 198.20.0.0/15 via 10.0.0.5")
+        programmed(lambda: balanced_asked(loadBalancerIP="10.0.0.5")[0] == 422)
+        API.delete(SERVICES + "/first")
+    finally:
+        for command in ("ip route del 198.18.0.0/15", "ip route del 198.20.0.0/15",
+                        "ip addr del 10.0.0.133/25 dev uplink"):
+            run(command, check=False)
+        restart_with(*flags)
 
 
 def kept():
@@ -346,4 +402,4 @@ def uplink_moves():
 
 if __name__ == "__main__":
     main([answered, neighbours_follow, source_ranges, ports_change, shared_address, affinity_and_policy,
-          endpoint_replaced, node_has_it_too, kept, uplink_moves])
+          node_as_itself, endpoint_replaced, node_has_it_too, subnet, kept, uplink_moves])

@@ -249,7 +249,7 @@ void traffic_add(struct traffic_row *to, const struct traffic_row *from)
 	to->connections += from->connections;
 }
 
-size_t reconcile_own_addresses(const struct reconcile *rec, const struct podnet_prefix **ret)
+size_t reconcile_reserved(const struct reconcile *rec, const struct podnet_prefix **ret)
 {
 	(void)rec;
 	*ret = NULL;
