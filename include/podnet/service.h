@@ -12,8 +12,10 @@
  * pod; `last_port` makes it a range of ports, which is one element of a map whatever its length.
  *
  * A new connection takes an endpoint with equal chance (numgen random; a number that is no
- * endpoint's is drawn again), or by weight, or by a hash of where it comes from (Maglev).  It is masqueraded only when an endpoint reaches itself, or when
- * it comes from outside and leaves for another node.  Present only where the library was built
+ * endpoint's is drawn again), or by weight, or by a hash of where it comes from (Maglev).  It is
+ * masqueraded only when an endpoint reaches itself, when it comes from outside and leaves for
+ * another node, or when the node itself speaks as a frontend's address (that of a frontend with
+ * PODNET_FRONTEND_CLUSTER_IP or PODNET_FRONTEND_ALONE).  Present only where the library was built
  * with nftables; else every call returns -EOPNOTSUPP.
  *
  * A commit is for new connections.  Those that are there follow what the kernel remembers of them:

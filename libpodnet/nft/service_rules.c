@@ -14,7 +14,8 @@
  *   input
  *   postrouting,    98 service-count        every packet of a connection: see service_count.c
  *   input
- *   postrouting    100 service-masquerade   an endpoint to itself; from outside to another node
+ *   postrouting    100 service-masquerade   an endpoint to itself; from outside to another node; and
+ *                                           the node as a frontend
  */
 #include <libpodnet/base/base.h>
 #include <libpodnet/nft/services.h>
@@ -274,6 +275,10 @@ static void remember6_rules(struct svc_chain *c)
 	remember_rules(c, SVC_V6);
 }
 
+/*
+ * What the node sends to an address of its own has that address as its source (Linux
+ * net/ipv4/route.c, ip_route_output_key_hash_rcu(); RFC 6724, 5, rule 1), and is led on as such.
+ */
 static void masquerade_rules(struct svc_chain *c)
 {
 	char name[NFT_NAME_SIZE];
@@ -293,6 +298,12 @@ static void masquerade_rules(struct svc_chain *c)
 		in_range(r, f, NFT_SOURCE, SVC_PODS, true);
 		nft_match_local_source(r, true);
 		in_range(r, f, NFT_DESTINATION, SVC_LOCAL_PODS, true);
+		nft_masquerade(r, NF_NAT_RANGE_PROTO_RANDOM_FULLY);
+		r = rule(c);
+		nft_match_dnat(r);
+		nft_match_family(r, nfprotos[f]);
+		nft_key_addr(r, nfprotos[f], NFT_SOURCE);
+		nft_match_set(r, name_of(f, SVC_CLUSTER_IPS, name), false);
 		nft_masquerade(r, NF_NAT_RANGE_PROTO_RANDOM_FULLY);
 	}
 }
