@@ -15,7 +15,7 @@
 #define KEEP    200
 
 struct world {
-	bool file;
+	bool file, replica;
 	char dir[64], path[96], error[STORE_WORDS];
 	struct loop *loop;
 	struct store *store;
@@ -28,7 +28,8 @@ struct world {
 static inline void open_store(struct world *w)
 {
 	struct store_config conf = { .path = w->file ? w->path : NULL, .loop = w->loop,
-				     .now_ms = NOW_MS, .history_events = KEEP };
+				     .now_ms = NOW_MS, .history_events = KEEP,
+				     .replica = w->replica };
 	int r = store_open(&conf, &w->store, w->error);
 
 	if (r < 0)

@@ -168,6 +168,46 @@ static void close_commits(void **state)
 	assert_int_equal(store_next_revision(w->store), NOW_MS + 20);
 }
 
+/* What is a node's own in a replica: a row without an event, of whatever revision. */
+static void quiet(void **state)
+{
+	struct world *w = *state;
+	struct store_batch *b = batch(w);
+
+	put(w, b, "a", "own", NULL);
+	b->ops[0].quiet = true;
+	b->ops[0].rev = 0;
+	put(w, b, "b", "all's", NULL);
+	assert_int_equal(run(w, b), 0);
+	assert_int_equal(store_history(w->store, NULL, NOW_MS - 1, 9, see_event, w), 1);
+	expect(w, "A1 b=all's<\n");
+	b = batch(w);
+	del(w, b, "a", "own");
+	b->ops[0].quiet = true;
+	b->ops[0].rev = 0;
+	assert_int_equal(run(w, b), 0);
+	expect_objects(w, "pods/default/b=all's@1\n");
+	assert_int_equal(store_history(w->store, NULL, NOW_MS - 1, 9, see_event, w), 1);
+	expect(w, "A1 b=all's<\n");
+}
+
+/* A replica counts from what is there: what is lost here another has, and the time is nothing to it. */
+static void replica(void **state)
+{
+	struct world *w = *state;
+	struct store_batch *b = batch(w);
+
+	put(w, b, "a", "one", NULL);
+	b->ops[0].rev = NOW_MS - 1 + 500000;
+	store_seen(w->store, b->ops[0].rev);
+	assert_int_equal(run(w, b), 0);
+	store_seen(w->store, NOW_MS + 500007);
+	w->replica = true;
+	reopen_file(w);
+	assert_int_equal(store_revision(w->store), NOW_MS - 1 + 500000);
+}
+
+
 #define BOTH(fn) \
 	{ #fn " (file)", fn, begin_file, end, NULL }, { #fn " (memory)", fn, begin_memory, end, NULL }
 
@@ -175,7 +215,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BOTH(objects_and_history), BOTH(claims), BOTH(failure_takes_followers),
-		BOTH(trimming), BOTH(meta), BOTH(close_commits),
+		BOTH(trimming), BOTH(meta), BOTH(close_commits), BOTH(quiet),
+		cmocka_unit_test_setup_teardown(replica, begin_file, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
