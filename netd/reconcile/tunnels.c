@@ -115,7 +115,7 @@ void tunnels_carry(struct reconcile *rec)
 		}
 		r = paths_carry(rec, i);
 		rec->carried |= bit;
-		if (r < 0)
+		if (r < 0 && r != -ENODEV)      /* when the device is there it is tried again */
 			log_event(LOG_LEVEL_WARNING, "tunnel_not_carried", "name=%s err=\"%s\"",
 				  compile_tunnel_names[i], strerror(-r));
 	}

@@ -104,8 +104,18 @@ def another_backend_under_way():
     assert ip_json("link show eth0", "a1.default")[0]["mtu"] == 1450
     change("udp", "pn-udp4")
     assert ip_json("link show eth0", "a1.default")[0]["mtu"] == 1450, "VXLAN lingers"
+    held = [Connected("b1.default", address) for address in IPS["b2"]]
+    ONE.stop()
+    assert all(one.alive() for one in held)
+    ONE.start()
+    ONE.kill()
+    ONE.start()
+    ONE.await_paths()
+    assert all(one.alive() for one in held), "podnet-fwd goes on"
+    assert "tunnel_not_carried" not in ONE.tail(100000)
+    everybody(CLUSTER, IPS)
     change("direct", "eth0")
-    assert "pn-vxlan4" in ONE.run("ip link"), "for those who still send by it"
+    assert "pn-vxlan4" in TWO.run("ip link"), "for those who still send by it"
     change("auto", "eth0")
 
 
