@@ -60,7 +60,8 @@ def test_blocks():
         member.client.post(PODS, pod("own" + member.name))
         member.await_running("own" + member.name)
     for member in (a, b):
-        assert len([p for p in member.client.get(PODS)["items"] if p["status"].get("podIP")]) == 2
+        eventually("both have addresses, as seen by " + member.name, lambda m=member: len(
+            [p for p in m.client.get(PODS)["items"] if p["status"].get("podIP")]) == 2)
     keys = cluster.etcd.get("/podnet/c/block/", "/podnet/c/block0")
     assert len(keys) == 4, keys
     for member in (a, b):

@@ -187,6 +187,7 @@ def begins_anew():
         if asks:
             stats(before)
         API.delete(SERVICES + "/" + before)
+        eventually("the one before is gone", lambda: ip not in run("nft list map inet podnet udp-backends4"))
         make(name)
         got = stats(name)["u"]
         assert (got["connections"], got["received"]["packets"], got["sent"]["packets"]) == (1, 10, 10), got
