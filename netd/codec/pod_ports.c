@@ -79,12 +79,17 @@ static bool read_protocol(const char *text, int *ret)
 	return false;
 }
 
-/* All addresses, and the loopback, can be published at. */
-static bool can_be_published(const struct podnet_prefix *ip)
+static bool is_any(const struct podnet_prefix *ip)
 {
 	static const uint8_t none[16];
 
-	return !ip->family || memcmp(ip->addr, none, sizeof(none)) == 0 || !format_reserved(ip) ||
+	return memcmp(ip->addr, none, sizeof(none)) == 0;
+}
+
+/* All addresses, and the loopback, can be published at. */
+static bool can_be_published(const struct podnet_prefix *ip)
+{
+	return !ip->family || is_any(ip) || !format_reserved(ip) ||
 	       strcmp(format_special(ip) ?: "", "a loopback address") == 0;
 }
 
@@ -114,10 +119,18 @@ static const char *parse(const char *item, struct pod_port *ret)
 	return NULL;
 }
 
+/* Without an address it is of both families. */
+static bool same_place(const struct podnet_prefix *a, const struct podnet_prefix *b)
+{
+	if (is_any(a) && is_any(b))
+		return !a->family || !b->family || a->family == b->family;
+	return a->family == b->family && memcmp(a->addr, b->addr, sizeof(a->addr)) == 0;
+}
+
 static bool overlap(const struct pod_port *a, const struct pod_port *b)
 {
 	return a->protocol == b->protocol && a->first <= b->last && b->first <= a->last &&
-	       a->ip.family == b->ip.family && memcmp(a->ip.addr, b->ip.addr, sizeof(a->ip.addr)) == 0;
+	       same_place(&a->ip, &b->ip);
 }
 
 static bool known(const struct pod_port *v, size_t n, const struct pod_port *is)
@@ -125,6 +138,32 @@ static bool known(const struct pod_port *v, size_t n, const struct pod_port *is)
 	for (size_t i = 0; i < n; i++)
 		if (overlap(&v[i], is))
 			return true;
+	return false;
+}
+
+static bool read_host_port(const json_t *port, struct pod_port *ret)
+{
+	json_int_t n = json_integer_value(json_object_get(port, "hostPort"));
+	const char *protocol = json_string_value(json_object_get(port, "protocol"));
+	const char *ip = json_string_value(json_object_get(port, "hostIP"));
+
+	*ret = (struct pod_port){ .first = (uint16_t)n, .last = (uint16_t)n };
+	return n > 0 && n <= 65535 && protocol && read_protocol(protocol, &ret->protocol) &&
+	       (!ip || !*ip || podnet_prefix_parse(ip, &ret->ip) == 0);
+}
+
+static bool is_host_port(const struct doc *doc, const struct pod_port *is)
+{
+	json_t *container, *port;
+	size_t i, k;
+
+	json_array_foreach(doc_at(doc, "spec.containers"), i, container)
+		json_array_foreach(json_object_get(container, "ports"), k, port) {
+			struct pod_port host;
+
+			if (read_host_port(port, &host) && overlap(&host, is))
+				return true;
+		}
 	return false;
 }
 
@@ -140,7 +179,7 @@ void pod_check_ports(const struct doc *doc, struct causes *causes)
 		why = parse(item, &v[n]);
 		if (why)
 			causes_add(causes, CAUSE_INVALID, FIELD, item, "%s", why);
-		else if (known(v, n, &v[n]))
+		else if (known(v, n, &v[n]) || is_host_port(doc, &v[n]))
 			causes_add(causes, CAUSE_DUPLICATE, FIELD, item, "%s", "");
 		else
 			n++;

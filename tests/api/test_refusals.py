@@ -43,6 +43,11 @@ def published(ports):
     return po(_meta={"annotations": {"podnet.dev/ports": ports}})
 
 
+def hosted(ports, **members):
+    """... beside a hostPort."""
+    return dict(published(ports), spec=port(hostPort=8080, **members)["spec"])
+
+
 def op(word, path, **members):
     return [dict({"op": word, "path": path}, **members)]
 
@@ -138,7 +143,9 @@ GROUPS = [
         (published("80/icmp"), 422, [PORTS]), (published("65535-65536"), 422, [PORTS]),
         (published("8000-8100:9000-9099"), 422, [PORTS]), (published("1.2.3:80"), 422, [PORTS]),
         (published("fd00::1:80"), 422, [PORTS]), (published("80, 79-81"), 422, [PORTS]),
-        (published("1-2000:2-2001"), 422, [PORTS]),
+        (published("1-2000:2-2001"), 422, [PORTS]), (published("80, 0.0.0.0:80"), 422, [PORTS]),
+        (hosted("8000-8100/tcp"), 422, [PORTS]), (hosted("0.0.0.0:8080"), 422, [PORTS]),
+        (hosted("10.0.0.1:8080", hostIP="10.0.0.1"), 422, [PORTS]),
         (po(_meta={"annotations": {"podnet.dev/port": "80"}}), 422,
          ["metadata.annotations[podnet.dev/port]"]),
         (pod("there"), 409, 'pods "there" already exists'),

@@ -230,6 +230,11 @@ static const struct check_case cases[] = {
 	  "Invalid " AT_KEY("podnet.dev/ports") " Invalid value: \"1000-2024:1-1025\": a range of more "
 	  "than 1024", NULL },
 	{ KIND_POD, ANNOTATE("podnet.dev/ports", "1000-2023:1-1024"), "", NULL },
+	{ KIND_POD, "{'metadata':{'annotations':{'podnet.dev/ports':'7-9:1-3'}},'spec':{'containers':[{"
+	  "'name':'a','image':'b','ports':[{'containerPort':1,'hostPort':8}]}]}}",
+	  "Duplicate " AT_KEY("podnet.dev/ports") " Duplicate value: \"7-9:1-3\"", NULL },
+	{ KIND_POD, "{'metadata':{'annotations':{'podnet.dev/ports':'8/udp, 10.0.0.1:8'}},'spec':{"
+	  "'containers':[{'name':'a','image':'b','ports':[{'containerPort':1,'hostPort':8}]}]}}", "", NULL },
 	{ KIND_POD, ANNOTATE("podnet.dev/ports", "80-90, 85:1"),
 	  "Duplicate " AT_KEY("podnet.dev/ports") " Duplicate value: \"85:1\"", NULL },
 	{ KIND_POD, "{'metadata':{'annotations':{'podnet.dev/ports':'80'}},"
