@@ -36,6 +36,8 @@ struct kind {
 	int (*defaults)(struct doc *doc);
 	/* check: rules within the object, after its table; @old NULL on create; may be NULL */
 	void (*check)(const struct doc *doc, const struct doc *old, struct causes *causes);
+	/* check_status: what its status may say beside the rest of it; may be NULL */
+	void (*check_status)(const struct doc *doc, struct causes *causes);
 	/* decode: the text that was read, tape.h, into @arena, after check() was clean; NULL: no memory */
 	void *(*decode)(const struct value *doc, struct arena *arena);
 	/* offset of a text in that struct which no two objects have in common; 0: none */
@@ -78,7 +80,7 @@ struct bytes *kind_restamp(const struct bytes *stored, uint64_t rev);
  */
 void kind_check(const struct kind *kind, const struct doc *doc, const struct doc *old,
 		struct causes *causes);
-/** kind_check_status() - the same of a body of the status subresource: only "status" is looked at */
+/** kind_check_status() - the same of the status of @doc, the rest of which is as it is stored */
 void kind_check_status(const struct kind *kind, const struct doc *doc, struct causes *causes);
 
 /** pod_is_probed() - some container has a readiness probe that netd runs; of container @i */

@@ -91,7 +91,8 @@ const struct kind kinds[KIND_SERVED] = {
 		.categories = "all", .store_name = "services", .namespaced = true,
 		.has_status = true, .name_is_label = true, .fields = service_fields,
 		.selectable = service_selectable, .defaults = service_defaults,
-		.check = service_check, .decode = service_decode,
+		.check = service_check, .check_status = service_check_status,
+		.decode = service_decode,
 	},
 	[KIND_ENDPOINTS] = {
 		.id = KIND_ENDPOINTS, .group = "", .version = "v1", .plural = "endpoints",
@@ -267,4 +268,6 @@ void kind_check_status(const struct kind *kind, const struct doc *doc, struct ca
 	for (const struct field *f = kind->fields; f->name; f++)
 		if (strcmp(f->name, "status") == 0)
 			field_check(f->sub, doc, "status", false, causes);
+	if (kind->check_status)
+		kind->check_status(doc, causes);
 }

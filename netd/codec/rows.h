@@ -78,6 +78,7 @@ int service_defaults(struct doc *doc);
 void *service_decode(const struct value *doc, struct arena *arena);
 /* service_check.c */
 void service_check(const struct doc *doc, const struct doc *old, struct causes *causes);
+void service_check_status(const struct doc *doc, struct causes *causes);
 
 int endpoints_defaults(struct doc *doc);
 void endpoints_check(const struct doc *doc, const struct doc *old, struct causes *causes);

@@ -236,6 +236,15 @@ static void check_balancer(const struct doc *doc, struct causes *causes)
 				   "may only be used when `type` is 'LoadBalancer'");
 }
 
+void service_check_status(const struct doc *doc, struct causes *causes)
+{
+	static const char path[] = "status.loadBalancer.ingress";
+
+	if (service_type_of(doc) != SERVICE_LOAD_BALANCER && doc_len(doc, path))
+		causes_add(causes, CAUSE_FORBIDDEN, path, NULL,
+			   "may only be used when `spec.type` is LoadBalancer");
+}
+
 static bool changed(const struct doc *doc, const struct doc *old, const char *path)
 {
 	const char *now = doc_str(doc, path), *was = doc_str(old, path);

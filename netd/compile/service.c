@@ -390,7 +390,8 @@ static void tell_outside(struct building_service *b, const struct service_port *
 		if (f.ip.family == family)
 			tell(b, &f);
 	}
-	tell_ingress(b, port, family, flags);
+	if (b->svc->type == SERVICE_LOAD_BALANCER)
+		tell_ingress(b, port, family, flags);
 	if (port->node_port) {
 		struct podnet_frontend f = frontend(&node, port, flags);
 

@@ -156,6 +156,8 @@ def types():
     ingress = {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}}
     assert c.patch(SVC + "/kind/status", ingress)["status"] == ingress["status"]
     less = c.patch(SVC + "/kind", {"spec": {"type": "ClusterIP"}})
+    refused("status.loadBalancer.ingress", "may only be used when `spec.type` is LoadBalancer",
+            c.patch, SVC + "/kind/status", ingress)
     assert less["status"] == {"loadBalancer": {}}, less["status"]
     less = less["spec"]
     gone = {"healthCheckNodePort", "externalTrafficPolicy", "loadBalancerClass",

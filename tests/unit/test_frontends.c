@@ -65,6 +65,8 @@ static const struct row {
 	  .endpoints = "ab", .frontends = "10.96.0.9:80 c [1* 2] 192.0.2.7:80 a [1* 2]" },
 	{ .says = "one that the node has itself", .type = SERVICE_LOAD_BALANCER, .ingress = "192.0.2.1",
 	  .endpoints = "a", .frontends = "10.96.0.9:80 c [1*] 192.0.2.1:80 [1*]" },
+	{ .says = "a status that is not its type's", .type = SERVICE_NODE_PORT, .ingress = "192.0.2.7",
+	  .endpoints = "a", .frontends = "10.96.0.9:80 c [1*] node:30080 [1*]" },
 	{ .says = "a range", .type = SERVICE_LOAD_BALANCER, .ingress = "192.0.2.7",
 	  .range = "198.51.100.0/24", .endpoints = "a",
 	  .frontends = "10.96.0.9:80 c [1*] 192.0.2.7:80 a<198.51.100.0/24 [1*]" },
