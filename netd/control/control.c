@@ -20,6 +20,7 @@ static void changed(void *arg, const struct object *old, const struct object *no
 	owners_changed(control, old, now);
 	slices_changed(control, old, now);
 	endpoints_changed(control, old, now);
+	mirror_changed(control, old, now);
 	balancer_changed(control, old, now);
 	node_changed(control, old, now);
 	if ((now ? now : old)->kind->id != KIND_POD)
@@ -75,6 +76,7 @@ static void nodes_moved(void *arg)
 	namespaces_start(control);
 	loop_timer_set(control->owner_timer, 0);
 	endpoints_start(control);
+	mirror_start(control);
 	if (control->waiting.n)
 		loop_timer_set(control->balancer_timer, 0);
 }
@@ -87,6 +89,7 @@ static void redo(void *arg)
 
 	control->unwritten = false;
 	slices_start(control);
+	mirror_start(control);
 	r = pods_after_reboot(control);
 	if (r == 0)
 		r = bootstrap(control);
@@ -164,6 +167,8 @@ int control_start(struct loop *loop, struct state *state, struct control **ret)
 	if (r == 0)
 		r = loop_timer_new(loop, endpoints_write, control, &control->endpoints_timer);
 	if (r == 0)
+		r = loop_timer_new(loop, mirror_write, control, &control->mirror_timer);
+	if (r == 0)
 		r = loop_timer_new(loop, balancer_look, control, &control->balancer_timer);
 	if (r == 0)
 		r = probes_new(control);
@@ -184,6 +189,7 @@ int control_start(struct loop *loop, struct state *state, struct control **ret)
 	slices_know(control);
 	slices_start(control);
 	endpoints_start(control);
+	mirror_start(control);
 	balancer_start(control);
 	ranges_start(control);
 	probes_start(control);
@@ -207,6 +213,7 @@ void control_stop(struct control *control)
 	loop_timer_free(control->owner_timer);
 	loop_timer_free(control->slice_timer);
 	loop_timer_free(control->endpoints_timer);
+	loop_timer_free(control->mirror_timer);
 	loop_timer_free(control->balancer_timer);
 	loop_timer_free(control->event_timer);
 	loop_timer_free(control->redo_timer);
@@ -216,6 +223,7 @@ void control_stop(struct control *control)
 	owners_free(control);
 	marks_free(&control->sliced);
 	marks_free(&control->endpointed);
+	marks_free(&control->mirrored);
 	selectors_free(control);
 	balancer_free(control);
 	events_free(control);

@@ -241,14 +241,14 @@ static int write_endpoints(struct control *control, struct txn *txn, const struc
 	return r < 0 ? r : txn_put(txn, kind, doc, old, &ret);
 }
 
-static int endpoints_of(struct control *control, struct txn *txn, struct object *service)
+static int endpoints_of(struct control *control, struct txn *txn, const char *ns, const char *name)
 {
-	const struct object *ns = state_accepted(control->state, &kinds[KIND_NAMESPACE], "",
-						 service->meta->ns);
+	const struct object *place = state_accepted(control->state, &kinds[KIND_NAMESPACE], "", ns);
+	struct object *service = service_that_chooses(control, ns, name);
 	struct gathering g = { .service = service };
 	int r;
 
-	if (!ns || ns->namespace->terminating || !service->service->nfamilies ||
+	if (!service || !place || place->namespace->terminating || !service->service->nfamilies ||
 	    !state_chosen(control->state, service->meta->uid))
 		return 0;
 	g.family = service->service->families[0];

@@ -36,7 +36,8 @@ struct control {
 	struct map owned;                   /* uid -> struct owned */
 	struct loop_timer *slice_timer;     /* slices.c */
 	struct loop_timer *endpoints_timer; /* endpoints.c */
-	struct marks sliced, endpointed;    /* Services to be looked at */
+	struct loop_timer *mirror_timer;    /* mirror.c */
+	struct marks sliced, endpointed, mirrored;  /* Services to be looked at */
 	struct loop_timer *balancer_timer;  /* balancer.c */
 	struct map waiting;                 /* NAMESPACE/NAME -> struct waiting */
 	struct node_report node;            /* the last one, but for its words */
@@ -92,11 +93,13 @@ void selectors_free(struct control *control);
 /** marks_add() - NAMESPACE/NAME, once; what there is no memory for is logged */
 void marks_add(struct marks *marks, const char *ns, const char *name);
 /**
- * marks_take() - up to MARKS_ROUND of them; @each of those that choose pods, 0 or a negative errno,
+ * marks_take() - up to MARKS_ROUND of them; @each is 0 or a negative errno,
  * upon which the caller drops the transaction and all that were taken are marked again
  */
 int marks_take(struct marks *marks, struct control *control, struct txn *txn,
-	       int (*each)(struct control *control, struct txn *txn, struct object *service));
+	       int (*each)(struct control *control, struct txn *txn, const char *ns, const char *name));
+/** service_that_chooses() - the accepted version of one that chooses pods, or NULL */
+struct object *service_that_chooses(struct control *control, const char *ns, const char *name);
 void marks_free(struct marks *marks);
 /** slice_is_made() - of a selector, by this controller on whatever node */
 bool slice_is_made(const struct object *slice);
@@ -111,6 +114,10 @@ void slices_write(void *control);
 void endpoints_start(struct control *control);
 void endpoints_changed(struct control *control, const struct object *old, const struct object *now);
 void endpoints_write(void *control);
+
+void mirror_start(struct control *control);
+void mirror_changed(struct control *control, const struct object *old, const struct object *now);
+void mirror_write(void *control);
 
 /** ranges_start() - tell of Services whose cluster IPs and node ports are not of today's ranges */
 void ranges_start(struct control *control);

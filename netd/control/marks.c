@@ -42,7 +42,7 @@ static char *take(struct marks *marks)
 }
 
 int marks_take(struct marks *marks, struct control *control, struct txn *txn,
-	       int (*each)(struct control *control, struct txn *txn, struct object *service))
+	       int (*each)(struct control *control, struct txn *txn, const char *ns, const char *name))
 {
 	char *keys[MARKS_ROUND];
 	size_t n = 0;
@@ -52,19 +52,23 @@ int marks_take(struct marks *marks, struct control *control, struct txn *txn,
 		n++;
 	for (size_t i = 0; i < n && r == 0; i++) {
 		const char *slash = strchr(keys[i], '/');
-		struct object *service;
 		char ns[64];
 
 		snprintf(ns, sizeof(ns), "%.*s", (int)(slash - keys[i]), keys[i]);
-		service = state_accepted(control->state, &kinds[KIND_SERVICE], ns, slash + 1);
-		if (service && service->service->nselector &&
-		    service->service->type != SERVICE_EXTERNAL_NAME)
-			r = each(control, txn, service);
+		r = each(control, txn, ns, slash + 1);
 	}
 	for (size_t i = 0; i < n; i++)          /* what was done goes with the transaction */
 		if (r == 0 || map_get(&marks->of, keys[i]) || map_put(&marks->of, keys[i], keys[i]) < 0)
 			free(keys[i]);
 	return r;
+}
+
+struct object *service_that_chooses(struct control *control, const char *ns, const char *name)
+{
+	struct object *service = state_accepted(control->state, &kinds[KIND_SERVICE], ns, name);
+
+	return service && service->service->nselector &&
+	       service->service->type != SERVICE_EXTERNAL_NAME ? service : NULL;
 }
 
 void marks_free(struct marks *marks)

@@ -443,11 +443,12 @@ static bool wants_family(const struct service *svc, enum ip_family family)
 	return false;
 }
 
-static int slices_of(struct control *control, struct txn *txn, struct object *service)
+static int slices_of(struct control *control, struct txn *txn, const char *ns, const char *name)
 {
+	struct object *service = service_that_chooses(control, ns, name);
 	int r = 0;
 
-	for (int f = FAMILY_IPV4; f <= FAMILY_IPV6 && r == 0; f++) {
+	for (int f = FAMILY_IPV4; service && f <= FAMILY_IPV6 && r == 0; f++) {
 		struct work w = { .control = control, .txn = txn, .service = service,
 				  .node = state_config(control->state)->node_name,
 				  .family = (enum ip_family)f };

@@ -4,10 +4,12 @@
 Room: HTTP only.
 """
 from kubectl import make_uplink
-from node import PODS, Node, main, pod
+from node import PODS, Node, eventually, main, pod
 
 NS = "/api/v1/namespaces/default"
 SVC, ENDPOINTS = NS + "/services", NS + "/endpoints"
+SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+BY = "endpointslice.kubernetes.io/managed-by"
 CUT = "endpoints.kubernetes.io/over-capacity"
 make_uplink()
 node = Node(flags=["--service-cidr", "10.96.0.0/24,fd96::/112"]).start()
@@ -91,9 +93,58 @@ def by_hand():
     c.post(SVC, {"metadata": {"name": "after"}, "spec": {"selector": {"app": "x"}, "ports": [{"port": 80}]}})
     await_endpoints("after", lambda o: True)
     assert c.get(ENDPOINTS + "/mine") == made_
-    c.delete(SVC + "/mine")
     c.delete(SVC + "/after")
-    assert c.get(ENDPOINTS + "/mine") == made_
+    watch = node.watch(ENDPOINTS + "?fieldSelector=metadata.name=mine")
+    c.delete(SVC + "/mine")
+    watch.until(lambda e: e["type"] == "DELETED")
+    watch.close()
+
+
+def mirrors(name):
+    return [s for s in c.get(SLICES + "?labelSelector=kubernetes.io/service-name=" + name)["items"]
+            if s["metadata"]["labels"][BY] == "endpointslicemirroring-controller.k8s.io"]
+
+
+def await_mirrors(name, wanted):
+    eventually("mirrored", lambda: wanted(mirrors(name)))
+    return mirrors(name)
+
+
+def mirrored():
+    """Of Endpoints by hand, whichever comes first, a slice of each subset and family."""
+    target = {"kind": "Pod", "namespace": "default", "name": "a", "uid": "u"}
+    wish = {"metadata": {"name": "out", "labels": {"team": "b"}}, "subsets": [
+        {"addresses": [{"ip": "192.0.2.1", "hostname": "a", "nodeName": "n", "targetRef": target}, {"ip": "fd00::1"}],
+         "notReadyAddresses": [{"ip": "192.0.2.2"}], "ports": [{"port": 80}]},
+        {"addresses": [{"ip": "192.0.2.3"}], "ports": [{"name": "b", "port": 81, "protocol": "UDP"}]}]}
+    c.post(ENDPOINTS, wish)
+    assert c.get(ENDPOINTS + "/out")["subsets"], "it waits for its Service"
+    service = c.post(SVC, {"metadata": {"name": "out"}, "spec": {"ports": [{"port": 80}]}})
+    got = await_mirrors("out", lambda v: len(v) == 3)
+    first = next(s for s in got if len(s["endpoints"]) == 2)
+    assert first["endpoints"] == [
+        {"addresses": ["192.0.2.1"], "conditions": {"ready": True}, "hostname": "a", "nodeName": "n",
+         "targetRef": target}, {"addresses": ["192.0.2.2"], "conditions": {"ready": False}}], first
+    assert first["ports"] == [{"port": 80, "protocol": "TCP", "name": ""}], first
+    assert first["metadata"]["labels"]["team"] == "b" and first["addressType"] == "IPv4", first
+    assert first["metadata"]["ownerReferences"][0]["uid"] == service["metadata"]["uid"], first
+    assert sorted(s["addressType"] for s in got) == ["IPv4", "IPv4", "IPv6"], got
+    c.delete(SLICES + "/" + first["metadata"]["name"])
+    await_mirrors("out", lambda v: len(v) == 3)
+    c.patch(ENDPOINTS + "/out", {"subsets": wish["subsets"][1:]})
+    got = await_mirrors("out", lambda v: len(v) == 1)
+    assert got[0]["ports"] == [{"name": "b", "port": 81, "protocol": "UDP"}], got
+    c.patch(ENDPOINTS + "/out", {"metadata": {"labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}}})
+    await_mirrors("out", lambda v: not v)
+    c.patch(ENDPOINTS + "/out", {"metadata": {"labels": {"endpointslice.kubernetes.io/skip-mirror": None}}})
+    await_mirrors("out", lambda v: len(v) == 1)
+    c.delete(ENDPOINTS + "/out")
+    await_mirrors("out", lambda v: not v)
+    c.post(ENDPOINTS, wish)
+    await_mirrors("out", lambda v: len(v) == 3)
+    c.delete(SVC + "/out")
+    await_mirrors("out", lambda v: not v)
+    eventually("gone", lambda: "out" not in [o["metadata"]["name"] for o in c.get(ENDPOINTS)["items"]])
 
 
 def over_capacity():
@@ -114,4 +165,4 @@ def over_capacity():
     assert CUT not in got["metadata"].get("annotations", {}), got
 
 
-main([made, kept_true, by_hand, over_capacity, node.stop])
+main([made, kept_true, by_hand, mirrored, over_capacity, node.stop])
