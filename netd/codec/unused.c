@@ -243,6 +243,20 @@ static void note_bandwidth(struct walk *w, const struct doc *doc, const struct d
 			causes_add(w->ignored, CAUSE_UNKNOWN, keys[i].field, NULL, "%s", "");
 }
 
+/* Where a place in a table chooses, there is nothing to weigh. */
+static void note_weights(struct walk *w, const struct doc *doc, const struct doc *old)
+{
+	static const char weights[] = "metadata.annotations[\"podnet.dev/weights\"]";
+	static const char path[] = "metadata.annotations[\"podnet.dev/algorithm\"]";
+	const char *algorithm = doc_str(doc, path);
+
+	if (!algorithm || strcmp(algorithm, "maglev") != 0 || !doc_has(doc, weights))
+		return;
+	if (!old || !doc_equal_at(doc, old, weights) || !doc_equal_at(doc, old, path))
+		causes_add(w->ignored, CAUSE_UNKNOWN, "metadata.annotations[podnet.dev/weights]", NULL,
+			   "%s", "");
+}
+
 void kind_unused(const struct kind *kind, const struct doc *doc, const struct doc *old,
 		 struct causes *unknown, struct causes *ignored)
 {
@@ -253,6 +267,8 @@ void kind_unused(const struct kind *kind, const struct doc *doc, const struct do
 		note_object(&w, kind->fields, doc->root, old ? old->root : NULL);
 		if (kind->id == KIND_POD && doc_bool(doc, "spec.hostNetwork", false))
 			note_bandwidth(&w, doc, old);
+		if (kind->id == KIND_SERVICE)
+			note_weights(&w, doc, old);
 		return;
 	}
 	append(&w.full, "metadata");

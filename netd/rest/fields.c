@@ -62,7 +62,9 @@ static void warn_all(struct call *c, const struct causes *unknown, const struct 
 		if (c->kind->id == KIND_NETWORK_POLICY)
 			warn(c, "", c->kind->name, " is accepted but not enforced: no packet is stopped by it");
 		else
-			warn(c, "", ignored->v[i].field, " is accepted but not implemented");
+			warn(c, "", ignored->v[i].field, c->kind->id == KIND_SERVICE ?
+			     " is accepted but not used with podnet.dev/algorithm maglev" :
+			     " is accepted but not implemented");
 }
 
 /* Unknown fields of a strict request stand beside whatever else is wrong. */
