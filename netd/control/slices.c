@@ -18,6 +18,7 @@
 
 #define SERVICE_NAME    "kubernetes.io/service-name"
 #define NODE            "podnet.dev/node"
+#define ZONE            "topology.kubernetes.io/zone"
 #define SLICE_MAX       100
 #define RETRY_MS        1000
 
@@ -53,7 +54,7 @@ struct work {
 	struct control *control;
 	struct txn *txn;
 	const struct object *service;
-	const char *node;
+	const char *node, *zone;        /* zone: of this node, or NULL */
 	enum ip_family family;
 	struct members members;
 	struct arena lists;             /* of ports */
@@ -243,6 +244,8 @@ static void put_endpoint(struct buf *b, const struct work *w, const struct membe
 		   serving ? "true" : "false", leaves ? "true" : "false");
 	if (pod->hostname && pod->subdomain && strcmp(pod->subdomain, svc->meta.name) == 0)
 		buf_printf(b, ",\"hostname\":\"%s\"", pod->hostname);
+	if (w->zone)
+		buf_printf(b, ",\"zone\":\"%s\"", w->zone);
 	buf_printf(b, ",\"nodeName\":\"%s\",\"targetRef\":{\"kind\":\"Pod\",\"namespace\":\"%s\","
 		   "\"name\":\"%s\",\"uid\":\"%s\"}}", w->node, m->pod->meta->ns,
 		   m->pod->meta->name, m->pod->meta->uid);
@@ -443,14 +446,21 @@ static bool wants_family(const struct service *svc, enum ip_family family)
 	return false;
 }
 
+static const char *zone_of(const struct object *node)
+{
+	return node ? meta_label(node->meta, ZONE) : NULL;
+}
+
 static int slices_of(struct control *control, struct txn *txn, const char *ns, const char *name)
 {
 	struct object *service = service_that_chooses(control, ns, name);
+	const char *node = state_config(control->state)->node_name;
+	const char *zone = zone_of(state_accepted(control->state, &kinds[KIND_NODE], "", node));
 	int r = 0;
 
 	for (int f = FAMILY_IPV4; service && f <= FAMILY_IPV6 && r == 0; f++) {
 		struct work w = { .control = control, .txn = txn, .service = service,
-				  .node = state_config(control->state)->node_name,
+				  .node = node, .zone = zone,
 				  .family = (enum ip_family)f };
 
 		r = wants_family(service->service, w.family) ? slices_of_family(&w) : drop_family(&w);
@@ -495,6 +505,15 @@ static bool is_chooser(const struct object *service)
 	return service && service->service->nselector > 0;
 }
 
+static bool zone_moved(const struct control *control, const struct object *old,
+		       const struct object *now)
+{
+	const char *a = zone_of(old), *b = zone_of(now);
+
+	return strcmp((now ? now : old)->meta->name, state_config(control->state)->node_name) == 0 &&
+	       strcmp(a ? a : "", b ? b : "") != 0;
+}
+
 void slices_changed(struct control *control, const struct object *old, const struct object *now)
 {
 	const struct object *any = now ? now : old;
@@ -509,6 +528,8 @@ void slices_changed(struct control *control, const struct object *old, const str
 	} else if (any->kind->id == KIND_POD) {
 		mark_choosers(control, old);
 		mark_choosers(control, now);
+	} else if (any->kind->id == KIND_NODE && zone_moved(control, old, now)) {
+		slices_start(control);
 	}
 }
 

@@ -147,6 +147,20 @@ def mirrored():
     eventually("gone", lambda: "out" not in [o["metadata"]["name"] for o in c.get(ENDPOINTS)["items"]])
 
 
+def zoned():
+    """An endpoint is in the zone that its Node says."""
+    c.post(SVC, {"metadata": {"name": "zoned"}, "spec": {"selector": {"app": "zoned"}, "ports": [{"port": 80}]}})
+    add_pod("zoned", subdomain="zoned")
+
+    def zones():
+        return [e.get("zone") for s in c.get(SLICES + "?labelSelector=kubernetes.io/service-name=zoned")["items"]
+                for e in s["endpoints"]]
+    for zone in (None, "z1", "z2", None):
+        c.patch("/api/v1/nodes/node1", {"metadata": {"labels": {"topology.kubernetes.io/zone": zone}}})
+        eventually("in the zone", lambda: zones() == [zone])
+    c.delete(SVC + "/zoned")
+
+
 def over_capacity():
     """1000 addresses, those that are ready first."""
     for i in range(1010):
@@ -165,4 +179,4 @@ def over_capacity():
     assert CUT not in got["metadata"].get("annotations", {}), got
 
 
-main([made, kept_true, by_hand, mirrored, over_capacity, node.stop])
+main([made, kept_true, by_hand, mirrored, zoned, over_capacity, node.stop])
