@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""test_examples.py - the examples in Python do what they say, and leave nothing"""
+"""test_examples.py - the examples in Python, and that of a service in C, do what they say, and leave nothing"""
 import importlib.util
 import os
 import sys
@@ -40,4 +40,15 @@ def by_the_official_client():
     assert lines[-1] == "deleted from-official", lines
 
 
-main([by_the_standard_library, by_the_official_client, node.stop])
+def service_in_c():
+    """Beside netd's table, in one of its own; once more is no change."""
+    lines = run(os.path.dirname(os.environ["NETD"]) + "/../examples/c/service").splitlines()
+    assert [line.split(":")[0] for line in lines] == ["to make it", "once more", "one endpoint leaves",
+                                                      "to take it away"], lines
+    changes = [int(line.split()[-2]) for line in lines]
+    assert changes[1] == 0 and 0 not in changes[:1] + changes[2:], lines
+    assert "10.99.0.1" not in run("nft list table inet podnet-lib")
+    run("nft delete table inet podnet-lib")
+
+
+main([by_the_standard_library, by_the_official_client, service_in_c, node.stop])
