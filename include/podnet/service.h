@@ -35,7 +35,7 @@ extern "C" {
 #endif
 
 #define PODNET_MAGLEV_SLOTS 16381   /* a prime: Eisenbud et al., Maglev, NSDI 2016 */
-#define PODNET_ENDPOINTS_MAX 16381  /* of one frontend */
+#define PODNET_ENDPOINTS_MAX 16381  /* of one frontend; their weights are at most 4 times that in all */
 #define PODNET_WEIGHT_MAX 256
 
 struct podnet_services;             /* opaque; used by one thread at a time, like its context */
@@ -63,7 +63,8 @@ enum podnet_frontend_flags {
 
 /** An address and port, or a port of the node.  Arrays are borrowed for the call. */
 struct podnet_frontend {
-	struct podnet_prefix ip;    /* len 0 and address zero: a port of the node, of ip.family */
+	/* len 0 and address zero: a port of the node, of ip.family; else the length is ignored */
+	struct podnet_prefix ip;
 	uint8_t protocol;           /* IPPROTO_TCP, IPPROTO_UDP or IPPROTO_SCTP */
 	uint16_t port;              /* 1..65535 */
 	uint32_t flags;             /* enum podnet_frontend_flags */
@@ -75,8 +76,8 @@ struct podnet_frontend {
 	/*
 	 * 0: one port.  Else all from `port` to this one, at an address, to at most one endpoint, and
 	 * a packet keeps its port: the endpoint's own is 0.  No flags, no affinity, no sources.
-	 * Ranges of one address and protocol must not overlap, or the commit is refused with -EEXIST;
-	 * a single port wins over a range that holds it.
+	 * Ranges of one address and protocol must not overlap, or the commit is refused with -EEXIST
+	 * and @err->object names two that do; a single port wins over a range that holds it.
 	 */
 	uint16_t last_port;
 };
@@ -107,7 +108,8 @@ PODNET_API int podnet_services_nets(struct podnet_services *services,
  * podnet_services_set() - declare a frontend, or what it is like now
  *
  * The key is family, address, protocol, port and last port.  Nothing reaches the kernel before the commit.
- * Return: 0; -EINVAL (@err->field names the member, nothing was remembered); -ENOMEM.
+ * Return: 0; -EINVAL (@err->field names the member, nothing was remembered; also of more than
+ * PODNET_ENDPOINTS_MAX endpoints); -ENOMEM.
  */
 PODNET_API int podnet_services_set(struct podnet_services *services,
 				   const struct podnet_frontend *frontend,
@@ -123,7 +125,8 @@ PODNET_API void podnet_services_doubt(struct podnet_services *services);
  *
  * The first commit, and one after podnet_services_doubt(), reads what is there and sends the
  * difference; others send what was declared since.  After a failure the next one reads again.
- * Return: number of changes (0: it was so); -EPERM, -EAGAIN (others commit again and again),
+ * Return: number of changes (0: it was so); -EEXIST (ranges of ports overlap, nothing was sent),
+ * -EPERM, -EAGAIN (others commit again and again),
  * -EOPNOTSUPP, -ENOMEM.
  */
 PODNET_API int podnet_services_commit(struct podnet_services *services, struct podnet_error *err);

@@ -12,6 +12,8 @@
 #include <libpodnet/base/base.h>
 #include <libpodnet/nft/services.h>
 #include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 static int reject(struct podnet_error *err, const char *field, const char *why)
 {
@@ -467,11 +469,86 @@ void podnet_services_doubt(struct podnet_services *s)
 	s->doubt = true;
 }
 
+struct keys {
+	struct svc_key *v;
+	size_t n, cap;
+};
+
+static int place_cmp(const struct svc_key *a, const struct svc_key *b)
+{
+	int r = memcmp(a->addr, b->addr, sizeof(a->addr));
+
+	if (r == 0)
+		r = a->family - b->family;
+	return r ? r : a->proto - b->proto;
+}
+
+static int range_cmp(const void *a, const void *b)
+{
+	const struct svc_key *x = a, *y = b;
+	int r = place_cmp(x, y);
+
+	return r ? r : ntohs(x->port_be) - ntohs(y->port_be);
+}
+
+static int refuse_ranges(const struct svc_key *a, const struct svc_key *b, struct podnet_error *err)
+{
+	static const char *const names[SVC_PROTOS] = { "tcp", "udp", "sctp" };
+	struct podnet_prefix ip = { .family = a->family == SVC_V4 ? AF_INET : AF_INET6 };
+	char addr[PODNET_PREFIX_STRLEN], text[96];
+
+	memcpy(ip.addr, a->addr, sizeof(ip.addr));
+	snprintf(text, sizeof(text), "%s %s ports %u-%u and %u-%u", podnet_prefix_format_addr(&ip, addr),
+		 names[a->proto], ntohs(a->port_be), ntohs(a->last_be), ntohs(b->port_be),
+		 ntohs(b->last_be));
+	pn_err_why(err, -EEXIST, "services_commit", "last_port", "ranges overlap");
+	pn_err_object(err, text);
+	return -EEXIST;
+}
+
+static int collect_ranges(const struct podnet_services *s, struct keys *ret)
+{
+	const struct svc_entry *e;
+	size_t pos = 0;
+
+	while ((e = pn_table_next(&s->entries, &pos))) {
+		if (!e->want || !e->key.last_be)
+			continue;
+		if (pn_grow(ret) < 0)
+			return -ENOMEM;
+		ret->v[ret->n++] = e->key;
+	}
+	return 0;
+}
+
+/* The kernel refuses them as well, and tells not which (net/netfilter/nft_set_pipapo.c). */
+static int check_ranges(const struct podnet_services *s, struct podnet_error *err)
+{
+	struct keys keys = { 0 };
+	bool changed = false;
+	int r = 0;
+
+	for (size_t i = 0; i < s->dirty.n && !changed; i++)
+		changed = s->dirty.v[i]->want && s->dirty.v[i]->key.last_be;
+	if (changed && collect_ranges(s, &keys) < 0)
+		r = pn_err(err, -ENOMEM, "services_commit", NULL, NULL);
+	if (keys.n)
+		qsort(keys.v, keys.n, sizeof(*keys.v), range_cmp);
+	for (size_t i = 1; i < keys.n && r == 0; i++)
+		if (place_cmp(&keys.v[i - 1], &keys.v[i]) == 0 &&
+		    ntohs(keys.v[i].port_be) <= ntohs(keys.v[i - 1].last_be))
+			r = refuse_ranges(&keys.v[i - 1], &keys.v[i], err);
+	free(keys.v);
+	return r;
+}
+
 int podnet_services_commit(struct podnet_services *s, struct podnet_error *err)
 {
 	struct podnet_error why = { 0 };    /* of what svc_sync() then puts right */
-	int r = nft_socket(s->ctx, err);
+	int r = check_ranges(s, err);
 
+	if (r == 0)
+		r = nft_socket(s->ctx, err);
 	if (r == 0)
 		r = nft_table_claim(s->ctx, err);
 	if (r < 0)

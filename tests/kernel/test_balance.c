@@ -419,6 +419,38 @@ static void refused(void **state)
 	assert_int_equal(sh("nft list table inet podnet | grep -q 10.96.0.1"), 1);
 }
 
+static int publish(struct podnet_services *s, const char *ip, uint8_t protocol, uint16_t first,
+		   uint16_t last)
+{
+	const struct podnet_frontend f = { .ip = prefix(ip), .protocol = protocol, .port = first,
+					   .last_port = last };
+
+	return podnet_services_set(s, &f, NULL);
+}
+
+/* Two that overlap are named, nothing is sent, and without one of them all is well. */
+static void ranges_overlap(void **state)
+{
+	_cleanup_(podnet_closep) struct podnet *ctx = test_open("netd");
+	_cleanup_(podnet_services_freep) struct podnet_services *s = open_services(ctx);
+	const struct podnet_frontend one = { .ip = prefix("10.0.0.10"), .protocol = IPPROTO_TCP,
+					     .port = 8050, .last_port = 8060 };
+	struct podnet_error err = { 0 };
+
+	(void)state;
+	assert_int_equal(publish(s, "10.0.0.10", IPPROTO_TCP, 8000, 8100), 0);
+	assert_int_equal(publish(s, "10.0.0.10", IPPROTO_TCP, 8101, 8200), 0);
+	assert_int_equal(publish(s, "10.0.0.10", IPPROTO_UDP, 8050, 8060), 0);
+	assert_int_equal(publish(s, "10.0.0.11", IPPROTO_TCP, 8050, 8060), 0);
+	assert_int_not_equal(commit(s), 0);
+	assert_int_equal(podnet_services_set(s, &one, NULL), 0);
+	assert_int_equal(podnet_services_commit(s, &err), -EEXIST);
+	assert_string_equal(err.field, "last_port");
+	assert_string_equal(err.object, "10.0.0.10 tcp ports 8000-8100 and 8050-8060");
+	assert_int_equal(podnet_services_absent(s, &one, NULL), 0);
+	assert_int_equal(commit(s), 0);
+}
+
 /** What a monitor heard of nf_tables. */
 struct heard {
 	unsigned int ours, others, lost;
@@ -489,8 +521,9 @@ int main(void)
 		{ "made once", made_once, netns_setup, NULL, NULL },
 		{ "refused", refused, netns_setup, NULL, NULL },
 		{ "large", large, netns_setup, NULL, NULL },
+		{ "ranges overlap", ranges_overlap, netns_setup, NULL, NULL },
 	};
-	size_t n = 3;
+	size_t n = 4;
 
 	for (size_t i = 0; i < ARRAY_SIZE(drifts); i++)
 		tests[n++] = (struct CMUnitTest){ drifts[i].says, drift, netns_setup, NULL,
