@@ -82,9 +82,13 @@ static void check_int(struct walk *w, const struct field *f, const json_t *v)
 	n = json_integer_value(v);
 	if ((f->min == 0 && f->max == 0) || (n >= f->min && n <= f->max))
 		return;
-	json_cause(w->causes, CAUSE_INVALID, w->path, v,
-		   "must be between %lld and %lld, inclusive", (long long)f->min,
-		   (long long)f->max);
+	if (n < f->min && f->max == INT32_MAX)  /* its type ends there */
+		json_cause(w->causes, CAUSE_INVALID, w->path, v,
+			   "must be greater than or equal to %lld", (long long)f->min);
+	else
+		json_cause(w->causes, CAUSE_INVALID, w->path, v,
+			   "must be between %lld and %lld, inclusive",
+			   (long long)f->min, (long long)f->max);
 }
 
 const char *field_values(const char *const *values, char *buf, size_t size)

@@ -128,7 +128,7 @@ static const struct check_case cases[] = {
 	{ KIND_POD, READINESS("{'tcpSocket':{'port':true},'initialDelaySeconds':-1,'timeoutSeconds':'1',"
 	  "'periodSeconds':1.5,'terminationGracePeriodSeconds':5}"),
 	  "Type " AT_READINESS ".tcpSocket.port Invalid value: true: must be an integer or a|"
-	  "Invalid " AT_READINESS ".initialDelaySeconds Invalid value: -1: must be between 0|"
+	  "Invalid " AT_READINESS ".initialDelaySeconds Invalid value: -1: must be greater than or equal to 0|"
 	  "Type " AT_READINESS ".timeoutSeconds Invalid value: \"1\": must be an int|"
 	  "Type " AT_READINESS ".periodSeconds Invalid value: 1.5: must be an int|"
 	  "Forbidden " AT_READINESS ".terminationGracePeriodSeconds Forbidden: must not be set for "
