@@ -208,6 +208,21 @@ static const char *suggest(const char *name, bool flag, char buf[64])
 	return buf;
 }
 
+static const char *reason_of(int r)
+{
+	switch (r) {
+	case CONF_HOST_BITS:
+		return "an address of a host, the bits behind the length must be zero";
+	case CONF_ONE_FAMILY:
+		return "at most one of each family, IPv4 and IPv6";
+	case CONF_NO_PORT:
+		return "ports are from 1 to 65535";
+	case CONF_TURNED_ROUND:
+		return "the first is greater than the last";
+	}
+	return NULL;
+}
+
 static int set_row(struct conf *conf, const struct row *row, const char *value, bool flag,
 		   const char *where, char why[256])
 {
@@ -222,12 +237,15 @@ static int set_row(struct conf *conf, const struct row *row, const char *value, 
 			 value, row->least, row->most);
 	else if (r == -EEXIST)
 		snprintf(why, 256, "%s: --%s: another action was asked for before", where, row->name);
+	else if (r < 0 && reason_of(r))
+		snprintf(why, 256, "%s: %s: \"%.100s\" is not valid: %s", where, row->name, value,
+			 reason_of(r));
 	else if (r < 0)
 		snprintf(why, 256, "%s: %s: \"%s\" is not valid: %s wanted", where, row->name, value,
 			 row->value ? row->value : "no value");
 	if (flag)
 		conf->said |= bit;
-	return r == -EEXIST ? -EINVAL : r;
+	return r == -EEXIST || reason_of(r) ? -EINVAL : r;
 }
 
 static int read_flags(struct conf *conf, int argc, char **argv, char why[256])

@@ -5,6 +5,7 @@
 #ifndef NETD_CONF_INNER_H
 #define NETD_CONF_INNER_H
 
+#include <errno.h>
 #include <netd/conf.h>
 
 /** One name that can be set. */
@@ -17,6 +18,12 @@ struct row {
 	const char *help;
 	long least, most;
 };
+
+/* Of a parser, beside -EINVAL, which tells what is wanted: why a value is not valid. */
+#define CONF_HOST_BITS      (-EDOM)
+#define CONF_ONE_FAMILY     (-ENOTUNIQ)
+#define CONF_NO_PORT        (-ERANGE)
+#define CONF_TURNED_ROUND   (-EILSEQ)
 
 /* conf_value.c: parsers of a row */
 int conf_parse_node_ip(struct conf *conf, const struct row *row, const char *value);

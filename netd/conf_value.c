@@ -72,20 +72,21 @@ static int read_cidr(const char *item, struct podnet_prefix *ret)
 	if (podnet_prefix_parse(item, ret) < 0 || !strchr(item, '/'))
 		return -EINVAL;
 	masked = podnet_prefix_mask(ret);
-	return memcmp(ret, &masked, sizeof(masked)) ? -EINVAL : 0;
+	return memcmp(ret, &masked, sizeof(masked)) ? CONF_HOST_BITS : 0;
 }
 
 static int each_cidr(void *arg, const char *item)
 {
 	struct conf *conf = arg;
 	struct podnet_prefix p;
+	int r = read_cidr(item, &p);
 	bool v6;
 
-	if (read_cidr(item, &p) < 0)
-		return -EINVAL;
+	if (r < 0)
+		return r;
 	v6 = p.family == AF_INET6;
 	if (conf->cluster_cidrs[v6].family)
-		return -EINVAL;
+		return CONF_ONE_FAMILY;
 	conf->cluster_cidrs[v6] = p;
 	return 0;
 }
@@ -94,9 +95,12 @@ static int each_cidr(void *arg, const char *item)
 static int each_of_two(void *arg, const char *item)
 {
 	struct podnet_prefix *two = arg, p;
+	int r = read_cidr(item, &p);
 
-	if (two[1].family || read_cidr(item, &p) < 0 || two[0].family == p.family)
-		return -EINVAL;
+	if (r < 0)
+		return r;
+	if (two[1].family || two[0].family == p.family)
+		return CONF_ONE_FAMILY;
 	two[two[0].family != 0] = p;
 	return 0;
 }
@@ -115,9 +119,12 @@ int conf_parse_port_range(struct conf *conf, const struct row *row, const char *
 	char more;
 
 	(void)row;
-	if (sscanf(value, "%u-%u%c", &least, &most, &more) != 2 || least < 1 || most > 65535 ||
-	    least > most)
+	if (sscanf(value, "%u-%u%c", &least, &most, &more) != 2)
 		return -EINVAL;
+	if (least < 1 || least > 65535 || most < 1 || most > 65535)
+		return CONF_NO_PORT;
+	if (least > most)
+		return CONF_TURNED_ROUND;
 	conf->node_port_min = least;
 	conf->node_port_max = most;
 	return 0;
