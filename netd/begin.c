@@ -11,12 +11,16 @@
 #include <netd/guard/guard.h>
 #include <netd/netd.h>
 #include <netd/ports/ports.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+
+#define FORMER_MS       500
+#define FORMER_STEP_MS  10
 
 enum { STATE, RUN, NETNS, PKI, NDIRS };
 
@@ -62,10 +66,28 @@ static void adopt_lock(int lock, int dir)
 		log_event(LOG_LEVEL_WARNING, "lock_owner_failed", "err=\"%m\"");
 }
 
+/* One that was killed a moment ago holds it until the kernel has taken it apart. */
+static bool wait_for_former(unsigned *waited_ms)
+{
+	if (errno != EWOULDBLOCK && errno != EADDRINUSE)
+		return false;
+	if (*waited_ms >= FORMER_MS)
+		return false;
+	*waited_ms += FORMER_STEP_MS;
+	return poll(NULL, 0, FORMER_STEP_MS) == 0;
+}
+
 static int take_lock(struct netd *netd, int dir, char why[256])
 {
+	unsigned waited = 0;
+	int r = -1;
+
 	netd->lock_fd = openat(dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (netd->lock_fd < 0 || flock(netd->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+	if (netd->lock_fd >= 0)
+		do
+			r = flock(netd->lock_fd, LOCK_EX | LOCK_NB);
+		while (r < 0 && wait_for_former(&waited));
+	if (r < 0) {
 		snprintf(why, 256, errno == EWOULDBLOCK ? "%.180s/lock: another netd is running" :
 			 "%.180s/lock: %m", netd->conf.state_dir);
 		return -EBUSY;
@@ -83,10 +105,16 @@ static int take_netns(struct netd *netd, char why[256])
 	static const char name[] = "\0podnet-netd";
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof(name) - 1);
+	unsigned waited = 0;
+	int r = -1;
 
 	memcpy(sa.sun_path, name, sizeof(name) - 1);
 	netd->netns_lock_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (netd->netns_lock_fd < 0 || bind(netd->netns_lock_fd, (struct sockaddr *)&sa, len) < 0) {
+	if (netd->netns_lock_fd >= 0)
+		do
+			r = bind(netd->netns_lock_fd, (struct sockaddr *)&sa, len);
+		while (r < 0 && wait_for_former(&waited));
+	if (r < 0) {
 		snprintf(why, 256, errno == EADDRINUSE ?
 			 "another netd is running in this network namespace" : "%m");
 		return -EBUSY;

@@ -5,6 +5,7 @@
 Room: e2e.  Looking at a pod must not cost more because there are others, and who waits for a first
 pass must not wait for everybody who writes meanwhile.
 """
+import fcntl
 import os
 import sys
 import threading
@@ -66,6 +67,23 @@ def listens(path):
     return True
 
 
+def former_is_going():
+    """Who starts while the kernel still takes a killed one apart waits for the lock."""
+    NODE.kill()
+    with open(NODE.dir + "/state/lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        NODE.start(ready=False)
+        fds = "/proc/%d/fd" % NODE.process.pid
+        eventually("it has found the lock", lambda: any(
+            os.path.realpath(os.path.join(fds, fd)) == os.path.realpath(lock.name) for fd in os.listdir(fds)))
+    NODE.wait_ready()
+    other = Node(flags=NODE.flags)
+    other.dir, kept = NODE.dir, other.dir
+    other.start(ready=False)
+    assert other.process.wait() != 0
+    other.dir = kept
+
+
 def another_name_is_another_node():
     """It would sweep the pods of the old one, so it does not start while there are any."""
     stands = os.stat("/run/netns/p0.default").st_ino
@@ -93,4 +111,4 @@ def another_name_is_another_node():
 
 if __name__ == "__main__":
     NODE.start()
-    main([many_pods_unchanged, ready_under_load, another_name_is_another_node])
+    main([many_pods_unchanged, ready_under_load, former_is_going, another_name_is_another_node])
