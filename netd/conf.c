@@ -143,7 +143,7 @@ static const struct row rows[] = {
 	NUMBER("udp-port", udp_port, "4788", 1, 65535, "UDP port of backend udp, the same on all nodes"),
 	NUMBER("resync", resync_s, "60", 0, 86400, "seconds between looks at everything; 0: never"),
 	NUMBER("node-grace", node_grace_s, "40", 0, 86400,
-	       "seconds until endpoints of a lost node leave Services"),
+	       "seconds until endpoints of a lost node leave Services, and pods of a deleted one go"),
 	NUMBER("history", history, DIGITS(LIMIT_HISTORY_EVENTS), 1000, 10000000,
 	       "events kept for watches to resume from"),
 	OTHER("log-level", parse_level, "info", "LEVEL", "error, warning, info or debug"),

@@ -18,6 +18,7 @@ static void changed(void *arg, const struct object *old, const struct object *no
 
 	namespaces_changed(control, old, now);
 	owners_changed(control, old, now);
+	orphans_changed(control, old, now);
 	slices_changed(control, old, now);
 	endpoints_changed(control, old, now);
 	mirror_changed(control, old, now);
@@ -63,6 +64,7 @@ static void mended(void *arg)
 	struct control *control = arg;
 
 	lost_start(control);
+	orphans_start(control);
 	if (control->unwritten)
 		loop_timer_set(control->redo_timer, 0);
 }
@@ -73,6 +75,7 @@ static void nodes_moved(void *arg)
 	struct control *control = arg;
 
 	lost_now(control);
+	orphans_start(control);
 	namespaces_start(control);
 	loop_timer_set(control->owner_timer, 0);
 	endpoints_start(control);
@@ -112,6 +115,25 @@ int mark_deleted(struct doc *doc)
 	time_format(now_realtime_s(), now);
 	r = doc_set_str(doc, "metadata.deletionTimestamp", now);
 	return r < 0 ? r : doc_set_int(doc, "metadata.deletionGracePeriodSeconds", 0);
+}
+
+int remove_object(struct txn *txn, struct object *obj)
+{
+	_cleanup_(doc_freep) struct doc *doc = NULL;
+	struct object *marked;
+	int r;
+
+	if (!obj->meta->nfinalizers) {
+		r = txn_delete(txn, obj, NULL);
+		return r < 0 ? r : 1;
+	}
+	if (obj->meta->deleted)
+		return 0;
+	doc = object_doc(obj);
+	r = doc ? mark_deleted(doc) : -ENOMEM;
+	if (r == 0)
+		r = txn_put(txn, obj->kind, doc, obj, &marked);
+	return r < 0 ? r : 1;
 }
 
 struct doc *new_object(const struct kind *kind, const char *ns, const char *name)
@@ -163,6 +185,8 @@ int control_start(struct loop *loop, struct state *state, struct control **ret)
 	if (r == 0)
 		r = loop_timer_new(loop, owners_collect, control, &control->owner_timer);
 	if (r == 0)
+		r = loop_timer_new(loop, orphans_look, control, &control->orphan_timer);
+	if (r == 0)
 		r = loop_timer_new(loop, slices_write, control, &control->slice_timer);
 	if (r == 0)
 		r = loop_timer_new(loop, endpoints_write, control, &control->endpoints_timer);
@@ -196,6 +220,7 @@ int control_start(struct loop *loop, struct state *state, struct control **ret)
 	loop_timer_set(control->grace_timer, 0);
 	loop_timer_set(control->attach_timer, 0);
 	lost_start(control);
+	orphans_start(control);
 	*ret = take_ptr(control);
 	return 0;
 }
@@ -211,6 +236,7 @@ void control_stop(struct control *control)
 	loop_timer_free(control->lost_timer);
 	loop_timer_free(control->look_timer);
 	loop_timer_free(control->owner_timer);
+	loop_timer_free(control->orphan_timer);
 	loop_timer_free(control->slice_timer);
 	loop_timer_free(control->endpoints_timer);
 	loop_timer_free(control->mirror_timer);
@@ -221,6 +247,7 @@ void control_stop(struct control *control)
 	node_free(control);
 	grace_free(control);
 	owners_free(control);
+	orphans_free(control);
 	marks_free(&control->sliced);
 	marks_free(&control->endpointed);
 	marks_free(&control->mirrored);

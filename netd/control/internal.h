@@ -34,6 +34,8 @@ struct control {
 	bool look_failed;                   /* ... and not every process could be looked at */
 	struct loop_timer *owner_timer;     /* owners.c */
 	struct map owned;                   /* uid -> struct owned */
+	struct loop_timer *orphan_timer;    /* orphans.c */
+	struct map missing;                 /* name of a Node that is not there -> struct missing */
 	struct loop_timer *slice_timer;     /* slices.c */
 	struct loop_timer *endpoints_timer; /* endpoints.c */
 	struct loop_timer *mirror_timer;    /* mirror.c */
@@ -60,6 +62,12 @@ void control_submit(struct control *control, struct txn *txn, bool soft);
 void write_failed(const struct control *control, const char *event, int rc, const char *error);
 /** mark_deleted() - deletionTimestamp now, no grace: it waits for its finalizers */
 int mark_deleted(struct doc *doc);
+/**
+ * remove_object() - it goes; where others' finalizers hold it, it is marked and waits for them
+ *
+ * Return: 1, 0 (it is marked already) or a negative errno, upon which the caller drops the transaction.
+ */
+int remove_object(struct txn *txn, struct object *obj);
 /** new_object() - apiVersion, kind, metadata with name, uid and creationTimestamp */
 struct doc *new_object(const struct kind *kind, const char *ns, const char *name);
 
@@ -79,6 +87,12 @@ void owners_changed(struct control *control, const struct object *old, const str
 void owners_collect(void *control);
 void owners_free(struct control *control);
 
+/** orphans_start() - Nodes may be gone, or be there again */
+void orphans_start(struct control *control);
+void orphans_changed(struct control *control, const struct object *old, const struct object *now);
+void orphans_look(void *control);
+void orphans_free(struct control *control);
+
 /** selectors_changed() - a Service as it was and as it is, either NULL */
 void selectors_changed(struct control *control, const struct object *old, const struct object *now);
 /** selectors_each() - names of Services of its namespace that may choose a pod; some twice */
@@ -88,6 +102,7 @@ void selectors_free(struct control *control);
 
 #define LABEL_MANAGED_BY "endpointslice.kubernetes.io/managed-by"
 #define LABEL_HEADLESS   "service.kubernetes.io/headless"
+#define LABEL_NODE       "podnet.dev/node"      /* whose netd keeps the slice */
 #define SLICE_MANAGER    "endpointslice-controller.podnet.dev"
 #define MARKS_ROUND      64
 /** marks_add() - NAMESPACE/NAME, once; what there is no memory for is logged */

@@ -188,22 +188,12 @@ static enum fate fate_of(struct round *round, const struct meta *meta, const str
 	return obj || !is_served(owner) ? FATE_LIVES : FATE_GONE;
 }
 
-static int remove_object(struct round *round, struct object *obj)
+static int remove_one(struct round *round, struct object *obj)
 {
-	_cleanup_(doc_freep) struct doc *doc = NULL;
-	struct object *marked;
-	int r;
+	int r = remove_object(round->txn, obj);
 
-	if (!obj->meta->nfinalizers) {
-		round->writes++;
-		return txn_delete(round->txn, obj, NULL);
-	}
-	if (obj->meta->deleted)
-		return 0;
-	doc = object_doc(obj);
-	r = doc ? mark_deleted(doc) : -ENOMEM;
-	round->writes++;
-	return r < 0 ? r : txn_put(round->txn, obj->kind, doc, obj, &marked);
+	round->writes += r > 0;
+	return r < 0 ? r : 0;
 }
 
 static int strip(struct round *round, struct object *obj, const bool *drop)
@@ -243,7 +233,7 @@ static int judge(struct round *round, struct object *obj, bool *drop)
 		stale += drop[i];
 	}
 	if (!lives && !orphans && may_go(obj->kind))
-		return remove_object(round, obj);
+		return remove_one(round, obj);
 	return stale ? strip(round, obj, drop) : 0;
 }
 

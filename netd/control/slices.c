@@ -17,7 +17,6 @@
 #include <sys/socket.h>
 
 #define SERVICE_NAME    "kubernetes.io/service-name"
-#define NODE            "podnet.dev/node"
 #define ZONE            "topology.kubernetes.io/zone"
 #define SLICE_MAX       100
 #define RETRY_MS        1000
@@ -76,7 +75,7 @@ static bool selects(const struct object *service, const struct meta *pod)
 
 static bool is_ours(const struct control *control, const struct object *slice)
 {
-	const char *node = meta_label(slice->meta, NODE);
+	const char *node = meta_label(slice->meta, LABEL_NODE);
 
 	return slice_is_made(slice) && node &&
 	       strcmp(node, state_config(control->state)->node_name) == 0;
@@ -269,7 +268,7 @@ static int set_labels(struct doc *doc, const struct work *w)
 	if (r == 0)
 		r = set_label(doc, LABEL_MANAGED_BY, SLICE_MANAGER);
 	if (r == 0)
-		r = set_label(doc, NODE, w->node);
+		r = set_label(doc, LABEL_NODE, w->node);
 	return r == 0 && w->service->service->headless ? set_label(doc, LABEL_HEADLESS, "") : r;
 }
 

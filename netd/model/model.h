@@ -371,7 +371,7 @@ struct node_config {
 	struct podnet_prefix balancer_cidrs[2]; /* the pool of load-balancer addresses, one a family */
 	size_t nbalancer_cidrs;
 	uint32_t node_port_min, node_port_max;
-	uint32_t node_grace_s;          /* until endpoints of a lost node leave Services */
+	uint32_t node_grace_s;          /* until a lost node's endpoints leave, a gone one's pods go */
 };
 
 #endif

@@ -9,7 +9,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..
 from etcd import Etcd
 from node import Client, Node, PODS, Refused, eventually, main, pings, pod, run
 from nodes import Cluster, NODES
-from services import ask, in_netns, serve
+from reach import Connected
+from services import SLICES, ask, in_netns, serve
 
 SERVICES = "/api/v1/namespaces/default/services"
 GRACE = 2
@@ -178,6 +179,39 @@ def test_lost_node():
         server.kill()
 
 
+def test_deleted_node():
+    """What a Node that is deleted leaves goes after a grace: its pods and slices, and no others'."""
+    a, b = nodes()
+    for n, member in enumerate((a, b), 1):
+        member.client.patch(PODS + "/a%d" % n, {"metadata": {"labels": {"app": "left"}}})
+    a.client.post(SERVICES, service("left"))
+
+    def kept():
+        slices = [s["metadata"]["labels"]["podnet.dev/node"] for s in a.client.get(SLICES)["items"]
+                  if s["metadata"]["labels"]["kubernetes.io/service-name"] == "left"]
+        return {p["metadata"]["name"] for p in a.client.get(PODS)["items"]}, set(slices)
+
+    eventually("both have slices", lambda: kept() == ({"a1", "a2"}, {a.name, b.name}))
+    b.kill()
+    a.await_ready(NODES + b.name, "Unknown")
+    assert kept() == ({"a1", "a2"}, {a.name, b.name}), "a node that is not heard of keeps what it has"
+    a.client.post(PODS, pod("nowhere", nodeName="node9"))
+    a.client.delete(NODES + b.name)
+    eventually("they are gone", lambda: kept() == ({"a1"}, {a.name}))
+    eventually("it is told why", lambda: {
+        e["involvedObject"]["name"] for e in a.client.get("/api/v1/events")["items"]
+        if e["reason"] == "NodeGone"} == {"a2", "nowhere"})
+    b.start()
+    b.await_ready(NODES + b.name)
+    eventually("its kernel has no such pod", lambda: not os.path.exists("/run/netns/a2.default"))
+    a.client.delete(SERVICES + "/left")
+    b.client.post(PODS, pod("a2"))
+    cluster.ips["a2"] = [ip["ip"] for ip in b.await_running("a2")["status"]["podIPs"]]
+    for member in (a, b):
+        member.await_paths()
+    eventually("the new one is reached", reachable)
+
+
 def test_cut_off():
     """A link that drops everything: no end of a connection is told, and it is found out all the same."""
     a, b = nodes()
@@ -239,5 +273,5 @@ def test_end():
 
 
 if __name__ == "__main__":
-    main([test_stopped, test_restart_away, test_compacted, test_same_name, test_lost_node, test_cut_off,
-          test_emptied, test_end])
+    main([test_stopped, test_restart_away, test_compacted, test_same_name, test_lost_node, test_deleted_node,
+          test_cut_off, test_emptied, test_end])
