@@ -67,8 +67,9 @@ static void store_prefix(const char *s, void *at)
 static void store_net(const char *s, void *at)
 {
 	struct podnet_prefix p;
+	char text[256];
 
-	if (podnet_prefix_parse(s, &p) < 0)
+	if (podnet_prefix_parse(field_trim(s, text), &p) < 0)
 		return;
 	p = podnet_prefix_mask(&p);
 	memcpy(at, &p, sizeof(p));

@@ -109,15 +109,28 @@ static bool is_one_of(const char *const *values, const char *s)
 	return false;
 }
 
+const char *field_trim(const char *s, char buf[256])
+{
+	static const char blanks[] = " \t\r\n";
+	size_t n;
+
+	s += strspn(s, blanks);
+	n = strlen(s);
+	while (n && strchr(blanks, s[n - 1]))
+		n--;
+	snprintf(buf, 256, "%.*s", (int)n, s);
+	return buf;
+}
+
 static void check_string(struct walk *w, const struct field *f, enum field_type type,
 			 const json_t *v)
 {
 	const char *s, *why;
-	char buf[256];
+	char buf[256], trimmed[256];
 
 	if (!expect(w, json_is_string(v), v, "a string"))
 		return;
-	s = json_string_value(v);
+	s = f->flags & FIELD_BLANKS ? field_trim(json_string_value(v), trimmed) : json_string_value(v);
 	if (!s[0] && (f->flags & FIELD_REQUIRED)) {
 		causes_add(w->causes, CAUSE_REQUIRED, w->path, NULL, "%s", "");
 		return;

@@ -37,6 +37,7 @@ enum field_flag {
 	FIELD_SERVER = 64,          /* the server's own: decoded, and checked apart (status) */
 	FIELD_OPEN = 128,           /* an object whose unknown members are kept in every kind */
 	FIELD_APART = 256,          /* an object whose table is of another struct: not decoded with this */
+	FIELD_BLANKS = 512,         /* blanks around a text do not count, and are kept */
 };
 
 struct field {
@@ -67,6 +68,8 @@ void field_check(const struct field *table, const struct doc *doc, const char *p
 int field_decode(const struct field *table, const struct value *v, struct arena *arena, void *base);
 /** field_format() - NULL, or why a string is not of this type */
 const char *field_format(enum field_type type, const char *s);
+/** field_trim() - @s without the blanks around it, at most 255 bytes of it; @buf */
+const char *field_trim(const char *s, char buf[256]);
 /** field_values() - "A", "B" in quotes */
 const char *field_values(const char *const *values, char *buf, size_t size);
 

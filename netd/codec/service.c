@@ -89,7 +89,7 @@ static const struct field spec_fields[] = {
 	  AT(service, publish_not_ready) },
 	{ .name = "loadBalancerIP", .type = FIELD_STRING },
 	{ .name = "loadBalancerSourceRanges", .type = FIELD_LIST, .elem = FIELD_NET,
-	  .flags = FIELD_STORED | FIELD_COUNTED, LIST_AT(service, source_ranges, nsource_ranges) },
+	  .flags = FIELD_STORED | FIELD_COUNTED | FIELD_BLANKS, LIST_AT(service, source_ranges, nsource_ranges) },
 	{ .name = "loadBalancerClass", .type = FIELD_QUALIFIED, .flags = FIELD_STORED,
 	  AT(service, load_balancer_class) },
 	{ .name = "allocateLoadBalancerNodePorts", .type = FIELD_BOOL, .flags = FIELD_STORED,

@@ -188,7 +188,7 @@ def source_ranges():
     programmed(lambda: names("world", "10.0.0.10", port) == ["a", "b"])
     programmed(lambda: dropped("world", IP4, 80))
     assert dropped("world", IP6, 80) and dropped(None, IP4, 80) and dropped("a.default", IP4, 80)
-    API.patch(SERVICES + "/ranged", {"spec": {"loadBalancerSourceRanges": ["10.0.0.99/32", "fd00:1::99/128"]}})
+    API.patch(SERVICES + "/ranged", {"spec": {"loadBalancerSourceRanges": [" 10.0.0.99/32 ", "fd00:1::99/128"]}})
     for ip in (IP4, IP6):
         programmed(lambda: names("world", ip, 80) == ["a", "b"])
     assert dropped(None, IP4, 80) and dropped(None, IP6, 80)

@@ -142,6 +142,9 @@ static const struct check_case cases[] = {
 	{ KIND_SERVICE, BALANCER("'loadBalancerSourceRanges':['10.0.0.1/8','fd00::/8'],"
 	  "'loadBalancerClass':'a.b/c','externalTrafficPolicy':'Local','healthCheckNodePort':30500"),
 	  "", NULL },
+	{ KIND_SERVICE, BALANCER("'loadBalancerSourceRanges':[' 10.0.0.0/8 ','\\tfd00::/8']"), "", NULL },
+	{ KIND_SERVICE, BALANCER("'loadBalancerSourceRanges':['10.0.0 .0/8']"),
+	  "Invalid spec.loadBalancerSourceRanges[0]", NULL },
 	{ KIND_SERVICE, BALANCER("'loadBalancerSourceRanges':['10.0.0.1']"),
 	  "Invalid spec.loadBalancerSourceRanges[0]", NULL },
 	{ KIND_SERVICE, BALANCER("'healthCheckNodePort':30500"), "Invalid spec.healthCheckNodePort",
