@@ -32,6 +32,7 @@ enum cluster_link {
 struct shared_claim {
 	char *owner;
 	int64_t modified;           /* etcd's revision */
+	uint64_t alone_us;          /* monotonic: since when no object has been its owner; unowned.c */
 	bool listed;                /* while a list is compared */
 	char key[];                 /* KIND/KEY */
 };
@@ -48,7 +49,7 @@ struct cluster {
 	int rc;                     /* why it is not up, 0: it is */
 	char words[STORE_WORDS], reason[32];
 	struct etcd_watch *watch;
-	struct loop_timer *retry, *keep, *soon;
+	struct loop_timer *retry, *keep, *soon, *unowned;
 	unsigned failures;
 	int64_t seen;               /* etcd's revision up to which everything was delivered ... */
 	int64_t committed;          /* ... and is in the replica */
@@ -125,6 +126,11 @@ struct txn_write *send_adopt(struct cluster *c, const struct kind *kind, const c
 			     const char *name, const struct etcd_kv *kv);
 
 void send_soon(void *cluster);              /* those that wait for what cannot be seen */
+
+/* unowned.c */
+void unowned_look(void *cluster);
+/** unowned_release() - send it; if that fails they are found again */
+void unowned_release(struct cluster *c, struct etcd_txn *txn);
 
 /* list.c */
 int list_begin(struct cluster *c, int64_t revision);

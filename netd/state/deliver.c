@@ -227,6 +227,7 @@ static int note(struct cluster *c, const char *key, const char *owner, int64_t m
 	free(claim->owner);
 	claim->owner = copy;
 	claim->modified = modified;
+	claim->alone_us = 0;
 	claim->listed = true;
 	return 0;
 }

@@ -4,7 +4,9 @@
  *
  * Room: state.  Each object of a transaction goes with its claims, as one transaction of etcd: a
  * part.  It holds only if nothing that it was built upon has changed there.  Parts that build upon
- * each other follow each other, others are under way together.  A transaction is told of when what it
+ * each other follow each other, others are under way together.  More claims than etcd takes at once go
+ * ahead of their object, and what it lets go follows it: another's never is, and what it cannot have
+ * after all is given back; what is left of that, of a netd that died between, unowned.c collects.  A transaction is told of when what it
  * has written has come back on the one road there is (deliver.c), or when etcd has refused it, and
  * then not before what it ran into is here, so that who tries again builds upon that.
  *
@@ -25,9 +27,10 @@
 struct part {
 	struct txn *txn;
 	struct txn_write *write;    /* NULL: claims alone */
+	const struct part *after;   /* of the same object, which must have happened; NULL: none */
 	size_t first, end;          /* its operations of the batch */
 	int64_t revision;           /* etcd's, when it has happened */
-	bool sent, done;
+	bool sent, done, refused;
 };
 
 static bool is_object(const struct store_op *op)
@@ -35,26 +38,71 @@ static bool is_object(const struct store_op *op)
 	return op->type == STORE_PUT || op->type == STORE_DELETE;
 }
 
-/* Claims stand before the object that they are of. */
+/* Claims stand before the object that they are of; this is behind it. */
+static size_t group_end(const struct txn *txn, size_t first)
+{
+	size_t i = first;
+
+	while (i < txn->batch.n && !is_object(&txn->batch.ops[i]))
+		i++;
+	return i < txn->batch.n ? i + 1 : i;
+}
+
+/* Of what does not fit in one part: what is claimed, the object, what is released. */
+static int order_group(struct store_op *ops, size_t n, size_t *object)
+{
+	_cleanup_free_ struct store_op *sorted = calloc(n, sizeof(*sorted));
+	size_t at = 0;
+
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i + 1 < n; i++)
+		if (ops[i].type == STORE_CLAIM)
+			sorted[at++] = ops[i];
+	*object = at;
+	sorted[at++] = ops[n - 1];
+	for (size_t i = 0; i + 1 < n; i++)
+		if (ops[i].type != STORE_CLAIM)
+			sorted[at++] = ops[i];
+	memcpy(ops, sorted, n * sizeof(*ops));
+	return 0;
+}
+
+static int split_group(struct txn *txn, size_t first, size_t end, size_t *writes)
+{
+	bool whole = is_object(&txn->batch.ops[end - 1]);
+	size_t object = end - 1 - first;
+	const struct part *before = NULL;
+	int r = 0;
+
+	if (whole && end - first > CLAIMS_MAX)
+		r = order_group(&txn->batch.ops[first], end - first, &object);
+	object += first;
+	for (size_t at = first; r == 0 && at < end; at += CLAIMS_MAX) {
+		struct part *p = &txn->parts[txn->nparts++];
+
+		*p = (struct part){ .txn = txn, .first = at, .after = before,
+				    .end = at + CLAIMS_MAX < end ? at + CLAIMS_MAX : end };
+		if (whole && object >= at && object < p->end)
+			p->write = &txn->writes[(*writes)++];
+		before = whole ? p : NULL;
+	}
+	return r;
+}
+
 static int split(struct txn *txn)
 {
-	size_t writes = 0, first = 0;
+	size_t writes = 0, end;
+	int r = 0;
 
 	txn->parts = calloc(txn->batch.n + 1, sizeof(*txn->parts));
 	if (!txn->parts)
 		return -ENOMEM;
-	for (size_t i = 0; i < txn->batch.n; i++) {
-		bool object = is_object(&txn->batch.ops[i]);
-
-		if (!object && i + 1 < txn->batch.n && i + 1 - first < CLAIMS_MAX)
-			continue;
-		txn->parts[txn->nparts++] = (struct part){
-			.txn = txn, .first = first, .end = i + 1,
-			.write = object ? &txn->writes[writes++] : NULL,
-		};
-		first = i + 1;
+	for (size_t first = 0; r == 0 && first < txn->batch.n; first = end) {
+		end = group_end(txn, first);
+		r = split_group(txn, first, end, &writes);
 	}
-	return 0;
+	return r;
 }
 
 static void expect_claim(struct cluster *c, struct etcd_txn *t, const struct store_op *op)
@@ -113,9 +161,40 @@ static void unlink_pending(struct cluster *c, struct txn *txn)
 	txn->next = NULL;
 }
 
+/* Claims that went ahead of an object that surely did not follow. */
+static bool is_unowned(const struct txn *txn, size_t i)
+{
+	if (!txn->parts[i].revision || txn->parts[i].write)
+		return false;
+	for (size_t k = i + 1; k < txn->nparts && txn->parts[k].after; k++)
+		if (txn->parts[k].write)
+			return !txn->parts[k].sent || txn->parts[k].refused;
+	return false;
+}
+
+static void give_back(struct cluster *c, const struct txn *txn)
+{
+	for (size_t i = 0; i < txn->nparts; i++) {
+		const struct part *p = &txn->parts[i];
+		struct etcd_txn t = { 0 };
+		char key[KEY_SIZE];
+
+		if (!is_unowned(txn, i))
+			continue;
+		for (size_t k = p->first; k < p->end; k++) {
+			key_of_claim(txn->batch.ops[k].kind, txn->batch.ops[k].name, key);
+			etcd_txn_expect(&t, key, p->revision);
+			etcd_txn_delete(&t, key);
+		}
+		unowned_release(c, &t);
+	}
+}
+
 static void settle(struct cluster *c, struct txn *txn)
 {
 	unlink_pending(c, txn);
+	if (txn->batch.rc < 0)
+		give_back(c, txn);
 	if (c->settled_last)
 		c->settled_last->next = txn;
 	else
@@ -273,6 +352,7 @@ static void refused(struct cluster *c, struct part *p, const struct etcd_reply *
 {
 	int64_t seen = 0;
 
+	p->refused = true;
 	for (size_t i = 0; i < reply->n; i++)
 		if (reply->kvs[i].modified > seen)
 			seen = reply->kvs[i].modified;
@@ -313,7 +393,9 @@ static void answered(void *arg, int rc, const char *words, const struct etcd_rep
 
 static bool is_ready(const struct part *p)
 {
-	return !p->sent && !(p->write && p->write->before && p->write->before->rev >= OBJECT_PROVISIONAL);
+	if (p->sent || (p->after && !p->after->revision))
+		return false;
+	return !(p->write && p->write->before && p->write->before->rev >= OBJECT_PROVISIONAL);
 }
 
 static int send_part(struct cluster *c, struct part *p)

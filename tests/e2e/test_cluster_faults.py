@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "lib"))
 from etcd import Etcd
@@ -212,6 +213,62 @@ def test_deleted_node():
     eventually("the new one is reached", reachable)
 
 
+def ports(numbers):
+    return [{"name": "p%d" % n, "port": n, "nodePort": n} for n in numbers]
+
+
+def unowned():
+    """Claims of numbers in etcd whose owner is no Service."""
+    uids = {s["metadata"]["uid"] for s in cluster.members[0].client.get("/api/v1/services")["items"]}
+    claims = cluster.etcd.get("/podnet/c/ip/~", "/podnet/c/ip/~~")
+    return {key: owner for key, owner in claims.items() if owner not in uids}
+
+
+def test_many_claims():
+    """Services with more node ports than etcd takes at once: all or nothing, though two nodes want the same."""
+    a, b = nodes()
+    for turn in range(8):
+        codes = []
+        wanted = [(a, "one", range(30100, 30280)), (b, "two", range(30400, 30220, -1))]
+        threads = [threading.Thread(target=lambda m=m, n=n, r=r: codes.append(Client(m.socket).raw(
+            "POST", SERVICES, service(n, type="NodePort", ports=ports(r)))[0])) for m, n, r in wanted]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert codes.count(201) <= 1 and set(codes) <= {201, 409, 422}, codes
+        eventually("nothing is claimed for nobody (%d)" % turn, lambda: not unowned())
+        for member, name, _ in wanted:
+            if member.client.raw("GET", SERVICES + "/" + name)[0] == 200:
+                member.client.delete(SERVICES + "/" + name)
+        eventually("all is released", lambda: not cluster.etcd.get("/podnet/c/ip/~n", "/podnet/c/ip/~o"))
+        for member in (a, b):
+            for name in ("one", "two"):
+                eventually("both know it", lambda m=member, n=name: m.client.raw("GET", SERVICES + "/" + n)[0] == 404)
+    assert not any("unowned_claim_released" in m.tail(1000) for m in (a, b)), "it is given back at once"
+
+
+def test_unowned_claims():
+    """What a netd that died has claimed for a Service that never was can be had again."""
+    a, b = nodes()
+    made = a.client.post(SERVICES, service("owned", type="NodePort", ports=ports([30500])))
+    before = cluster.etcd.get("/podnet/c/", "/podnet/c0")
+    left = [key for key, owner in before.items() if owner == made["metadata"]["uid"] and "~n" in key]
+    assert len(left) == 1, before
+    key = left[0][:left[0].rindex(".")] + ".%d" % (30501 % 256)
+    cluster.etcd.put(key, "00000000-0000-4000-8000-000000000000")
+    eventually("it cannot be had", lambda: b.client.raw("POST", SERVICES + "?dryRun=All", service(
+        "wants", type="NodePort", ports=ports([30501])))[0] == 422)
+    eventually("it is released", lambda: key not in cluster.etcd.get(key))
+    eventually("it can be had", lambda: b.client.raw("POST", SERVICES, service(
+        "wants", type="NodePort", ports=ports([30501])))[0] == 201)
+    a.await_object(SERVICES + "/wants", lambda o: True)
+    after = cluster.etcd.get("/podnet/c/", "/podnet/c0")
+    assert set(before) <= set(after), set(before) - set(after)
+    for name in ("owned", "wants"):
+        a.client.delete(SERVICES + "/" + name)
+
+
 def test_cut_off():
     """A link that drops everything: no end of a connection is told, and it is found out all the same."""
     a, b = nodes()
@@ -274,4 +331,4 @@ def test_end():
 
 if __name__ == "__main__":
     main([test_stopped, test_restart_away, test_compacted, test_same_name, test_lost_node, test_deleted_node,
-          test_cut_off, test_emptied, test_end])
+          test_many_claims, test_unowned_claims, test_cut_off, test_emptied, test_end])

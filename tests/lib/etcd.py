@@ -64,6 +64,10 @@ class Etcd:
         return {base64.b64decode(kv["key"]).decode(): base64.b64decode(kv.get("value", "")).decode()
                 for kv in self.ask("/v3/kv/range", body).get("kvs", [])}
 
+    def put(self, key, value):
+        self.ask("/v3/kv/put", {"key": base64.b64encode(key.encode()).decode(),
+                                "value": base64.b64encode(value.encode()).decode()})
+
     def revision(self):
         return int(self.ask("/v3/kv/range", {"key": "AA=="})["header"]["revision"])
 
