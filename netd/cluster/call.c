@@ -146,10 +146,10 @@ static int curl_error(const struct call *call, CURLcode code)
 		break;
 	}
 	if (code == CURLE_OPERATION_TIMEDOUT) {
-		curl_off_t connected = 0;
+		long sent = 0;      /* bytes; a connection that was there already took no time to make */
 
-		call->etcd->lib.easy_getinfo(call->easy, CURLINFO_CONNECT_TIME_T, &connected);
-		return connected ? -ETIMEDOUT : -ENOTCONN;
+		call->etcd->lib.easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &sent);
+		return sent ? -ETIMEDOUT : -ENOTCONN;
 	}
 	return -ETIMEDOUT;              /* sent, and no answer came */
 }

@@ -74,6 +74,22 @@ def test_stopped():
         a.client.delete(SERVICES + "/after%d" % n)
 
 
+def test_frozen():
+    """A write that is on its way when etcd falls silent is 504: nobody knows whether it was made."""
+    a, b = nodes()
+    assert takes(a, "before")       # the connection that it took is kept
+    cluster.etcd.kill(signal.SIGSTOP)
+    try:
+        code = a.client.raw("POST", SERVICES, service("frozen"))[0]
+    finally:
+        cluster.etcd.kill(signal.SIGCONT)
+    assert code == 504, code
+    eventually("writes are taken again", lambda: takes(a, "after"))
+    for name in ("before", "after"):
+        a.client.delete(SERVICES + "/" + name)
+    assert a.client.raw("DELETE", SERVICES + "/frozen")[0] in (200, 404)
+
+
 def test_restart_away():
     """A start without etcd: everything comes back from the replica, and pods keep running."""
     a, b = nodes()
@@ -330,5 +346,5 @@ def test_end():
 
 
 if __name__ == "__main__":
-    main([test_stopped, test_restart_away, test_compacted, test_same_name, test_lost_node, test_deleted_node,
-          test_many_claims, test_unowned_claims, test_cut_off, test_emptied, test_end])
+    main([test_stopped, test_frozen, test_restart_away, test_compacted, test_same_name, test_lost_node,
+          test_deleted_node, test_many_claims, test_unowned_claims, test_cut_off, test_emptied, test_end])
