@@ -39,7 +39,8 @@ find_netd() {
 # find_kubectl - $KUBECTL, or an installed one, or Debian's, unpacked below build/
 find_kubectl() {
 	[ "$(id -u)" = 0 ] || return 0      # enter() says why not
-	[ -n "${KUBECTL:-}" ] || KUBECTL=$(command -v kubectl) || KUBECTL=$top/build/kubectl/usr/bin/kubectl
+	# not the function of that name
+	[ -n "${KUBECTL:-}" ] || KUBECTL=$(unset -f kubectl; command -v kubectl) || KUBECTL=$top/build/kubectl/usr/bin/kubectl
 	export KUBECTL
 	[ -x "$KUBECTL" ] && return
 	say "fetching kubectl"
