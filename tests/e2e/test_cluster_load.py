@@ -11,7 +11,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "lib"))
 from etcd import Etcd
-from node import PODS, eventually, main, pod
+from node import Client, PODS, eventually, main, pod
 from nodes import Cluster, NODES
 from reach import Connected, connect
 from services import SERVICES, in_netns, serve
@@ -130,6 +130,8 @@ def test_etcd_stopped():
     while time.monotonic() < end:
         go_on()
     cluster.etcd.start()
+    for member in cluster.members:
+        member.client = Client(member.socket)       # the one there was has been idle for too long
     one_store("caught-up-")
     go_on()
 
