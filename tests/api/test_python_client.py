@@ -198,6 +198,8 @@ def services():
     refusal(409, "AlreadyExists", core.create_namespaced_service, NS, service("web"))
     assert core.list_service_for_all_namespaces().items[0].status.load_balancer is not None
     status = {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.9"}]}}}
+    refusal(422, "Invalid", core.patch_namespaced_service_status, "web", NS, status)
+    core.patch_namespaced_service("web", NS, {"spec": {"type": "LoadBalancer"}})
     got = core.patch_namespaced_service_status("web", NS, status)
     assert got.status.load_balancer.ingress[0].ip == "192.0.2.9", got.status
     dry = core.create_namespaced_service(NS, service("dry"), dry_run="All")
