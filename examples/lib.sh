@@ -106,7 +106,7 @@ use() {
 	NODE=$1
 	home=$PODNET_INSIDE/$1
 	SOCKET=$home/run/netd.sock
-	on="nsenter --target $(cat "$home/pid") --net --mount --"
+	on="nsenter --target $(cat "$home/pid") --net --mount --root --"
 }
 
 # start_netd [flags] - a netd for this namespace, or for the node in use; stopped when the script ends
