@@ -87,8 +87,8 @@ static void compare_values(struct pair *p, const struct field *f, const json_t *
 static void compare_format(struct pair *p, enum field_type type, const json_t *schema)
 {
 	const char *is = json_string_value(json_object_get(schema, "format"));
-	const char *want = type == FIELD_TIME ? "date-time" :
-			   type == FIELD_CIDR || type == FIELD_NET ? "cidr" : NULL;
+	/* FIELD_NET takes more than that: blanks around it */
+	const char *want = type == FIELD_TIME ? "date-time" : type == FIELD_CIDR ? "cidr" : NULL;
 
 	if (want && (!is || strcmp(is, want) != 0))
 		complain(p, "its format must be %s", want);
