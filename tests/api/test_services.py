@@ -256,8 +256,14 @@ def ranges():
     node.start()
     watch = node.watch(NS + "/events?fieldSelector=involvedObject.kind=Service,type=Warning")
     told = set()
-    watch.until(lambda e: told.add((e["object"]["involvedObject"]["name"], e["object"]["reason"],
-                                    e["object"]["message"])) or len(told) == 4)
+
+    def all_told(event):
+        """Of these two; what was told of others before is there as well."""
+        obj = event["object"]
+        if obj["involvedObject"]["name"] in ("moved", "fits"):
+            told.add((obj["involvedObject"]["name"], obj["reason"], obj["message"]))
+        return len(told) == 4
+    watch.until(all_told)
     watch.close()
     outside = "Cluster IP %s is not within the service CIDR 10.96.0.0/25,fd97::/112; please recreate service"
     port = "Port %d is not within the port range 30032-30063; please recreate service"
