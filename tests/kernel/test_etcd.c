@@ -153,8 +153,12 @@ static int setup(void **state)
 	if (netns_setup(state) < 0)
 		return -1;
 	w->program = program();
-	if (!w->program || access(w->program, X_OK) < 0)
-		exit(77);
+	if (!w->program || access(w->program, X_OK) < 0) {
+		fputs("no etcd: tests/lib/unpack etcd-server etcd build/etcd\n", stderr);
+		if (!getenv("PODNET_TEST_STRICT"))
+			exit(77);
+		return -1;
+	}
 	assert_int_equal(sh("ip link set lo up"), 0);
 	snprintf(w->dir, sizeof(w->dir), "/run/etcd");
 	assert_int_equal(loop_new(&w->loop), 0);
