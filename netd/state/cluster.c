@@ -226,7 +226,7 @@ void cluster_up(struct cluster *c)
 		(void)store_meta_put(c->state->store, CLUSTER_META_WHOLE, "yes");
 	c->part = false;
 	loop_timer_set(c->unowned, 0);
-	send_free_limbo(c);
+	outcome_free_limbo(c);
 	if (c->rc)
 		log_event(LOG_LEVEL_INFO, "etcd_found", "endpoint=%s revision=%llu",
 			  etcd_endpoint(c->etcd), (unsigned long long)c->state->revision);
@@ -405,7 +405,7 @@ void cluster_stop(struct cluster *c)
 	if (c->state)
 		send_fail_all(c, -ESHUTDOWN, "netd is stopping");
 	if (c->state)
-		send_free_limbo(c);
+		outcome_free_limbo(c);
 }
 
 void cluster_free(struct cluster *c)

@@ -117,10 +117,36 @@ int restamp(struct object *obj, uint64_t rev);
 /** mine_changed() - tombstones and addresses of what is this node's */
 int mine_changed(struct txn *txn, struct object *before, struct object *now);
 
+/* parts.c */
+/** One transaction of etcd. */
+struct part {
+	struct txn *txn;
+	struct txn_write *write;    /* NULL: claims alone */
+	const struct part *after;   /* of the same object, which must have happened; NULL: none */
+	size_t first, end;          /* its operations of the batch */
+	int64_t revision;           /* etcd's, when it has happened */
+	bool sent, done, refused;
+};
+/** parts_split() - fill txn->parts; 0 or -ENOMEM */
+int parts_split(struct txn *txn);
+/** parts_take_local() - what is for the node's own database alone, as a transaction; NULL: nothing */
+int parts_take_local(struct txn *from, struct txn **ret);
+/** part_ask() - into @t: what is expected, what is written then, and what is to be seen else */
+void part_ask(struct cluster *c, const struct part *p, struct etcd_txn *t);
+
+/* outcome.c */
+/** outcome_fail() - with all that builds upon it; the first reason counts */
+void outcome_fail(struct cluster *c, struct txn *txn, int rc, const char *words);
+/** outcome_settle() - it waits for etcd no more, and is to be told of */
+void outcome_settle(struct cluster *c, struct txn *txn);
+/** outcome_tell() - those of whom it may be told */
+void outcome_tell(struct cluster *c);
+/** outcome_free_limbo() - what became of them is known now: the node is up to date */
+void outcome_free_limbo(struct cluster *c);
+
 /* send.c */
 void send_wake(struct cluster *c);          /* what can be sent is sent, what has ended is told */
 void send_fail_all(struct cluster *c, int rc, const char *words);
-void send_free_limbo(struct cluster *c);
 /** send_adopt() - the version of ours that @kv is, or NULL; it has its revision then */
 struct txn_write *send_adopt(struct cluster *c, const struct kind *kind, const char *ns,
 			     const char *name, const struct etcd_kv *kv);

@@ -117,7 +117,7 @@ struct txn {
 	void (*done)(void *arg, int rc, const char *error);
 	void *arg;
 	/* on its way to etcd, or from there */
-	struct part *parts;         /* send.c */
+	struct part *parts;         /* parts.c */
 	size_t nparts;
 	int64_t seen;               /* etcd's revision that is known when it is done */
 	bool late;                  /* what it ran into is not seen yet */

@@ -2,7 +2,7 @@
 /*
  * unowned.c - numbers of the cluster that are claimed for an object that is not there
  *
- * Room: state.  Many claims go to etcd ahead of their object (send.c).  A netd that dies or is cut off
+ * Room: state.  Many claims go to etcd ahead of their object (parts.c).  A netd that dies or is cut off
  * between leaves them, and nobody else could have them ever again.  What is owned by nobody for longer
  * than an object can be on its way is released, if it is the same claim still, by the node that is
  * chosen for it.  Blocks are none of it: they go with their Node.
