@@ -35,11 +35,12 @@ struct pair {
 	const char *to;             /* the far node's address that goes this way */
 	struct arrived *arrived;    /* shared with the server */
 	pid_t server;
+	bool still;                 /* who sends keeps to the first processor, who receives to the last */
 	pid_t carriers[2];          /* processes that carry packets; 0: the kernel does */
 };
 
 /** pair_open() - false: this machine lacks what it takes, and said so */
-bool pair_open(enum way way, struct pair *ret);
+bool pair_open(enum way way, bool still, struct pair *ret);
 void pair_close(struct pair *p);
 const char *way_name(enum way way);
 
@@ -51,9 +52,17 @@ double measure_tcp(struct pair *p, unsigned streams, unsigned ms, double *cpu_s)
 double measure_udp(struct pair *p, unsigned ms);
 /** measure_turns() - microseconds for a byte there and back */
 double measure_turns(struct pair *p, unsigned ms);
+/**
+ * race() - what arrives by @pairs[0] against what arrives by @pairs[1], in turns of @ms, 4 a round
+ * @streams: of TCP; 0: 64-byte datagrams
+ */
+double race(struct pair pairs[2], unsigned streams, unsigned rounds, unsigned ms);
 /** carriers_spent() - seconds of processor that its processes have taken so far */
 double carriers_spent(const struct pair *p);
 
 void enter_netns(int netns);
+
+/** compare_even() - tells whether @ours is as fast as @theirs: within 5% of 1, surely */
+void compare_even(const struct bench *b, enum way ours, enum way theirs);
 
 #endif

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,10 +23,27 @@
 enum { SINK = 5001, COUNTER, ECHO };
 
 #define STREAMS_MAX 16
-#define BLOCK       (256 * 1024)
 #define DATAGRAM    64
 #define BATCH       32
 #define WARM_MS     150
+#define TURN_MS     3           /* until what was under way has arrived */
+#define ROOM_STILL  (512 * 1024)    /* of a socket: what is under way fits in a processor's cache */
+
+static size_t block_of(const struct pair *p)
+{
+	return p->still ? 64 * 1024 : 256 * 1024;
+}
+
+/* With one processor there is no choice. */
+static void keep_to(const struct pair *p, long cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET((size_t)cpu, &set);
+	if (p->still && sched_setaffinity(0, sizeof(set), &set) < 0)
+		die("sched_setaffinity: %s", strerror(errno));
+}
 
 /* ---- the far node ---- */
 
@@ -37,11 +55,12 @@ struct conn {
 static void *take_all(void *arg)
 {
 	struct conn c = *(struct conn *)arg;
-	char *buf = malloc(BLOCK);
+	size_t size = block_of(c.p);
+	char *buf = malloc(size);
 	ssize_t n;
 
 	free(arg);
-	while (buf && (n = recv(c.fd, buf, BLOCK, 0)) > 0)
+	while (buf && (n = recv(c.fd, buf, size, 0)) > 0)
 		atomic_fetch_add(&c.p->arrived->bytes, (unsigned long)n);
 	close(c.fd);
 	free(buf);
@@ -60,13 +79,16 @@ static void *answer_all(void *arg)
 	return NULL;
 }
 
-static int bound(int type, uint16_t port)
+static int bound(const struct pair *p, int type, uint16_t port)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port) };
 	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0), on = 1, size = 8 << 20;
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, type == SOCK_DGRAM ? sizeof(size) : 0);
+	if (p->still && type == SOCK_STREAM)
+		size = ROOM_STILL;
+	if (p->still || type == SOCK_DGRAM)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
 	if (bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || (type == SOCK_STREAM && listen(fd, 64) < 0))
 		die("the server: %s", strerror(errno));
 	return fd;
@@ -123,10 +145,11 @@ static _Noreturn void server(struct pair *p, int ready)
 	int counter;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	keep_to(p, sysconf(_SC_NPROCESSORS_ONLN) - 1);
 	enter_netns(p->far);
-	sink.fd = bound(SOCK_STREAM, SINK);
-	echo.fd = bound(SOCK_STREAM, ECHO);
-	counter = bound(SOCK_DGRAM, COUNTER);
+	sink.fd = bound(p, SOCK_STREAM, SINK);
+	echo.fd = bound(p, SOCK_STREAM, ECHO);
+	counter = bound(p, SOCK_DGRAM, COUNTER);
 	if (pthread_create(&threads[0], NULL, accept_all, &sink) ||
 	    pthread_create(&threads[1], NULL, accept_all, &echo) || write(ready, "", 1) != 1)
 		_exit(1);
@@ -156,11 +179,13 @@ void serve(struct pair *p)
 static int connected(const struct pair *p, int type, uint16_t port)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
-	int fd, on = 1;
+	int fd, on = 1, size = ROOM_STILL;
 
 	enter_netns(p->near);
 	fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
 	inet_pton(AF_INET, p->to, &to.sin_addr);
+	if (p->still && type == SOCK_STREAM)
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
 	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
 		die("%s: %s", way_name(p->way), strerror(errno));
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, type == SOCK_STREAM ? sizeof(on) : 0);
@@ -170,9 +195,10 @@ static int connected(const struct pair *p, int type, uint16_t port)
 static void send_stream(struct pair *p)
 {
 	int fd = connected(p, SOCK_STREAM, SINK);
-	char *buf = calloc(1, BLOCK);
+	size_t size = block_of(p);
+	char *buf = calloc(1, size);
 
-	while (buf && send(fd, buf, BLOCK, MSG_NOSIGNAL) > 0)
+	while (buf && send(fd, buf, size, MSG_NOSIGNAL) > 0)
 		;
 }
 
@@ -207,6 +233,7 @@ static pid_t start(struct pair *p, void (*work)(struct pair *p))
 	if (pid)
 		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	keep_to(p, 0);
 	work(p);
 	_exit(1);
 }
@@ -231,29 +258,88 @@ struct span {
 	double events, seconds, busy;
 };
 
+/* Those who send, and where what arrives is counted. */
+struct senders {
+	const atomic_ulong *counter;
+	unsigned n;
+	pid_t pids[STREAMS_MAX];
+};
+
+static void all_start(struct senders *s, struct pair *p, const atomic_ulong *counter, unsigned n,
+		      void (*work)(struct pair *p))
+{
+	*s = (struct senders){ .counter = counter, .n = n };
+	for (unsigned i = 0; i < n; i++)
+		s->pids[i] = start(p, work);
+}
+
+static void all_signal(const struct senders *s, int signal)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		kill(s->pids[i], signal);
+}
+
+static void all_end(const struct senders *s)
+{
+	all_signal(s, SIGKILL);
+	for (unsigned i = 0; i < s->n; i++)
+		waitpid(s->pids[i], NULL, 0);
+}
+
+static struct span watch(const struct senders *s, unsigned ms)
+{
+	struct span span = { .busy = -busy_seconds() };
+	unsigned long before = atomic_load(s->counter);
+	uint64_t start_ns = now_ns();
+
+	nap_ms(ms);
+	span.events = (double)(atomic_load(s->counter) - before);
+	span.seconds = ms_since(start_ns) / 1e3;
+	span.busy += busy_seconds();
+	return span;
+}
+
 static struct span between(struct pair *p, const atomic_ulong *counter, unsigned streams,
 			   void (*work)(struct pair *p), unsigned ms)
 {
-	pid_t pids[STREAMS_MAX];
-	struct span s = { 0 };
-	unsigned long before;
-	uint64_t start_ns;
+	struct senders senders;
+	struct span s;
 
-	for (unsigned i = 0; i < streams; i++)
-		pids[i] = start(p, work);
+	all_start(&senders, p, counter, streams, work);
 	nap_ms(WARM_MS);
-	before = atomic_load(counter);
-	s.busy = -busy_seconds();
-	start_ns = now_ns();
-	nap_ms(ms);
-	s.events = (double)(atomic_load(counter) - before);
-	s.seconds = ms_since(start_ns) / 1e3;
-	s.busy += busy_seconds();
-	for (unsigned i = 0; i < streams; i++) {
-		kill(pids[i], SIGKILL);
-		waitpid(pids[i], NULL, 0);
-	}
+	s = watch(&senders, ms);
+	all_end(&senders);
 	return s;
+}
+
+double race(struct pair pairs[2], unsigned streams, unsigned rounds, unsigned ms)
+{
+	static const int order[] = { 0, 1, 1, 0 };
+	struct senders senders[2];
+	double rate[2] = { 0 };
+
+	for (int k = 0; k < 2; k++) {
+		struct arrived *at = pairs[k].arrived;
+
+		all_start(&senders[k], &pairs[k], streams ? &at->bytes : &at->datagrams, streams ? streams : 1,
+			  streams ? send_stream : send_datagrams);
+		nap_ms(WARM_MS);
+		all_signal(&senders[k], SIGSTOP);
+	}
+	for (unsigned i = 0; i < rounds * 4 || !rate[0] || !rate[1]; i++) {
+		const struct senders *s = &senders[order[i % 4]];
+		struct span span;
+
+		all_signal(s, SIGCONT);
+		nap_ms(TURN_MS);
+		span = watch(s, ms);
+		all_signal(s, SIGSTOP);
+		nap_ms(TURN_MS);
+		rate[order[i % 4]] += span.events / span.seconds;
+	}
+	for (int k = 0; k < 2; k++)
+		all_end(&senders[k]);
+	return rate[0] / rate[1];
 }
 
 double measure_tcp(struct pair *p, unsigned streams, unsigned ms, double *cpu_s)

@@ -267,9 +267,10 @@ static void make_way(struct pair *p)
 	}
 }
 
-bool pair_open(enum way way, struct pair *ret)
+bool pair_open(enum way way, bool still, struct pair *ret)
 {
-	*ret = (struct pair){ .way = way, .to = way == WAY_WIRE ? "10.0.0.2" : "172.16.2.1" };
+	*ret = (struct pair){ .way = way, .still = still,
+			      .to = way == WAY_WIRE ? "10.0.0.2" : "172.16.2.1" };
 	if (way == WAY_SOCAT && !has("socat")) {
 		fprintf(stderr, "overlay: socat: not on this machine, left out\n");
 		return false;
