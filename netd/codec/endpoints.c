@@ -136,10 +136,14 @@ static void decode_conditions(const struct value *list, struct endpoint_slice *s
 void *slice_decode(const struct value *doc, struct arena *arena)
 {
 	struct endpoint_slice *slice = kind_new(doc, slice_fields, sizeof(*slice), arena);
+	const char *manager;
 
 	if (!slice)
 		return NULL;
 	slice->service = meta_label(&slice->meta, "kubernetes.io/service-name");
+	manager = meta_label(&slice->meta, LABEL_MANAGED_BY);
+	if (manager && strcmp(manager, SLICE_MANAGER) == 0)
+		slice->keeper = meta_label(&slice->meta, LABEL_NODE);
 	decode_conditions(value_member(doc, "endpoints"), slice);
 	return slice;
 }

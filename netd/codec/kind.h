@@ -98,6 +98,10 @@ int pod_set_containers_ready(struct doc *doc, const char *now);
  */
 int pod_set_ready(struct doc *doc, bool by_user, const char *now);
 
+/** pod_set_unheard() - one that is Ready is so no more, for its node is not heard of; 1, 0, -ENOMEM */
+int pod_set_unheard(struct doc *doc, const char *now);
+/** pod_set_heard() - and is again, or what has become of it meanwhile; 1, 0, -ENOMEM */
+int pod_set_heard(struct doc *doc, bool by_user, const char *now);
 /* Status objects (API-CONTRACT 9), as bytes ready to send; NULL: no memory. */
 struct status {
 	unsigned code;

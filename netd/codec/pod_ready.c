@@ -4,7 +4,8 @@
  *
  * Room (codec): as Kubernetes has it.  The containers are ready when each of them is and the network
  * is programmed; the pod is, when they are and every condition that spec.readinessGates names is there
- * and True.  Without gates and probes a client may say it instead.
+ * and True.  Without gates and probes a client may say it instead.  That its node is not heard of makes
+ * a pod that was Ready not so, with a reason by which its node knows what to take back.
  * May include: netd/base, jansson.
  */
 #include <errno.h>
@@ -166,4 +167,26 @@ int pod_set_ready(struct doc *doc, bool by_user, const char *now)
 	r = doc_set_condition(doc, CONDITIONS, "Ready", reason ? "False" : "True", reason,
 			      why[0] ? why : NULL, now);
 	return r < 0 ? r : 1;
+}
+
+int pod_set_unheard(struct doc *doc, const char *now)
+{
+	const char *ready = status_of(doc, "Ready");
+
+	if (!ready || strcmp(ready, "True") != 0)
+		return 0;
+	return doc_set_condition(doc, CONDITIONS, "Ready", "False", POD_UNHEARD,
+				 "netd of the node is not heard of any more", now);
+}
+
+/* Only what was Ready is marked so: what a client had said was True. */
+int pod_set_heard(struct doc *doc, bool by_user, const char *now)
+{
+	const char *reason = text_of(find(doc, "Ready"), "reason");
+	int r;
+
+	if (!reason || strcmp(reason, POD_UNHEARD) != 0)
+		return 0;
+	r = pod_set_ready(doc, by_user, now);
+	return r ? r : doc_set_condition(doc, CONDITIONS, "Ready", "True", NULL, NULL, now);
 }

@@ -29,7 +29,7 @@ static const uint8_t protocols[] = {
 struct candidate {
 	const struct endpoint *is;
 	struct podnet_endpoint to;
-	bool local;
+	bool local, ready;
 	bool chosen;                    /* it is among those that are told */
 };
 
@@ -148,7 +148,8 @@ static bool is_lost(const struct compile_services *in, const char *node)
 	return false;
 }
 
-static int add_candidate(struct building_service *b, const struct endpoint *e, uint32_t port)
+static int add_candidate(struct building_service *b, const struct endpoint_slice *s,
+			 const struct endpoint *e, uint32_t port)
 {
 	struct candidates *c = &b->found;
 
@@ -157,7 +158,8 @@ static int add_candidate(struct building_service *b, const struct endpoint *e, u
 	if (make_room(c) < 0)
 		return -ENOMEM;
 	c->v[c->n] = (struct candidate){
-		.is = e, .local = e->node_name && strcmp(e->node_name, b->in->node_name) == 0,
+		.is = e, .ready = endpoint_is_ready(s, e, b->in->node_name),
+		.local = e->node_name && strcmp(e->node_name, b->in->node_name) == 0,
 		.to = { .ip = e->addresses[0], .port = (uint16_t)port,
 			.weight = weight_of(b->svc, e->target_name) },
 	};
@@ -178,7 +180,7 @@ static int find_in_slice(struct building_service *b, const struct endpoint_slice
 		if (!p->port || p->protocol != port->protocol || !same_name(p->name, port->name))
 			continue;
 		for (size_t k = 0; k < s->nendpoints && r == 0; k++)
-			r = add_candidate(b, &s->endpoints[k], p->port);
+			r = add_candidate(b, s, &s->endpoints[k], p->port);
 	}
 	return r;
 }
@@ -215,7 +217,7 @@ static bool near(const struct building_service *b, const struct candidate *c)
 
 static bool is_ready(const struct candidate *c)
 {
-	return c->is->ready;
+	return c->ready;
 }
 
 static bool is_leaving(const struct candidate *c)
@@ -253,7 +255,7 @@ static void choose_outside(struct building_service *b)
 
 	choose(b, false);
 	for (size_t i = 0; i < b->found.n; i++)
-		ready |= b->found.v[i].local && b->found.v[i].is->ready;
+		ready |= b->found.v[i].local && b->found.v[i].ready;
 	for (size_t i = 0; i < b->found.n; i++) {
 		struct candidate *c = &b->found.v[i];
 

@@ -35,7 +35,7 @@ struct control {
 	struct loop_timer *owner_timer;     /* owners.c */
 	struct map owned;                   /* uid -> struct owned */
 	struct loop_timer *orphan_timer;    /* orphans.c */
-	struct map missing;                 /* name of a Node that is not there -> struct missing */
+	struct map missing;                 /* name of a Node that is lost or gone -> struct missing */
 	struct loop_timer *slice_timer;     /* slices.c */
 	struct loop_timer *endpoints_timer; /* endpoints.c */
 	struct loop_timer *mirror_timer;    /* mirror.c */
@@ -87,8 +87,12 @@ void owners_changed(struct control *control, const struct object *old, const str
 void owners_collect(void *control);
 void owners_free(struct control *control);
 
-/** orphans_start() - Nodes may be gone, or be there again */
+/** orphans_start() - Nodes may be lost or gone, or be there again */
 void orphans_start(struct control *control);
+/** orphans_next() - the lost nodes whose slices this node keeps meanwhile, one by one; NULL: no more */
+const char *orphans_next(const struct control *control, size_t *pos);
+/** orphans_keep() - is this one of them?  NULL is not */
+bool orphans_keep(const struct control *control, const char *node);
 void orphans_changed(struct control *control, const struct object *old, const struct object *now);
 void orphans_look(void *control);
 void orphans_free(struct control *control);
@@ -100,10 +104,7 @@ void selectors_each(struct control *control, const struct meta *pod,
 		    void (*each)(void *arg, const char *name), void *arg);
 void selectors_free(struct control *control);
 
-#define LABEL_MANAGED_BY "endpointslice.kubernetes.io/managed-by"
 #define LABEL_HEADLESS   "service.kubernetes.io/headless"
-#define LABEL_NODE       "podnet.dev/node"      /* whose netd keeps the slice */
-#define SLICE_MANAGER    "endpointslice-controller.podnet.dev"
 #define MARKS_ROUND      64
 /** marks_add() - NAMESPACE/NAME, once; what there is no memory for is logged */
 void marks_add(struct marks *marks, const char *ns, const char *name);

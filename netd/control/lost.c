@@ -4,8 +4,9 @@
  *
  * Room: control.  A node whose lease has ended is said to be so: condition Ready becomes Unknown, by
  * the node that is chosen among those that live.  Its netd puts that right when it is back.  It keeps
- * its blocks and its pods: whether it has died, or only cannot be heard, nobody knows; its endpoints
- * leave Services at each reader (netd/reconcile/lost.c).  A Node that was never Ready is a record.
+ * its blocks and its pods: whether it has died, or only cannot be heard, nobody knows; after a grace its
+ * endpoints leave Services at each reader (netd/reconcile/lost.c), and what is written of its pods says
+ * the same (orphans.c).  A Node that was never Ready is a record.
  * May include: state, codec, model, netd/base.
  */
 #include "internal.h"

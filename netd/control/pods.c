@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * pods.c - pods whose grace has ended, by time or as grace.c says, go; and what a reboot means for pods
+ * pods.c - pods whose grace has ended, by time or as grace.c says, go; those that others took for lost
+ * with their node are as they were; and what a reboot means for pods
  *
  * Room: control.  May include: state, codec, model, netd/base.
  */
@@ -26,10 +27,21 @@ static bool is_ours(const struct control *control, const struct object *pod)
 	       !state_get(control->state, &kinds[KIND_NODE], "", node);
 }
 
+/* Their node is this one, which is heard of again (orphans.c). */
+static bool is_heard(const struct control *control, const struct object *pod)
+{
+	const char *node = pod->pod->node_name;
+
+	return pod_is_unheard(pod->pod) && node &&
+	       strcmp(node, state_config(control->state)->node_name) == 0;
+}
+
 void pods_changed(struct control *control, const struct object *now)
 {
 	uint64_t left;
 
+	if (is_heard(control, now))
+		arm(control, 0);
 	if (!now->meta->deleted || now->meta->nfinalizers || !is_ours(control, now))
 		return;
 	left = grace_left_us(control, now);
@@ -45,21 +57,42 @@ struct expiry {
 	size_t writes;
 };
 
+/* @left: of its time; 1: it is not done in this transaction */
+static int not_now(struct expiry *e, uint64_t left)
+{
+	if (!left && e->writes < BATCH_WRITES) {
+		e->writes++;
+		return 0;
+	}
+	if (!e->more || left < e->next)
+		e->next = left;
+	e->more = true;
+	return 1;
+}
+
+static int take_back(struct expiry *e, struct object *pod)
+{
+	_cleanup_(doc_freep) struct doc *doc = NULL;
+	struct object *obj;
+	char now[24];
+	int r;
+
+	if (not_now(e, 0))
+		return 0;
+	doc = object_doc(pod);
+	time_format(now_realtime_s(), now);
+	r = doc ? pod_set_heard(doc, pod->pod->ready_by_user, now) : -ENOMEM;
+	return r < 0 ? r : txn_put(e->txn, pod->kind, doc, pod, &obj);
+}
+
 static int expire_one(void *arg, struct object *pod)
 {
 	struct expiry *e = arg;
-	uint64_t left;
 
 	if (!pod->meta->deleted || pod->meta->nfinalizers || !is_ours(e->control, pod))
+		return is_heard(e->control, pod) ? take_back(e, pod) : 0;
+	if (not_now(e, grace_left_us(e->control, pod)))
 		return 0;
-	left = grace_left_us(e->control, pod);
-	if (left || e->writes >= BATCH_WRITES) {
-		if (!e->more || left < e->next)
-			e->next = left;
-		e->more = true;
-		return 0;
-	}
-	e->writes++;
 	return txn_delete(e->txn, pod, NULL);
 }
 

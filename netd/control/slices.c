@@ -4,9 +4,10 @@
  *
  * Room: control.  Source: API-CONTRACT 15.6.  A Service is looked at again when it, one of its
  * slices or a pod that it chooses (or chose) changes; what differs is one transaction a round.
- * This node writes slices of the pods that it hosts and touches no others'.  Pods with the same
- * ports share slices, of at most 100 endpoints; an endpoint stays in the slice it is in, and a new
- * one goes where there is room, so that one change writes one slice.
+ * This node writes slices of the pods that it hosts, and of those of a lost node while it stands in for
+ * it (orphans.c), and touches no others'.  Pods with the same ports share slices, of at most 100
+ * endpoints; an endpoint stays in the slice it is in, and a new one goes where there is room, so that
+ * one change writes one slice.
  * May include: state, codec, model, netd/base.
  */
 #include "internal.h"
@@ -53,7 +54,7 @@ struct work {
 	struct control *control;
 	struct txn *txn;
 	const struct object *service;
-	const char *node, *zone;        /* zone: of this node, or NULL */
+	const char *node, *zone;        /* whose pods; zone: of that node, or NULL */
 	enum ip_family family;
 	struct members members;
 	struct arena lists;             /* of ports */
@@ -73,12 +74,15 @@ static bool selects(const struct object *service, const struct meta *pod)
 	return svc->nselector > 0 && svc->type != SERVICE_EXTERNAL_NAME;
 }
 
+static bool is_of(const struct object *slice, const char *node)
+{
+	return slice->slice->keeper && strcmp(slice->slice->keeper, node) == 0;
+}
+
 static bool is_ours(const struct control *control, const struct object *slice)
 {
-	const char *node = meta_label(slice->meta, LABEL_NODE);
-
-	return slice_is_made(slice) && node &&
-	       strcmp(node, state_config(control->state)->node_name) == 0;
+	return is_of(slice, state_config(control->state)->node_name) ||
+	       orphans_keep(control, slice->slice->keeper);
 }
 
 /* ---- which pods, with which ports ---- */
@@ -193,7 +197,7 @@ static int add_held(void *arg, struct object *slice)
 	struct held *grown;
 
 	if (!slice->slice->service || strcmp(slice->slice->service, w->service->meta->name) != 0 ||
-	    slice->slice->family != w->family || !is_ours(w->control, slice))
+	    slice->slice->family != w->family || !is_of(slice, w->node))
 		return 0;
 	grown = reallocarray(s->v, s->n + 1, sizeof(*grown));
 	if (!grown)
@@ -221,22 +225,25 @@ static bool fits(const struct held *h, const struct member *m)
 
 /* ---- slices as they must be ---- */
 
-static bool is_ready(const struct pod *pod)
+/* One of a lost node serves, for all that anybody knows, but is not ready: its own node tells them apart. */
+static bool is_ready(const struct pod *pod, bool *serving)
 {
-	for (size_t i = 0; i < pod->nconditions; i++)
-		if (strcmp(pod->conditions[i].type, "Ready") == 0)
-			return strcmp(pod->conditions[i].status, "True") == 0;
-	return false;
+	const struct condition *c = pod_condition(pod, "Ready");
+	bool ready = c && strcmp(c->status, "True") == 0;
+
+	*serving = ready || pod_is_unheard(pod);
+	return ready;
 }
 
 static void put_endpoint(struct buf *b, const struct work *w, const struct member *m)
 {
 	const struct pod *pod = m->pod->pod;
 	const struct service *svc = w->service->service;
-	bool serving = is_ready(pod), leaves = m->pod->meta->deleted != 0;
-	bool ready = svc->publish_not_ready || (serving && !leaves);
+	bool serving, ready = is_ready(pod, &serving), leaves = m->pod->meta->deleted != 0;
 	char ip[PODNET_PREFIX_STRLEN];
 
+	serving = leaves ? ready : serving;
+	ready = svc->publish_not_ready || (ready && !leaves);
 	buf_printf(b, "%s{\"addresses\":[\"%s\"],\"conditions\":{\"ready\":%s,\"serving\":%s,"
 		   "\"terminating\":%s}", b->len > 1 ? "," : "",
 		   podnet_prefix_format_addr(m->ip, ip), ready ? "true" : "false",
@@ -450,20 +457,33 @@ static const char *zone_of(const struct object *node)
 	return node ? meta_label(node->meta, ZONE) : NULL;
 }
 
-static int slices_of(struct control *control, struct txn *txn, const char *ns, const char *name)
+static int slices_of_node(struct control *control, struct txn *txn, const struct object *service,
+			  const char *node)
 {
-	struct object *service = service_that_chooses(control, ns, name);
-	const char *node = state_config(control->state)->node_name;
 	const char *zone = zone_of(state_accepted(control->state, &kinds[KIND_NODE], "", node));
 	int r = 0;
 
-	for (int f = FAMILY_IPV4; service && f <= FAMILY_IPV6 && r == 0; f++) {
+	for (int f = FAMILY_IPV4; f <= FAMILY_IPV6 && r == 0; f++) {
 		struct work w = { .control = control, .txn = txn, .service = service,
 				  .node = node, .zone = zone,
 				  .family = (enum ip_family)f };
 
 		r = wants_family(service->service, w.family) ? slices_of_family(&w) : drop_family(&w);
 	}
+	return r;
+}
+
+static int slices_of(struct control *control, struct txn *txn, const char *ns, const char *name)
+{
+	const struct object *service = service_that_chooses(control, ns, name);
+	const char *lost;
+	size_t pos = 0;
+	int r = 0;
+
+	if (service)
+		r = slices_of_node(control, txn, service, state_config(control->state)->node_name);
+	while (service && r == 0 && (lost = orphans_next(control, &pos)))
+		r = slices_of_node(control, txn, service, lost);
 	return r;
 }
 

@@ -45,3 +45,25 @@ const char *pod_netns_name(const struct pod *pod, char buf[256])
 	snprintf(buf + 255 - 17, 18, "-%016llx", (unsigned long long)h);
 	return buf;
 }
+
+const struct condition *pod_condition(const struct pod *pod, const char *type)
+{
+	for (size_t i = 0; i < pod->nconditions; i++)
+		if (strcmp(pod->conditions[i].type, type) == 0)
+			return &pod->conditions[i];
+	return NULL;
+}
+
+bool pod_is_unheard(const struct pod *pod)
+{
+	const struct condition *ready = pod_condition(pod, "Ready");
+
+	return ready && ready->reason && strcmp(ready->reason, POD_UNHEARD) == 0;
+}
+
+/* What serves and neither leaves nor is ready is made of a pod that is unheard only (control/slices.c). */
+bool endpoint_is_ready(const struct endpoint_slice *slice, const struct endpoint *e, const char *node)
+{
+	return e->ready || (e->serving && !e->terminating && slice->keeper &&
+			    strcmp(slice->keeper, node) == 0);
+}

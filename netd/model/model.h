@@ -157,6 +157,11 @@ struct pod {
 	const char *boot_id;        /* status.bootID (ours): the boot in which it was programmed */
 	bool ready_by_user;         /* a PATCH of the status subresource set condition Ready */
 };
+#define POD_UNHEARD "NodeNotReady"  /* reason of Ready False: it was True, but its node is lost */
+/** pod_condition() - of status, or NULL */
+const struct condition *pod_condition(const struct pod *pod, const char *type);
+/** pod_is_unheard() - it was Ready, but its node is lost */
+bool pod_is_unheard(const struct pod *pod);
 /** pod_netns_name() - file name under netns_dir: "<pod>.<namespace>", over 255 a prefix and a hash */
 const char *pod_netns_name(const struct pod *pod, char buf[256]);
 
@@ -296,6 +301,9 @@ struct endpoints {
 };
 
 /* discovery.k8s.io/v1 EndpointSlice */
+#define LABEL_MANAGED_BY "endpointslice.kubernetes.io/managed-by"
+#define LABEL_NODE       "podnet.dev/node"      /* whose netd keeps the slice */
+#define SLICE_MANAGER    "endpointslice-controller.podnet.dev"
 struct endpoint {
 	struct podnet_prefix *addresses;
 	size_t naddresses;
@@ -312,11 +320,17 @@ struct endpoint_port {
 struct endpoint_slice {
 	struct meta meta;
 	const char *service;            /* label kubernetes.io/service-name, NULL: nobody's */
+	const char *keeper;             /* the node whose netd made it of a selector, or NULL */
 	enum ip_family family;
 	struct endpoint *endpoints;
 	struct endpoint_port *ports;
 	size_t nendpoints, nports;
 };
+/**
+ * endpoint_is_ready() - as the slice says; but of a pod of this node, which others took for lost with
+ * its node, this node knows better until it has said so
+ */
+bool endpoint_is_ready(const struct endpoint_slice *slice, const struct endpoint *e, const char *node);
 
 /* networking.k8s.io/v1 NetworkPolicy */
 struct label_selector;          /* selector.h */

@@ -63,13 +63,14 @@ struct health {
 
 /* ---- what is answered ---- */
 
-static bool counted(const struct svc *svc, size_t slice, size_t at, const struct podnet_prefix *ip)
+static bool counted(const struct svc *svc, size_t slice, size_t at, const struct podnet_prefix *ip,
+		    const char *node)
 {
 	for (size_t i = 0; i <= slice; i++) {
 		const struct endpoint_slice *s = svc->slices[i]->slice;
 
 		for (size_t k = 0; k < s->nendpoints && (i < slice || k < at); k++)
-			if (s->endpoints[k].ready && s->endpoints[k].naddresses &&
+			if (endpoint_is_ready(s, &s->endpoints[k], node) && s->endpoints[k].naddresses &&
 			    memcmp(&s->endpoints[k].addresses[0], ip, sizeof(*ip)) == 0)
 				return true;
 	}
@@ -80,6 +81,7 @@ static bool counted(const struct svc *svc, size_t slice, size_t at, const struct
 static size_t count_local(const struct reconcile *rec, const struct svc *svc)
 {
 	const struct service *service = svc->service->service;
+	const char *node = rec->node->node_name;
 	size_t n = 0;
 
 	for (size_t i = 0; i < svc->nslices; i++) {
@@ -90,9 +92,9 @@ static size_t count_local(const struct reconcile *rec, const struct svc *svc)
 		for (size_t k = 0; k < s->nendpoints; k++) {
 			const struct endpoint *e = &s->endpoints[k];
 
-			n += e->ready && e->naddresses && e->node_name &&
-			     strcmp(e->node_name, rec->node->node_name) == 0 &&
-			     !counted(svc, i, k, &e->addresses[0]);
+			n += endpoint_is_ready(s, e, node) && e->naddresses && e->node_name &&
+			     strcmp(e->node_name, node) == 0 &&
+			     !counted(svc, i, k, &e->addresses[0], node);
 		}
 	}
 	return n;

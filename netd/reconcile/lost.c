@@ -3,8 +3,8 @@
  * lost.c - endpoints of a node that is lost leave Services after a grace
  *
  * Room: reconcile.  Each reader sees it in the Node alone and counts the grace by its own steady clock,
- * from when it saw the Node so, or from what the Node says when that is longer ago.  Slices stay as
- * they are: a node that is back has its endpoints at once.
+ * from when it saw the Node so, or from what the Node says when that is longer ago.  Its slices say the
+ * same for others, when somebody has written it there (control/orphans.c).
  */
 #include "inner.h"
 #include "services.h"

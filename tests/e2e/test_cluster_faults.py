@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """test_cluster_faults.py - etcd stops, is lost, compacts; nodes die and come back; two are called the same"""
+import json
 import os
 import signal
 import subprocess
@@ -8,7 +9,7 @@ import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "lib"))
 from etcd import Etcd
-from node import Client, Node, PODS, Refused, eventually, main, pings, pod, run
+from node import Client, Node, PODS, Refused, V1, eventually, main, pings, pod, run
 from nodes import Cluster, NODES
 from reach import Connected
 from services import SLICES, ask, in_netns, serve
@@ -161,7 +162,19 @@ def test_same_name():
     run("ip netns del twin")
 
 
-def test_lost_node():
+def said_ready(member, name="both"):
+    """Of the pod of the second node, of the endpoints in slices, and how many of Endpoints are ready and not."""
+    ready = [c for c in member.client.get(PODS + "/a2")["status"]["conditions"] if c["type"] == "Ready"][0]
+    slices = [s for s in member.client.get(SLICES)["items"]
+              if s["metadata"]["labels"]["kubernetes.io/service-name"] == name]
+    of_node = {e["nodeName"]: e["conditions"]["ready"] for s in slices for e in s["endpoints"]}
+    made = member.client.raw("GET", "/api/v1/namespaces/default/endpoints/" + name)[2]
+    subsets = json.loads(made).get("subsets", [])
+    return [ready["status"], ready.get("reason")], of_node, [
+        sum(len(s.get(kind, [])) for s in subsets) for kind in ("addresses", "notReadyAddresses")]
+
+
+def test_lost_node(by_user=False):
     """A node that dies is said to be so, and its endpoints leave after a grace; back, all is as before."""
     a, b = nodes()
     servers = [serve("a%d.default" % n, "echo.py", "a%d" % n, 80) for n in (1, 2)]
@@ -174,18 +187,31 @@ def test_lost_node():
         return {text.split()[0] for text in said if isinstance(text, str)}
 
     eventually("both answer", lambda: len(answers()) == 2)
+    if by_user:
+        b.client.call("PATCH", PODS + "/a2/status", {"status": {"conditions": [{"type": "Ready", "status": "True"}]}},
+                      {"Content-Type": "application/strategic-merge-patch+json"})
     b.kill()
     lost = a.await_object(NODES + b.name, lambda o: any(
         c["type"] == "Ready" and c["status"] == "Unknown" and c["reason"] == "NodeStatusUnknown"
         for c in o["status"]["conditions"]))
     assert lost["spec"]["podCIDRs"]
     eventually("its endpoints have left", lambda: len(answers()) == 1)
+    eventually("it is said of its pod, in slices and Endpoints", lambda: said_ready(a) == (
+        ["False", "NodeNotReady"], {a.name: True, b.name: False}, [1, 1]))
+    a.client.post(SERVICES, service("later", selector={"app": "both"}))
+    eventually("also of a Service that is made now", lambda: said_ready(a, "later") == (
+        ["False", "NodeNotReady"], {a.name: True, b.name: False}, [1, 1]))
     assert reachable()                      # nobody has taken its routes or pods away
     b.start()
     b.await_ready(NODES + b.name)
     a.await_ready(NODES + b.name)
     assert b.node()["spec"]["podCIDRs"] == lost["spec"]["podCIDRs"]
     eventually("both answer again", lambda: len(answers()) == 2)
+    for member in (a, b):
+        for name in ("both", "later"):
+            eventually("all is ready again, " + name, lambda m=member, n=name: said_ready(m, n) == (
+                ["True", None], {a.name: True, b.name: True}, [2, 0]))
+    a.client.delete(SERVICES + "/later")
     try:
         a.client.delete(NODES + b.name)
         raise AssertionError("the Node of a netd that runs was deleted")
@@ -194,6 +220,11 @@ def test_lost_node():
     a.client.delete(SERVICES + "/both")
     for server in servers:
         server.kill()
+
+
+def test_lost_again():
+    """And a client had said that its pod is ready."""
+    test_lost_node(by_user=True)
 
 
 def test_deleted_node():
@@ -213,8 +244,15 @@ def test_deleted_node():
     a.await_ready(NODES + b.name, "Unknown")
     assert kept() == ({"a1", "a2"}, {a.name, b.name}), "a node that is not heard of keeps what it has"
     a.client.post(PODS, pod("nowhere", nodeName="node9"))
+    primitives = [(V1 + "/bridges", n) for n in (a.name, b.name, "node9")] + [(V1 + "/networknamespaces", b.name)]
+    for url, node in primitives:
+        a.client.post(url, {"metadata": {"name": "of-" + node}, "spec": {"nodeName": node}})
     a.client.delete(NODES + b.name)
     eventually("they are gone", lambda: kept() == ({"a1"}, {a.name}))
+    eventually("and what was declared there", lambda: [
+        o["metadata"]["name"] for url in ("/bridges", "/networknamespaces") for o in a.client.get(V1 + url)["items"]
+    ] == ["of-" + a.name])
+    a.client.delete(V1 + "/bridges/of-" + a.name)
     eventually("it is told why", lambda: {
         e["involvedObject"]["name"] for e in a.client.get("/api/v1/events")["items"]
         if e["reason"] == "NodeGone"} == {"a2", "nowhere"})
@@ -354,4 +392,4 @@ def test_end():
 
 if __name__ == "__main__":
     main([test_stopped, test_frozen, test_restart_away, test_compacted, test_same_name, test_lost_node,
-          test_deleted_node, test_many_claims, test_unowned_claims, test_cut_off, test_emptied, test_end])
+          test_lost_again, test_deleted_node, test_network_in_use, test_many_claims, test_unowned_claims, test_cut_off, test_emptied, test_end])

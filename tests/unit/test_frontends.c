@@ -19,7 +19,9 @@ static const struct row {
 	enum service_type type;
 	enum traffic_policy inside, outside;
 	const char *endpoints;      /* a: ready, here; b: ready, elsewhere; c: leaving, here;
-				       d: leaving, elsewhere; e: not ready, here; z: b's in zone z */
+				       d: leaving, elsewhere; e: not ready, here; z: b's in zone z;
+				       u: taken for lost with its node, here; v: elsewhere */
+	const char *keeper;         /* of the slice */
 	const char *annotation, *wish;
 	bool headless, sticky, other_proxy;
 	const char *external;
@@ -76,6 +78,11 @@ static const struct row {
 	{ .says = "a range of the other family", .type = SERVICE_LOAD_BALANCER, .ingress = "192.0.2.7",
 	  .range = "fd00::/64", .endpoints = "a",
 	  .frontends = "10.96.0.9:80 c [1*] 192.0.2.7:80 a<0.0.0.0/32 [1*]" },
+	{ .says = "own pods that others took for lost", .endpoints = "bue", .keeper = "here",
+	  .frontends = "10.96.0.9:80 c [2 7*]" },
+	{ .says = "pods of another node that is lost", .endpoints = "av", .keeper = "there",
+	  .frontends = "10.96.0.9:80 c [1*]" },
+	{ .says = "written by hand", .endpoints = "bu", .frontends = "10.96.0.9:80 c [2]" },
 	{ .says = "headless", .headless = true, .endpoints = "a", .frontends = "" },
 	{ .says = "external name", .type = SERVICE_EXTERNAL_NAME, .endpoints = "a", .frontends = "" },
 	{ .says = "another's to serve", .other_proxy = true, .endpoints = "a", .frontends = "" },
@@ -113,16 +120,16 @@ static int each(void *arg, const struct podnet_frontend *f)
 
 static struct endpoint endpoint_of(char letter, struct podnet_prefix *ip, char pod[8])
 {
-	static const char letters[] = "?abcdz";
+	static const char letters[] = "?abcdz?uv";
 	struct endpoint e = { .addresses = ip, .naddresses = 1, .target_name = pod };
 	const char *at = strchr(letters, letter);
 
 	*ip = (struct podnet_prefix){ AF_INET, 32, { 10, 244, 0, at ? (uint8_t)(at - letters) : 6 } };
 	snprintf(pod, 8, "pod%u", ip->addr[3]);
-	e.node_name = strchr("ace", letter) ? "here" : "there";
+	e.node_name = strchr("aceu", letter) ? "here" : "there";
 	e.zone = letter == 'z' ? "z" : "y";
 	e.ready = strchr("abz", letter) != NULL;
-	e.serving = e.ready || letter == 'c' || letter == 'd';
+	e.serving = e.ready || strchr("cduv", letter);
 	e.terminating = letter == 'c' || letter == 'd';
 	return e;
 }
@@ -140,7 +147,8 @@ static void frontends(void **state)
 	char pods[8][8], text[64] = "", *value;
 	struct endpoint endpoints[8];
 	struct kv annotation = { text, "" };
-	struct endpoint_slice slice = { .endpoints = endpoints, .ports = &target, .nports = 1 };
+	struct endpoint_slice slice = { .endpoints = endpoints, .ports = &target, .nports = 1,
+					.keeper = row->keeper };
 	const struct endpoint_slice *slices[] = { &slice };
 	struct told told = { "" };
 	struct service svc = {
