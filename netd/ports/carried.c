@@ -307,7 +307,17 @@ int ports_tunnel_put(struct ports *p, const struct ports_tunnel *spec)
 	settle(p, t);
 	if (p->state == LINK_OFF && p->redial)
 		link_need(p);           /* else ports_begin() is still to come */
-	return t->rc;
+	return t->rc < 0 || !p->told_off ? t->rc : -ENOTCONN;
+}
+
+void carried_told(struct ports *p)
+{
+	const struct tunnel_hold *t;
+	size_t pos = 0;
+
+	while ((t = map_next(&p->tunnels, &pos)))
+		if (t->wanted)
+			p->conf.tunnel_changed(p->conf.arg, t->name);
 }
 
 void ports_tunnel_drop(struct ports *p, const char *name)

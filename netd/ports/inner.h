@@ -87,6 +87,8 @@ void link_fini(struct ports *p);
 void carried_held(struct ports *p, const struct fwd_msg *msg);
 void carried_lost(struct ports *p, const struct fwd_msg *msg);
 void carried_counted(struct ports *p, const struct fwd_counts *v, size_t n);
+/** carried_told() - whether podnet-fwd can be reached is another thing than ports_tunnel_put() said */
+void carried_told(struct ports *p);
 /** carried_settle() - open what podnet-fwd lacks, and have it said */
 void carried_settle(struct ports *p);
 /** carried_pump() - say what is to be said.  As link_say() */

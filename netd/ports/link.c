@@ -195,10 +195,14 @@ void link_retry(struct ports *p)
 
 static void done(struct ports *p)
 {
+	bool told_off = p->told_off;
+
 	p->state = LINK_UP;
 	p->told_off = false;
 	p->wait_ms = WAIT_LEAST_MS;
 	log_event(LOG_LEVEL_INFO, "fwd_met", "socket=%s", p->socket);
+	if (told_off)
+		carried_told(p);
 	holds_settle(p);
 	carried_settle(p);
 	set_ready(p);
@@ -310,6 +314,7 @@ static void ask_starter(struct ports *p, int why)
 		return;
 	log_event(LOG_LEVEL_WARNING, "fwd_missing", "socket=%s err=\"%s\"", p->socket, strerror(-why));
 	p->told_off = true;
+	carried_told(p);
 }
 
 static void dial(struct ports *p)

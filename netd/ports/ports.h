@@ -100,7 +100,8 @@ struct ports_tunnel {
  * ports_tunnel_put() - have podnet-fwd carry it, as it is said now
  *
  * Idempotent.  Return: 0; -EADDRINUSE and what else open(2), ioctl(2), bind(2) said, and it is for
- * the caller to try again; -EOPNOTSUPP: there is to be no podnet-fwd; -E2BIG, -ENOMEM.
+ * the caller to try again; -EOPNOTSUPP: there is to be no podnet-fwd; -ENOTCONN: it has not been there
+ * for a while, and tunnel_changed() will say when it is; -E2BIG, -ENOMEM.
  */
 int ports_tunnel_put(struct ports *p, const struct ports_tunnel *t);
 void ports_tunnel_drop(struct ports *p, const char *name);

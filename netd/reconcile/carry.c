@@ -76,6 +76,15 @@ int carry_tunnel(struct reconcile *rec, const struct tunnel *t, const struct pod
 	});
 }
 
+const char *carry_why(int rc)
+{
+	if (rc == -EOPNOTSUPP)
+		return "it takes podnet-fwd, and netd was started with --fwd no";
+	if (rc == -ENOTCONN)
+		return "podnet-fwd, which is to carry its packets, is not running";
+	return strerror(-rc);
+}
+
 /* Earlier versions whose device is another's now, or nobody's. */
 static void drop_past(struct reconcile *rec, const struct scope *scope, const struct object *now)
 {
@@ -104,8 +113,7 @@ int carry_made(struct reconcile *rec, const struct scope *scope, struct podnet_e
 	*err = (struct podnet_error){ .code = r, .step = "tunnel_carry" };
 	snprintf(err->object, sizeof(err->object), "tunnel %s at %s port %u", t->interface,
 		 podnet_prefix_format_addr(&t->local, text), t->port);
-	if (r == -EOPNOTSUPP)
-		err->why = "it takes podnet-fwd, and netd was started with --fwd no";
+	err->why = r == -EOPNOTSUPP || r == -ENOTCONN ? carry_why(r) : NULL;
 	return r;
 }
 

@@ -80,6 +80,7 @@ struct reconcile {
 	bool carry_due;             /* podnet-fwd is to be told who is behind UDP tunnels */
 	unsigned carried;           /* tunnels that it was told of, bits */
 	/* what the kernel thread was told of addresses to come; NULL: nothing yet */
+	int carry_rc[COMPILE_TUNNELS];          /* what came of it */
 	struct kernel_next *next;
 	size_t nnext;
 	bool node_known, node_ok;
@@ -131,6 +132,8 @@ void carry_gone(struct reconcile *rec, const struct scope *scope);
 int carry_tunnel(struct reconcile *rec, const struct tunnel *t, const struct podnet_prefix *local,
 		  size_t nlocal);
 /** carry_changed() - of struct ports_config */
+/** carry_why() - what it returned, in words */
+const char *carry_why(int rc);
 void carry_changed(void *arg, const char *name);
 
 void reconcile_mark_all(struct reconcile *rec, unsigned marks);
@@ -259,6 +262,8 @@ void tunnels_carry(struct reconcile *rec);
 /** tunnels_changed() - podnet-fwd does not carry the tunnel of this name any more */
 void tunnels_changed(struct reconcile *rec, const char *name);
 void tunnels_free(struct reconcile *rec);
+/** tunnels_missing() - a tunnel that paths need and nobody carries, with why, or NULL */
+const char *tunnels_missing(const struct reconcile *rec, const char **why);
 
 /* status.c */
 struct outcome {

@@ -328,11 +328,20 @@ static int look(void *arg, struct object *obj)
 void paths_report(const struct reconcile *rec, char text[PATHS_TEXT], struct node_report *report)
 {
 	struct search s = { .rec = rec };
+	const char *tunnel, *why;
 
 	state_each(rec->conf.state, &kinds[KIND_NODE], NULL, look, &s);
 	report->others = s.n;
 	report->missing = s.untried ? NULL : "";
-	if (s.untried || !s.missing)
+	if (s.untried)
+		return;
+	tunnel = tunnels_missing(rec, &why);
+	if (tunnel) {
+		snprintf(text, PATHS_TEXT, "%s: %s", tunnel, why);
+		report->missing = text;
+		return;
+	}
+	if (!s.missing)
 		return;
 	snprintf(text, PATHS_TEXT, rec->nmissing > 1 ? "%s; and %zu more" : "%s", s.missing,
 		 rec->nmissing - 1);

@@ -99,25 +99,53 @@ static bool is_udp(unsigned i)
 	return (1u << i) & (COMPILE_UDP4 | COMPILE_UDP6);
 }
 
+/* When the device is there it is tried again: until then there is nothing to tell. */
+static void carried(struct reconcile *rec, unsigned i, int rc)
+{
+	const char *name = compile_tunnel_names[i];
+	const struct object *node;
+
+	rc = rc == -ENODEV ? 0 : rc;
+	if (rec->carry_rc[i] == rc)
+		return;
+	rec->carry_rc[i] = rc;
+	rec->paths_due = true;
+	if (!rc)
+		return;
+	log_event(LOG_LEVEL_WARNING, "tunnel_not_carried", "name=%s err=\"%s\"", name, carry_why(rc));
+	node = state_get(rec->conf.state, &kinds[KIND_NODE], "", rec->node->node_name);
+	if (node)
+		control_event(rec->conf.control, node, "Warning", "TunnelNotCarried", "%s: %s", name,
+			      carry_why(rc));
+}
+
+const char *tunnels_missing(const struct reconcile *rec, const char **why)
+{
+	for (unsigned i = 0; i < COMPILE_TUNNELS; i++) {
+		if (!(rec->tunnels_wanted & 1u << i) || !rec->carry_rc[i])
+			continue;
+		*why = carry_why(rec->carry_rc[i]);
+		return compile_tunnel_names[i];
+	}
+	return NULL;
+}
+
 void tunnels_carry(struct reconcile *rec)
 {
 	rec->carry_due = false;
 	for (unsigned i = 0; i < COMPILE_TUNNELS; i++) {
 		unsigned bit = 1u << i;
-		int r;
 
 		if (!is_udp(i) || !((rec->tunnels | rec->carried) & bit))
 			continue;
 		if (!(rec->tunnels & bit)) {
 			ports_tunnel_drop(rec->services->ports, compile_tunnel_names[i]);
 			rec->carried &= ~bit;
+			carried(rec, i, 0);
 			continue;
 		}
-		r = paths_carry(rec, i);
+		carried(rec, i, paths_carry(rec, i));
 		rec->carried |= bit;
-		if (r < 0 && r != -ENODEV)      /* when the device is there it is tried again */
-			log_event(LOG_LEVEL_WARNING, "tunnel_not_carried", "name=%s err=\"%s\"",
-				  compile_tunnel_names[i], strerror(-r));
 	}
 }
 

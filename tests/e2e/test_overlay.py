@@ -330,7 +330,44 @@ def idle():
         eventually("nothing in a while", lambda: spent() == (spent(), ping(None, "10.0.0.20", 20))[0])
 
 
+def nobody_carries():
+    """Without podnet-fwd: the Tunnel, and the Node whose paths need one, say so; when it is there all is well."""
+    run("ip netns add third")
+    run("ip link add third0 type veth peer name eth0 netns third")
+    for command in ("ip link set lo up", "ip addr add 10.0.3.1/24 dev eth0", "ip link set eth0 up",
+                    "ip route add default via 10.0.3.254"):
+        run(command, netns="third")
+    there = Node(through=["nsenter", "--net=/run/netns/third"], flags=["--fwd", "wait"]).start()
+    there.client.post("/api/v1/nodes", {"metadata": {"name": "other"}, "spec": {"podCIDRs": ["10.244.64.0/24"]}})
+    there.client.patch("/api/v1/nodes/other/status", {"status": {"addresses": [
+        {"type": "InternalIP", "address": "10.0.4.1"}]}})
+    there.client.patch(V1 + "/networks/default", {"spec": {"backend": "udp"}})
+    there.client.post(TUNNELS, tunnel(local="10.0.3.1"))
+
+    def paths(status, words):
+        return there.await_object("/api/v1/nodes/node1", lambda o: any(
+            c["type"] == "podnet.dev/PathsReady" and c["status"] == status and words in c["message"]
+            for c in o["status"]["conditions"]))
+    paths("False", "pn-udp4: podnet-fwd, which is to carry its packets, is not running")
+    failed = there.await_ready(TUNNELS + "/overlay", "False")["status"]["conditions"]
+    assert "podnet-fwd, which is to carry its packets, is not running" in failed[0]["message"], failed
+    eventually("it is told", lambda: any(e["reason"] == "TunnelNotCarried" and e["involvedObject"]["name"] == "node1"
+                                         for e in there.client.get("/api/v1/events")["items"]))
+    fwd = subprocess.Popen(there.through + [os.path.join(os.path.dirname(there.netd), "podnet-fwd"), "--socket",
+                                            there.dir + "/fwd.sock"])
+    paths("True", "")
+    there.await_ready(TUNNELS + "/overlay")
+    there.stop()
+    fwd.kill()
+    fwd.wait()
+    there.flags = ["--fwd", "no"]
+    there.start()
+    paths("False", "it takes podnet-fwd, and netd was started with --fwd no")
+    there.stop()
+    run("ip netns del third")
+
+
 if not shutil.which("socat"):
     sys.exit(1 if os.environ.get("PODNET_TEST_STRICT") else 77)
 main([socat_raw, socat_framed, socat_on_ipv6, two_of_ours, spoofed, changed_live, netd_killed,
-      deleted_meanwhile, fwd_killed, device_deleted, no_rights, idle])
+      deleted_meanwhile, fwd_killed, device_deleted, no_rights, idle, nobody_carries])
