@@ -235,7 +235,7 @@ const char *format_special(const struct podnet_prefix *p)
 }
 
 /* RFC 6890: this host, loopback, link-local (where pods have their gateway), multicast, reserved. */
-const char *format_reserved(const struct podnet_prefix *p)
+static const char *reserved(const struct podnet_prefix *p, bool around)
 {
 	static const char *const ranges[] = {
 		"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4",
@@ -245,9 +245,20 @@ const char *format_reserved(const struct podnet_prefix *p)
 
 	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++)
 		if (podnet_prefix_parse(ranges[i], &range) == 0 && range.family == p->family &&
-		    (podnet_prefix_contains(&range, p) || podnet_prefix_contains(p, &range)))
+		    (podnet_prefix_contains(&range, p) ||
+		     (around && podnet_prefix_contains(p, &range))))
 			return ranges[i];
 	return NULL;
+}
+
+const char *format_reserved(const struct podnet_prefix *p)
+{
+	return reserved(p, true);
+}
+
+const char *format_inside(const struct podnet_prefix *p)
+{
+	return reserved(p, false);
 }
 
 const char *format_address(const char *s)

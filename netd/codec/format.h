@@ -31,6 +31,8 @@ const char *format_destination(const char *s);      /* a CIDR or "default" */
 
 /** format_hosts() - "IP[,IP]", at most one a family, to which others can send; to IPv4, IPv6 of @ret */
 const char *format_hosts(const char *s, struct podnet_prefix ret[2]);
+/** format_inside() - the range of those of format_reserved() that @p lies in, or NULL */
+const char *format_inside(const struct podnet_prefix *p);
 /** format_special() - "loopback" ..., what keeps an address from being a host's; NULL: nothing */
 const char *format_special(const struct podnet_prefix *p);
 /** format_reserved() - the range in or around @p that no network can have: "127.0.0.0/8"; or NULL */

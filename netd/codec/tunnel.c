@@ -231,7 +231,18 @@ static void check_overlaps(const struct doc *doc, struct item *v, size_t n, stru
 	}
 }
 
-static size_t add_cidrs(const struct doc *doc, size_t peer, struct item *v)
+/* Nothing that is there can be another host's: this one's own, a link's, a group's. */
+static void check_cidr(const struct doc *doc, const char *path, const struct podnet_prefix *p,
+		       struct causes *causes)
+{
+	const char *range = format_inside(p);
+
+	if (range)
+		causes_add(causes, CAUSE_INVALID, path, doc_str(doc, path),
+			   "is in %s, which no peer can have", range);
+}
+
+static size_t add_cidrs(const struct doc *doc, size_t peer, struct item *v, struct causes *causes)
 {
 	char path[64];
 	size_t n = doc_len(doc, peer_path(peer, ".cidrs", path)), added = 0;
@@ -241,6 +252,7 @@ static size_t add_cidrs(const struct doc *doc, size_t peer, struct item *v)
 
 		if (!parse(doc, cidr_path(peer, i, path), &item->p))
 			continue;
+		check_cidr(doc, path, &item->p, causes);
 		item->peer = (uint32_t)peer;
 		item->cidr = (uint32_t)i;
 		added++;
@@ -268,7 +280,7 @@ static size_t add_peer(const struct doc *doc, size_t peer, const struct item *lo
 			causes_add(causes, CAUSE_INVALID, path, doc_str(doc, path),
 				   "must not be spec.local");
 	}
-	return n + add_cidrs(doc, peer, v + n);
+	return n + add_cidrs(doc, peer, v + n, causes);
 }
 
 static size_t count_items(const struct doc *doc, size_t npeers)

@@ -67,6 +67,17 @@ static const struct check_case rows[] = {
 	{ KIND_TUNNEL, "{'spec':{'peers':[{'address':'10.0.0.20','cidrs':['0.0.0.0/0','::/0']}]}}",
 	  "Invalid spec.peers[0].cidrs[0] Invalid value: \"0.0.0.0/0\": contains spec.local|Invalid "
 	  "spec.peers[0].cidrs[0] Invalid value: \"0.0.0.0/0\": contains spec.peers[0].address", NULL },
+	{ KIND_TUNNEL, "{'spec':{'peers':[{'address':'10.0.0.20','cidrs':['224.0.0.0/24','127.0.0.0/8',"
+	  "'169.254.7.0/24','0.0.0.0/8','fe80::/64','ff02::/16','::1/128']}]}}",
+	  "Invalid spec.peers[0].cidrs[0] Invalid value: \"224.0.0.0/24\": is in 224.0.0.0/4, which no peer|"
+	  "Invalid spec.peers[0].cidrs[1] Invalid value: \"127.0.0.0/8\": is in 127|"
+	  "Invalid spec.peers[0].cidrs[2] Invalid value: \"169.254.7.0/24\": is in 169|"
+	  "Invalid spec.peers[0].cidrs[3] Invalid value: \"0.0.0.0/8\": is in 0|"
+	  "Invalid spec.peers[0].cidrs[4] Invalid value: \"fe80::/64\": is in fe80|"
+	  "Invalid spec.peers[0].cidrs[5] Invalid value: \"ff02::/16\": is in ff00|"
+	  "Invalid spec.peers[0].cidrs[6] Invalid value: \"::1/128\": is in ::/127", NULL },
+	{ KIND_TUNNEL, "{'spec':{'peers':[{'address':'10.0.0.20','cidrs':['128.0.0.0/1','::/0']}]}}", "",
+	  NULL },
 	{ KIND_TUNNEL, "{'spec':{'type':'vxlan','id':1}}", "Forbidden spec.peers[0].framing Forbidden: a "
 	  "tunnel of type vxlan has none|Forbidden spec.peers[1].port Forbidden|"
 	  "Forbidden spec.peers[1].framing Forbidden", NULL },
