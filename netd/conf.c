@@ -219,6 +219,16 @@ static const char *reason_of(int r)
 		return "ports are from 1 to 65535";
 	case CONF_TURNED_ROUND:
 		return "the first is greater than the last";
+	case CONF_NO_HOST:
+		return "a URL without a host";
+	case CONF_NO_BRACKETS:
+		return "an address of IPv6 stands in brackets, as in http://[fd00::1]:2379";
+	case CONF_NO_SCHEME:
+		return "a URL begins with http:// or https://";
+	case CONF_BLANK:
+		return "a URL has no blanks, and no '?'";
+	case CONF_TOO_LONG:
+		return "at most 8 URLs of 200 bytes each";
 	}
 	return NULL;
 }
@@ -227,11 +237,13 @@ static int set_row(struct conf *conf, const struct row *row, const char *value, 
 		   const char *where, char why[256])
 {
 	uint64_t bit = 1ull << (row - rows);
+	char shown[256];
 	int r;
 
 	if (!flag && conf->said & bit)
 		return 0;
 	r = row->parse(conf, row, value);
+	value = log_urls(value, shown, sizeof(shown));
 	if (r == -EINVAL && row->parse == parse_number)
 		snprintf(why, 256, "%s: %s: \"%s\" is not a number from %ld to %ld", where, row->name,
 			 value, row->least, row->most);

@@ -24,6 +24,11 @@ struct row {
 #define CONF_ONE_FAMILY     (-ENOTUNIQ)
 #define CONF_NO_PORT        (-ERANGE)
 #define CONF_TURNED_ROUND   (-EILSEQ)
+#define CONF_NO_HOST        (-EDESTADDRREQ)
+#define CONF_NO_BRACKETS    (-EAFNOSUPPORT)
+#define CONF_NO_SCHEME      (-EPROTONOSUPPORT)
+#define CONF_BLANK          (-EBADMSG)
+#define CONF_TOO_LONG       (-EMSGSIZE)
 
 /* conf_value.c: parsers of a row */
 int conf_parse_node_ip(struct conf *conf, const struct row *row, const char *value);

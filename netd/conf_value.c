@@ -201,14 +201,53 @@ int conf_parse_san(struct conf *conf, const struct row *row, const char *value)
 	return parse_list(value, each_san, conf);
 }
 
-/* What else is wrong with one its client says. */
+/* The host of a URL, its port behind it (RFC 3986, 3.2): a name or address, one of IPv6 in brackets. */
+static int check_authority(const char *at)
+{
+	size_t len = strcspn(at, "/");
+	const char *user = memrchr(at, '@', len), *host = user ? user + 1 : at, *end = at + len;
+	const char *close = *host == '[' ? memchr(host, ']', (size_t)(end - host)) : NULL;
+	size_t name = close ? (size_t)(close + 1 - host) : strcspn(host, ":/");
+	char text[PODNET_PREFIX_STRLEN];
+	struct podnet_prefix ip;
+	size_t digits;
+	unsigned port;
+
+	if (!name || *host == '/' || host == end)
+		return CONF_NO_HOST;
+	if (*host == '[') {
+		snprintf(text, sizeof(text), "%.*s", close ? (int)name - 2 : 0, host + 1);
+		if (!close || strchr(text, '/') || podnet_prefix_parse(text, &ip) < 0 || ip.family != AF_INET6)
+			return CONF_NO_BRACKETS;
+	}
+	host += name;
+	if (host == end)
+		return 0;
+	digits = strspn(++host, "0123456789");
+	if (host[-1] != ':' || (host + digits < end && memchr(host, ':', (size_t)(end - host))))
+		return CONF_NO_BRACKETS;
+	if (host + digits != end || !digits || digits > 5 || sscanf(host, "%5u", &port) != 1)
+		return CONF_NO_PORT;
+	return port < 1 || port > 65535 ? CONF_NO_PORT : 0;
+}
+
+/* One whose name is not known, or that nobody answers at, may be there later. */
 static int each_etcd(void *arg, const char *item)
 {
+	size_t scheme = strncmp(item, "https://", 8) == 0 ? 8 : strncmp(item, "http://", 7) == 0 ? 7 : 0;
 	struct conf *conf = arg;
+	int r;
 
-	if (conf->netcd == LIMIT_ETCD || (strncmp(item, "http://", 7) != 0 &&
-					  strncmp(item, "https://", 8) != 0) || strlen(item) > 200)
-		return -EINVAL;
+	if (conf->netcd == LIMIT_ETCD || strlen(item) > 200)
+		return CONF_TOO_LONG;
+	if (!scheme)
+		return CONF_NO_SCHEME;
+	for (const char *c = item; *c; c++)
+		if (*c <= ' ' || *c == 0x7f || strchr("?#\"", *c))
+			return CONF_BLANK;
+	r = check_authority(item + scheme);
+	if (r < 0)
+		return r;
 	conf->etcd[conf->netcd] = arena_strdup(&conf->arena, item);
 	return conf->etcd[conf->netcd++] ? 0 : -ENOMEM;
 }

@@ -235,9 +235,16 @@ int data_forget(const struct conf *conf)
 	return 0;
 }
 
-const char *data_advice(int r)
+const char *data_advice(int r, bool shared)
 {
 	switch (r) {
+	case -ENOTCONN:
+	case -ETIMEDOUT:
+	case -EADDRINUSE:
+	case -EEXIST:
+		if (shared)
+			return "see netd(8), MANY NODES";
+		break;
 	case -EBADMSG:
 		return "see what netd --check says, and restore a backup: netd(8), DATABASE; what is in "
 		       "the kernel goes on meanwhile";
@@ -246,8 +253,9 @@ const char *data_advice(int r)
 	case -ENOSPC:
 		return "make room";
 	default:
-		return "see netd(8), DATABASE";
+		break;
 	}
+	return shared ? "see netd(8), MANY NODES and DATABASE" : "see netd(8), DATABASE";
 }
 
 int data_exit(int r)

@@ -26,8 +26,8 @@ char *data_path(const struct conf *conf);
 void data_tell(struct netd *netd);
 /** data_forget() - which database the kernel's content is of: there is none any more */
 int data_forget(const struct conf *conf);
-/** data_advice() - what to do about an error of data_open() */
-const char *data_advice(int r);
+/** data_advice() - what to do about an error of data_open(), or of shared_open() */
+const char *data_advice(int r, bool shared);
 /** data_exit() - the exit status for it */
 int data_exit(int r);
 /** data_check() - netd --check: says what is wrong; the exit status */

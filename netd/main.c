@@ -35,12 +35,12 @@ static int fail(const char *what, const char *why)
 }
 
 /* Nothing was changed by then, and what runs in the kernel goes on. */
-static int fail_store(int r, const char *why)
+static int fail_store(const struct conf *conf, int r, const char *why)
 {
 	char quoted[2 * STORE_WORDS];
 
 	log_event(LOG_LEVEL_ERROR, "start_failed", "what=store err=%s do=\"%s\"",
-		  log_quote(why, quoted, sizeof(quoted)), data_advice(r));
+		  log_quote(why, quoted, sizeof(quoted)), data_advice(r, conf->netcd > 0));
 	return data_exit(r);
 }
 
@@ -193,7 +193,7 @@ static int run(struct netd *netd)
 		return fail("loop", why);
 	r = data_open(netd, why);
 	if (r < 0)
-		return fail_store(r, why);
+		return fail_store(&netd->conf, r, why);
 	if (ranges_check(netd, why) < 0)
 		return fail("configuration", why);
 	snprintf(why, sizeof(why), "no memory");

@@ -99,3 +99,27 @@ const char *log_quote(const char *text, char *buf, unsigned long size)
 	buf[at] = '\0';
 	return buf;
 }
+
+/* Up to the last '@' before the next URL: what is not well formed may have a password all the same. */
+static size_t user_len(const char *text)
+{
+	const char *next = strstr(text, "://");
+	size_t n = next ? (size_t)(next - text) : strlen(text);
+
+	while (n && text[n - 1] != '@')
+		n--;
+	return n;
+}
+
+const char *log_urls(const char *text, char *buf, unsigned long size)
+{
+	size_t at = 0;
+
+	while (*text && at + 1 < size) {
+		buf[at++] = *text++;
+		if (at >= 3 && memcmp(buf + at - 3, "://", 3) == 0)
+			text += user_len(text);
+	}
+	buf[at] = '\0';
+	return buf;
+}

@@ -17,5 +17,7 @@ void log_event(enum log_level level, const char *event, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /** log_quote() - text as a double-quoted value with escapes, all ASCII, for values with blanks */
 const char *log_quote(const char *text, char *buf, unsigned long size);
+/** log_urls() - text, which holds URLs, without the names and passwords in them (RFC 3986, 3.2.1) */
+const char *log_urls(const char *text, char *buf, unsigned long size);
 
 #endif

@@ -8,6 +8,7 @@
  */
 #include "inner.h"
 #include <errno.h>
+#include <netd/base/log.h>
 #include <netdb.h>
 #include <stdio.h>
 
@@ -160,7 +161,7 @@ int call_error(struct call *call, CURLcode code, char words[ETCD_WORDS])
 
 	if (code == CURLE_OK)
 		return 0;
-	snprintf(words, ETCD_WORDS, "%.80s: %.110s", etcd->urls[etcd->at],
+	snprintf(words, ETCD_WORDS, "%.80s: %.110s", etcd->shown[etcd->at],
 		 call->error[0] ? call->error : etcd->lib.easy_strerror(code));
 	return curl_error(call, code);
 }
@@ -220,7 +221,7 @@ void etcd_next_endpoint(struct etcd *etcd)
 
 const char *etcd_endpoint(const struct etcd *etcd)
 {
-	return etcd->urls[etcd->at];
+	return etcd->shown[etcd->at];
 }
 
 static int copy(char **to, const char *from)
@@ -232,7 +233,7 @@ static int copy(char **to, const char *from)
 /* Of a name: what looking it up takes is loaded now, as no code can be later. */
 static void look_up(const char *url)
 {
-	const char *host = strstr(url, "://") + 3;
+	const char *host = strstr(url, "://") + 3;      /* of one that is shown */
 	struct addrinfo *found = NULL;
 	char name[256];
 
@@ -247,15 +248,19 @@ static int copy_urls(struct etcd *etcd, const struct etcd_config *conf, char why
 {
 	for (size_t i = 0; i < conf->nurls && i < ETCD_URLS; i++) {
 		size_t n = strlen(conf->urls[i]);
+		char shown[256];
+
+		log_urls(conf->urls[i], shown, sizeof(shown));
 
 		if (strncmp(conf->urls[i], "http://", 7) != 0 &&
 		    strncmp(conf->urls[i], "https://", 8) != 0) {
-			snprintf(why, ETCD_WORDS, "%.120s: http:// or https:// wanted", conf->urls[i]);
+			snprintf(why, ETCD_WORDS, "%.120s: http:// or https:// wanted", shown);
 			return -EINVAL;
 		}
-		if (copy(&etcd->urls[etcd->nurls], conf->urls[i]) < 0)
+		if (copy(&etcd->urls[etcd->nurls], conf->urls[i]) < 0 ||
+		    copy(&etcd->shown[etcd->nurls], shown) < 0)
 			return -ENOMEM;
-		look_up(conf->urls[i]);
+		look_up(shown);
 		while (n && etcd->urls[etcd->nurls][n - 1] == '/')
 			etcd->urls[etcd->nurls][--n] = '\0';
 		etcd->nurls++;
@@ -304,8 +309,10 @@ void etcd_close(struct etcd *etcd)
 	drive_stop(etcd);
 	if (etcd->headers)
 		etcd->lib.slist_free_all(etcd->headers);
-	for (size_t i = 0; i < etcd->nurls; i++)
+	for (size_t i = 0; i < ARRAY_SIZE(etcd->urls); i++) {
 		free(etcd->urls[i]);
+		free(etcd->shown[i]);
+	}
 	free(etcd->ca);
 	free(etcd->cert);
 	free(etcd->key);

@@ -17,7 +17,7 @@ struct etcd {
 	struct loop_timer *timer;           /* curl's */
 	struct call *calls;
 	struct etcd_watch *watches;
-	char *urls[ETCD_URLS];
+	char *urls[ETCD_URLS], *shown[ETCD_URLS];   /* shown: without a password, for the log */
 	size_t nurls, at;                   /* at: the one that is asked */
 	char *ca, *cert, *key;
 	unsigned timeout_ms;

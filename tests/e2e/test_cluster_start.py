@@ -119,5 +119,15 @@ def test_own_objects():
     etcd.kill()
 
 
+def test_nobody_there():
+    """A first start without etcd says who was asked, without a password, and where to read on."""
+    node = Node(flags=["--etcd", "http://me:secret@127.0.0.1:1"])
+    node.start(ready=False)
+    assert node.process.wait(60) == 1
+    said = node.tail()
+    assert "start_failed" in said and "http://127.0.0.1:1: " in said and "secret" not in said, said
+    assert "netd(8), MANY NODES" in said and "DATABASE" not in said, said
+
+
 if __name__ == "__main__":
-    main([test_together, test_tls, test_own_objects])
+    main([test_together, test_tls, test_own_objects, test_nobody_there])
