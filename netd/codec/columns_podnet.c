@@ -40,7 +40,18 @@ static void network_cidrs(const struct doc *doc, struct buf *out)
 
 static void network_blocks(const struct doc *doc, struct buf *out)
 {
-	strings_at(doc, "status.blocks", out);
+	const json_t *blocks = doc_at(doc, "status.blocks"), *v;
+	struct cut_list list = { .out = out };
+	size_t i;
+
+	json_array_foreach(blocks, i, v) {
+		const char *cidr = json_string_value(json_object_get(v, "cidr"));
+		const char *node = json_string_value(json_object_get(v, "nodeName"));
+
+		if (cidr && node)
+			cut_list_add(&list, "%s: %s", node, cidr);
+	}
+	cut_list_end(&list, "<none>");
 }
 
 const struct column network_columns[] = {

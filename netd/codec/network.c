@@ -40,9 +40,15 @@ static const struct field spec_fields[] = {
 	{ 0 }
 };
 
+static const struct field block_fields[] = {
+	{ .name = "nodeName", .type = FIELD_SUBDOMAIN },
+	{ .name = "cidr", .type = FIELD_CIDR },
+	{ 0 }
+};
+
 static const struct field status_fields[] = {
 	{ .name = "observedGeneration", .type = FIELD_INT },
-	{ .name = "blocks", .type = FIELD_LIST, .elem = FIELD_CIDR },
+	{ .name = "blocks", .type = FIELD_LIST, .elem = FIELD_OBJECT, .sub = block_fields },
 	{ .name = "conditions", .type = FIELD_LIST, .elem = FIELD_OBJECT, .sub = condition_fields,
 	  .flags = FIELD_UNIQUE },
 	{ 0 }

@@ -295,6 +295,9 @@ void lost_free(struct reconcile *rec);
 /* node.c */
 void node_facts(void *arg, const struct kernel_facts *facts);
 void node_report(struct reconcile *rec);
+#define TOLD_NODES 100          /* of so many a Network's status tells the blocks */
+/** node_mark_networks() - what stands in their status may be another thing */
+void node_mark_networks(struct reconcile *rec);
 size_t node_count_blocks(const struct reconcile *rec);
 
 #endif

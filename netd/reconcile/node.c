@@ -107,6 +107,11 @@ static int mark_network(void *arg, struct object *obj)
 	return 0;
 }
 
+void node_mark_networks(struct reconcile *rec)
+{
+	state_each(rec->conf.state, &kinds[KIND_NETWORK], NULL, mark_network, rec);
+}
+
 static bool same_taken(const struct kernel_facts *a, const struct kernel_facts *b)
 {
 	return a->ntaken == b->ntaken && !memcmp(a->taken, b->taken, sizeof(a->taken));
@@ -169,7 +174,7 @@ void node_facts(void *arg, const struct kernel_facts *facts)
 		if (moved)
 			reconcile_mark(rec, scope_find(rec, NODE_SCOPE), 0);
 		if (retake)
-			state_each(rec->conf.state, &kinds[KIND_NETWORK], NULL, mark_network, rec);
+			node_mark_networks(rec);
 		if (readdressed)
 			readdress(rec);
 		node_report(rec);

@@ -318,6 +318,11 @@ static void on_changed(void *arg, const struct object *was, const struct object 
 		on_written(rec, old, now);
 	else
 		on_deleted(rec, old);
+	/* what nodes have of Networks is told there; each writes of itself */
+	if (any->kind->id == KIND_NODE && (!old || !now) &&
+	    state_count(rec->conf.state, any->kind) <= TOLD_NODES + 1 &&
+	    state_chosen(rec->conf.state, any->meta->uid))
+		node_mark_networks(rec);
 	if (any->kind->id != KIND_NETWORK || !is_news(old, now))
 		return;
 	mark_node(rec);

@@ -125,20 +125,94 @@ static int put_pod(const struct reconcile *rec, struct doc *doc, const struct po
 	return 0;
 }
 
+/** What a node has of a Network, being gathered. */
+struct blocks {
+	const char *network;
+	struct podnet_prefix *v;    /* malloc'd */
+	size_t n;
+};
+
+static int add_block(void *arg, const char *network, const struct podnet_prefix *block)
+{
+	struct blocks *b = arg;
+	struct podnet_prefix *grown;
+
+	if (strcmp(network, b->network) != 0)
+		return 0;
+	grown = reallocarray(b->v, b->n + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	b->v = grown;
+	b->v[b->n++] = *block;
+	return 0;
+}
+
+static int by_family(const void *x, const void *y)
+{
+	const struct podnet_prefix *a = x, *b = y;
+
+	return a->family != b->family ? (a->family > b->family) - (a->family < b->family)
+				      : memcmp(a->addr, b->addr, sizeof(a->addr));
+}
+
+struct telling {
+	const struct reconcile *rec;
+	struct doc *doc;
+	const char *network;
+	size_t n;
+};
+
+static int tell_blocks(struct telling *t, const char *node, struct blocks *b)
+{
+	char path[48], text[PODNET_PREFIX_STRLEN];
+	int r = 0;
+
+	if (b->n)
+		qsort(b->v, b->n, sizeof(*b->v), by_family);
+	for (size_t i = 0; r == 0 && i < b->n; i++, t->n++) {
+		snprintf(path, sizeof(path), "status.blocks[%zu].nodeName", t->n);
+		r = doc_set_str(t->doc, path, node);
+		snprintf(path, sizeof(path), "status.blocks[%zu].cidr", t->n);
+		if (r == 0)
+			r = doc_set_str(t->doc, path, podnet_prefix_format(&b->v[i], text));
+	}
+	return r;
+}
+
+static int put_blocks_of(void *arg, struct object *node)
+{
+	struct telling *t = arg;
+	const struct ipam *ipam = state_ipam(t->rec->conf.state);
+	const struct podnet_prefix *own = NULL;
+	struct blocks b = { .network = t->network };
+	size_t n = 0;
+	int r;
+
+	if (strcmp(node->meta->name, t->rec->node->node_name) == 0)
+		n = ipam_blocks(ipam, t->network, &own);
+	r = ipam_each_held(ipam, node->meta->uid, add_block, &b);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = add_block(&b, t->network, &own[i]);
+	if (r == 0)
+		r = tell_blocks(t, node->meta->name, &b);
+	free(b.v);
+	return r;
+}
+
+/*
+ * Of all nodes, in one order: whichever writes it writes the same.  Of many none: each that comes or goes
+ * would be a large write, which every node reads.
+ */
 static int put_blocks(const struct reconcile *rec, struct doc *doc, const char *network)
 {
-	const struct podnet_prefix *blocks = NULL;
-	size_t i, n = ipam_blocks(state_ipam(rec->conf.state), network, &blocks);
-	char path[48], text[PODNET_PREFIX_STRLEN];
+	struct telling t = { .rec = rec, .doc = doc, .network = network };
 	int r;
 
 	doc_remove(doc, "status.blocks");
 	r = doc_set_list(doc, "status.blocks");
-	for (i = 0; r == 0 && i < n; i++) {
-		snprintf(path, sizeof(path), "status.blocks[%zu]", i);
-		r = doc_set_str(doc, path, podnet_prefix_format(&blocks[i], text));
-	}
-	return r;
+	if (r < 0 || state_count(rec->conf.state, &kinds[KIND_NODE]) > TOLD_NODES)
+		return r;
+	return state_each(rec->conf.state, &kinds[KIND_NODE], NULL, put_blocks_of, &t);
 }
 
 /* Not refused any more, and perhaps meant: pods work, but what is there on the node is cut off. */

@@ -8,7 +8,7 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "lib"))
 from etcd import Etcd
 from node import Client, PODS, Refused, V1, Watch, eventually, main, pod
-from nodes import Cluster, NODES
+from nodes import Cluster, NETWORK, NODES
 
 SERVICES = "/api/v1/namespaces/default/services"
 NAMESPACES = "/api/v1/namespaces"
@@ -64,6 +64,10 @@ def test_blocks():
             [p for p in m.client.get(PODS)["items"] if p["status"].get("podIP")]) == 2)
     keys = cluster.etcd.get("/podnet/c/block/", "/podnet/c/block0")
     assert len(keys) == 4, keys
+    for member in (a, b):
+        eventually("the Network tells whose they are", lambda m=member: [
+            (block["nodeName"], block["cidr"]) for block in m.client.get(NETWORK)["status"]["blocks"]] == [
+                (a.name, cidr) for cidr in mine] + [(b.name, cidr) for cidr in other])
     for member in (a, b):
         member.client.delete(PODS + "/own" + member.name)
 

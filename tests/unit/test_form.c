@@ -87,9 +87,10 @@ static const struct cells_case {
 	  "\"operator\":\"Exists\"},{\"key\":\"f\",\"operator\":\"DoesNotExist\"}]}}}",
 	  "n|a=1,b=,c in (y,z),d notin (x),e,!f" },
 	{ network_columns, "{\"metadata\":{\"name\":\"n\"},\"spec\":{\"cidrs\":[\"10.0.0.0/8\","
-	  "\"fd00::/48\"],\"masquerade\":false,\"mtu\":1400},\"status\":{\"blocks\":[\"10.0.0.0/24\"],"
+	  "\"fd00::/48\"],\"masquerade\":false,\"mtu\":1400},\"status\":{\"blocks\":[{\"nodeName\":"
+	  "\"a\",\"cidr\":\"10.0.0.0/24\"},{\"nodeName\":\"b\",\"cidr\":\"10.0.1.0/24\"}],"
 	  "\"conditions\":[{\"type\":\"Ready\",\"status\":\"False\"}]}}",
-	  "n|routed|10.0.0.0/8,fd00::/48|false|False|10.0.0.0/24|1400" },
+	  "n|routed|10.0.0.0/8,fd00::/48|false|False|a: 10.0.0.0/24,b: 10.0.1.0/24|1400" },
 	{ netns_columns, "{\"metadata\":{\"name\":\"n\"},\"spec\":{\"path\":\"pid:5\"}}",
 	  "n|pid:5|Unknown|<none>" },
 	{ bridge_columns, "{\"metadata\":{\"name\":\"br0\"},\"spec\":{\"addresses\":[\"10.0.0.1/24\"]}}",
