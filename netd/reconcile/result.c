@@ -56,13 +56,6 @@ static const char *one_line(const char *lines, char *buf, size_t size)
 	return buf;
 }
 
-static struct object *about(struct reconcile *rec, const struct scope *scope)
-{
-	if (!scope->node)
-		return scope->now;
-	return state_get(rec->conf.state, &kinds[KIND_NODE], "", rec->node->node_name);
-}
-
 static const struct object *any_version(const struct scope *scope)
 {
 	if (scope->now || !scope->npast)
@@ -75,6 +68,14 @@ static bool is_path(const struct scope *scope)
 	const struct object *obj = any_version(scope);
 
 	return obj && obj->kind->id == KIND_NODE;
+}
+
+/* A path is this node's, whoever it leads to. */
+static struct object *about(struct reconcile *rec, const struct scope *scope)
+{
+	if (!scope->node && !is_path(scope))
+		return scope->now;
+	return state_get(rec->conf.state, &kinds[KIND_NODE], "", rec->node->node_name);
 }
 
 static const char *name_of(const struct scope *scope)
@@ -171,7 +172,11 @@ static void tell_repair(struct reconcile *rec, struct scope *scope, const struct
 	metric_add(METRIC_DRIFT_REPAIRED, 1);
 	log_event(LOG_LEVEL_INFO, "repaired", "kind=%s name=%s changes=%d did=%s", kind_of(scope),
 		  name_of(scope), task->changes, log_quote(line, quoted, sizeof(quoted)));
-	if (obj)
+	if (obj && is_path(scope))
+		control_event(rec->conf.control, obj, "Normal", "Repaired",
+			      "the kernel had drifted on the path to node %s; done: %s", name_of(scope),
+			      line);
+	else if (obj)
 		control_event(rec->conf.control, obj, "Normal", "Repaired",
 			      "the kernel had drifted; done: %s", line);
 }
@@ -270,7 +275,10 @@ static void failed(struct reconcile *rec, struct scope *scope, const struct podn
 		paths_failed(rec, scope, plain);
 	else if (scope->now)
 		write_status(rec, scope, &outcome, 0);
-	if (obj)
+	if (obj && is_path(scope))
+		control_event(rec->conf.control, obj, "Warning", reason, "path to node %s: %s",
+			      name_of(scope), plain);
+	else if (obj)
 		control_event(rec->conf.control, obj, "Warning", reason, "%s", plain);
 	end_first(rec, scope);
 	scope_fail(rec, scope);

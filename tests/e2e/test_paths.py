@@ -56,6 +56,10 @@ def what_is_taken_away_comes_back():
         if " via " in line:
             ONE.run("ip route del " + line.split()[0])
     eventually("routes deleted by hand", lambda: ONE.routes() == before[0])
+    eventually("it is told of this node, and of which way", lambda: {
+        (e["involvedObject"]["name"], e["message"].split(";")[0]) for e in ONE.client.get("/api/v1/events")["items"]
+        if e["reason"] == "Repaired"} == {
+            ("node1", "the kernel had drifted on the path to node %s" % n) for n in ("node2", "node3")})
     ONE.run("ip link set eth0 down")
     ONE.run("ip link set eth0 up")
     ONE.run("ip addr add %s/64 dev eth0 nodad" % ONE.v6)    # it went with the link
