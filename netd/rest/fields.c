@@ -67,6 +67,15 @@ static void warn_all(struct call *c, const struct causes *unknown, const struct 
 			     " is accepted but not implemented");
 }
 
+void warn_node(struct call *c, const struct doc *doc)
+{
+	const char *name = doc_str(doc, "spec.nodeName");
+
+	if (c->kind->in_kernel && c->kind->id != KIND_NETWORK && name && *name &&
+	    !state_accepted(c->rest->state, &kinds[KIND_NODE], "", name))
+		warn(c, "spec.nodeName: there is no Node \"", name, "\"");
+}
+
 /* Unknown fields of a strict request stand beside whatever else is wrong. */
 void check_fields(struct call *c, const struct doc *doc, const struct doc *was)
 {

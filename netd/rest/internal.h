@@ -132,6 +132,8 @@ int check_field_validation(struct call *c);
 void check_fields(struct call *c, const struct doc *doc, const struct doc *was);
 
 /* negotiate.c */
+/** warn_node() - of a node that is not there, which may come yet */
+void warn_node(struct call *c, const struct doc *doc);
 int check_content_type(struct call *c, const char *wanted);
 bool media_type_is(const char *header, const char *type);  /* @header NULL: it is not */
 int check_dry_run(struct call *c);

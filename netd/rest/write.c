@@ -187,6 +187,7 @@ int verb_create(struct call *c)
 	if (r == 0)
 		r = prepare_create(c, doc);
 	if (r < 0)
+	warn_node(c, doc);
 		return r;
 	if (name_taken(c))
 		return refuse_object(c, 409, "AlreadyExists");

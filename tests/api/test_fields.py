@@ -80,4 +80,15 @@ def hostile():
     assert code == 201 and len(warned) == 24 and len(max(warned)) < 250, (code, len(warned))
 
 
-main([modes, strict, only_what_is_new, hostile, node.stop])
+def nobodys():
+    """What is to be on a node that is not there is taken, and said to be so; of one that is there nothing is."""
+    bodies = (("/api/v1/namespaces/default/pods", {"containers": []}), ("/apis/podnet.dev/v1/bridges", {}),
+              ("/apis/podnet.dev/v1/tunnels", {"type": "udp", "local": "192.0.2.1", "port": 9}))
+    for url, spec in bodies:
+        for name, told in (("elsewhere", ['spec.nodeName: there is no Node "elsewhere"']), ("node1", [])):
+            code, body, warnings = send("POST", url + "?dryRun=All", {
+                "metadata": {"name": "x"}, "spec": dict(spec, nodeName=name)})
+            assert (code, warnings) == (201, told), (url, code, warnings, body)
+
+
+main([modes, strict, only_what_is_new, hostile, nobodys, node.stop])
