@@ -232,6 +232,8 @@ void paths_forget(struct reconcile *rec, struct scope *scope);
 /** paths_mark() - all of them must be looked at */
 void paths_mark(struct reconcile *rec);
 /** paths_carry() - the tunnel of this number, a UDP one, with all who are behind it */
+/** paths_stand() - to some node there is one: something may be under way there */
+bool paths_stand(const struct reconcile *rec);
 int paths_carry(struct reconcile *rec, unsigned number);
 /** paths_news() - those whose blocks have changed */
 void paths_news(struct reconcile *rec);

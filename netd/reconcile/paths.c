@@ -109,6 +109,28 @@ static struct scope *path_scope(const struct reconcile *rec, const struct object
 	return scope_find(rec, obj->meta->uid);
 }
 
+struct standing {
+	const struct reconcile *rec;
+	bool any;
+};
+
+static int stands(void *arg, struct object *obj)
+{
+	struct standing *s = arg;
+	const struct scope *scope = path_scope(s->rec, obj);
+
+	s->any = scope && !scope->missing;      /* of what was not looked at yet nothing is known */
+	return s->any;
+}
+
+bool paths_stand(const struct reconcile *rec)
+{
+	struct standing s = { .rec = rec };
+
+	state_each(rec->conf.state, &kinds[KIND_NODE], NULL, stands, &s);
+	return s.any;
+}
+
 /** Who is behind a UDP tunnel. */
 struct behind {
 	struct reconcile *rec;

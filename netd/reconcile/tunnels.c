@@ -7,7 +7,8 @@
  * Make before break, without asking anybody: nodes hear of a change within moments of each other, not
  * at once.  So when the backend of a Network changes, each node first makes the devices that the new
  * one needs, by which it can receive, and goes on sending as before; after SWITCH_MS it sends by the new
- * one.  A device that no path needs any more stays for LINGER_MS, for those who still send by it.
+ * one, or at once where nothing led anywhere before.  A device that no path needs any more stays for
+ * LINGER_MS, for those who still send by it.
  */
 #include "inner.h"
 #include "services.h"
@@ -52,7 +53,7 @@ void tunnels_turn(struct reconcile *rec, const struct network *old, const struct
 	size_t len = strlen(now->meta.name) + 1;
 	struct turn *turn = rec->turns;
 
-	if (old->backend == now->backend)
+	if (old->backend == now->backend || !paths_stand(rec))
 		return;
 	while (turn && strcmp(turn->network, now->meta.name) != 0)
 		turn = turn->next;

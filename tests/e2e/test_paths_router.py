@@ -7,6 +7,7 @@ Room: e2e.
 import os
 import socket
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from node import *              # noqa: E402, F403  pylint: disable=wildcard-import
@@ -143,6 +144,10 @@ def no_way_is_told():
     CLUSTER.backend("direct")
     ONE.await_paths("False", "no path to 10.244.4.0/22 of node node2: it is on none of this node's links")
     assert "via" not in ONE.routes()
+    begun = time.monotonic()
+    ONE.client.patch(NETWORK, {"spec": {"backend": "auto"}})
+    ONE.await_paths()
+    assert time.monotonic() - begun < 2, "nothing is under way that could be lost"
     CLUSTER.backend("auto")
     for member in CLUSTER.members:
         member.await_paths()
