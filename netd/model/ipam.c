@@ -465,6 +465,18 @@ void ipam_give(struct ipam *ipam, const char *network, const struct podnet_prefi
 		mark_free(net, ip);
 }
 
+int ipam_hold(struct ipam *ipam, const char *network, const struct podnet_prefix *block,
+	      const char *owner)
+{
+	struct net *net = net_make(ipam, network);
+
+	if (!net)
+		return -ENOMEM;
+	if (overlaps(&net->own, block) || overlaps(&net->foreign, block))
+		return -EADDRINUSE;
+	return load_block(ipam, net, block, owner);
+}
+
 void ipam_give_block(struct ipam *ipam, const char *network, const struct podnet_prefix *block)
 {
 	struct net *net = map_get(&ipam->nets, network);

@@ -60,6 +60,13 @@ int64_t ipam_cooling(const struct ipam *ipam, const char *network, const struct 
 /** ipam_give() - free after @free_after; 0 takes a failed ipam_take() back */
 void ipam_give(struct ipam *ipam, const char *network, const struct podnet_prefix *ip,
 	       int64_t free_after);
+/**
+ * ipam_hold() - @block is of another node, @owner
+ *
+ * Return: 0, -EADDRINUSE (it overlaps one that somebody has), -ENOMEM.  Taken back by ipam_give_block().
+ */
+int ipam_hold(struct ipam *ipam, const char *network, const struct podnet_prefix *block,
+	      const char *owner);
 void ipam_give_block(struct ipam *ipam, const char *network, const struct podnet_prefix *block);
 /** ipam_blocks() - the node's blocks of a network, in the order they were claimed */
 size_t ipam_blocks(const struct ipam *ipam, const char *network, const struct podnet_prefix **ret);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * nodes.c - a Node keeps its CIDRs, which no other has, and the one that netd runs on cannot be deleted
+ * nodes.c - a Node keeps its CIDRs, which no other gets, and the one that netd runs on cannot be deleted
  *
  * Room: rest.  Its uid owns the blocks of this node: with another one, every address would be lost.
  * May include: codec, state, model, netd/base.
@@ -92,6 +92,51 @@ static int validate(struct call *c, const struct doc *doc, const struct object *
 	return 0;
 }
 
+static bool is_inside(const struct object *net, const struct podnet_prefix *p)
+{
+	for (size_t i = 0; net && i < net->network->ncidrs; i++)
+		if (podnet_prefix_contains(&net->network->cidrs[i], p))
+			return true;
+	return false;
+}
+
+/* Of the default Network they are the other's, as if its netd had claimed them: no pod here gets their addresses. */
+static int hold(struct call *c, struct txn *txn, const struct doc *doc)
+{
+	const struct object *net = state_accepted(c->rest->state, &kinds[KIND_NETWORK], "", "default");
+	const struct node *node = kind_decode_doc(c->kind, doc, request_arena(c->req));
+	char field[32], text[PODNET_PREFIX_STRLEN];
+	int r = node ? 0 : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < node->npod_cidrs; i++) {
+		const struct podnet_prefix *p = &node->pod_cidrs[i];
+
+		if (!is_inside(net, p))
+			continue;
+		r = txn_hold_block(txn, "default", p, doc_str(doc, "metadata.uid"));
+		if (r != -EADDRINUSE)
+			continue;
+		snprintf(field, sizeof(field), "spec.podCIDRs[%zu]", i);
+		causes_add(&c->refusal.causes, CAUSE_INVALID, field, podnet_prefix_format(p, text),
+			   "overlaps with a block of a node");
+		r = 0;
+	}
+	return r < 0 ? refuse_memory(c) : 0;
+}
+
+static int admit(struct call *c, struct txn *txn, struct doc *doc)
+{
+	return doc_has(doc, "spec.podCIDRs") ? hold(c, txn, doc) : 0;
+}
+
+/* They are set once. */
+static int revise(struct call *c, struct txn *txn, struct doc *doc, const struct object *old)
+{
+	if (old->node->npod_cidrs || strcmp(c->name, state_config(c->rest->state)->node_name) == 0)
+		return 0;
+	return admit(c, txn, doc);
+}
+
 static int deletable(struct call *c, const struct object *obj)
 {
 	if (!state_node_lives(c->rest->state, obj->meta->name))
@@ -103,5 +148,7 @@ static int deletable(struct call *c, const struct object *obj)
 const struct kind_hooks node_hooks = {
 	.prepare = prepare,
 	.validate = validate,
+	.admit = admit,
+	.revise = revise,
 	.deletable = deletable,
 };

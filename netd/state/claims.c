@@ -124,6 +124,19 @@ int txn_claim_block(struct txn *txn, const struct network *network, int family,
 	return r;
 }
 
+int txn_hold_block(struct txn *txn, const char *network, const struct podnet_prefix *block,
+		   const char *uid)
+{
+	int r = ipam_hold(txn->state->ipam, network, block, uid);
+
+	if (r < 0)
+		return r;
+	r = add_claim(txn, true, network, block, uid);
+	if (r < 0)
+		ipam_give_block(txn->state->ipam, network, block);
+	return r;
+}
+
 static int add_release(struct txn *txn, bool block, const char *network,
 		       const struct podnet_prefix *p, int64_t free_after)
 {

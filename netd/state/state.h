@@ -194,6 +194,9 @@ struct attach_fault {
  */
 int txn_attach_pod(struct txn *txn, struct doc *doc, const struct pod *pod,
 		   struct attach_fault *fault);
+/** txn_hold_block() - one of another Node, by its uid; 0, -EADDRINUSE (it overlaps another), -ENOMEM */
+int txn_hold_block(struct txn *txn, const char *network, const struct podnet_prefix *block,
+		   const char *uid);
 /** txn_claim_block() - the node's first block of @network and @family, claimed if there is none */
 int txn_claim_block(struct txn *txn, const struct network *network, int family,
 		    struct podnet_prefix *ret);

@@ -438,6 +438,15 @@ static void others_blocks(void **state)
 	assert_string_equal(held(ipam, "other", out), "m/10.1.4.0/24");
 	assert_int_equal(ipam_load(ipam, "block", "n/10.0.4.0/24", "third", 0), 0);
 	assert_string_equal(held(ipam, "third", out), "n/10.0.5.0/24 n/10.0.4.0/24");
+	block = prefix("10.0.4.0/25");
+	assert_int_equal(ipam_hold(ipam, "n", &block, "fourth"), -EADDRINUSE);
+	block = prefix("10.0.6.0/23");
+	assert_int_equal(ipam_hold(ipam, "n", &block, "fourth"), -EADDRINUSE);
+	block = prefix("10.0.8.0/22");
+	assert_int_equal(ipam_hold(ipam, "n", &block, "fourth"), 0);
+	assert_string_equal(held(ipam, "fourth", out), "n/10.0.8.0/22");
+	ipam_give_block(ipam, "n", &block);
+	assert_string_equal(held(ipam, "fourth", out), "");
 	ipam_forget(ipam, "n");
 	assert_string_equal(held(ipam, "third", out), "");
 	assert_string_equal(held(ipam, "other", out), "m/10.1.4.0/24");
