@@ -244,6 +244,17 @@ static uint32_t read_number(const char *path)
 	return n;
 }
 
+/* The larger of the two is what holds (Documentation/networking/ip-sysctl.rst): 1 strict, 2 loose. */
+static bool is_strict(const char *link)
+{
+	char path[80];
+	uint32_t all = read_number("/proc/sys/net/ipv4/conf/all/rp_filter"), own;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/rp_filter", link);
+	own = *link ? read_number(path) : 0;
+	return *link && (all > own ? all : own) == 1;
+}
+
 static int each_dropper(const struct podnet_dropper *dropper, void *arg)
 {
 	struct kernel_facts *facts = arg;
@@ -277,6 +288,7 @@ int kernel_facts_read(struct podnet *ctx, struct kernel_facts *ret, struct podne
 	ret->naddresses = u->naddrs;
 	put_uplinks(u, ret);
 	put_link_local(u, ret);
+	ret->strict = is_strict(ret->uplinks[0]);
 	memcpy(ret->taken, u->taken, sizeof(ret->taken));
 	ret->ntaken = u->ntaken;
 	memcpy(ret->links, u->near, sizeof(ret->links));

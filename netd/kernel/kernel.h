@@ -128,6 +128,7 @@ struct kernel_facts {
 	/* of IPv4 and IPv6: the link that the best address is on; "": there is none but lo */
 	char uplinks[2][PODNET_IFNAME_SIZE];
 	struct podnet_prefix link_local;        /* of IPv6, on uplinks[0]; family 0: none */
+	bool strict;                /* uplinks[0] takes only what its answers would leave by (RFC 3704, 2.2) */
 	/* what the node reaches without a gateway and what it is itself, link-local left out */
 	struct podnet_prefix taken[KERNEL_MAX_TAKEN];
 	size_t ntaken;

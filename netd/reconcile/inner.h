@@ -70,6 +70,7 @@ struct reconcile {
 	struct compile_link links[KERNEL_MAX_LINKS];    /* of the facts */
 	size_t nmissing;            /* scopes to whose nodes something leads not */
 	bool paths_due;             /* the Node does not say what it should of them */
+	bool told_strict;           /* that the uplink may drop what comes by them */
 	/* tunnels.c, bits of compile_tunnel: that the node has, and that somebody needs */
 	unsigned tunnels, tunnels_wanted;
 	size_t users[COMPILE_TUNNELS];
@@ -79,8 +80,8 @@ struct reconcile {
 	bool no_vxlan;
 	bool carry_due;             /* podnet-fwd is to be told who is behind UDP tunnels */
 	unsigned carried;           /* tunnels that it was told of, bits */
-	/* what the kernel thread was told of addresses to come; NULL: nothing yet */
 	int carry_rc[COMPILE_TUNNELS];          /* what came of it */
+	/* what the kernel thread was told of addresses to come; NULL: nothing yet */
 	struct kernel_next *next;
 	size_t nnext;
 	bool node_known, node_ok;
@@ -131,9 +132,9 @@ void carry_gone(struct reconcile *rec, const struct scope *scope);
  */
 int carry_tunnel(struct reconcile *rec, const struct tunnel *t, const struct podnet_prefix *local,
 		  size_t nlocal);
-/** carry_changed() - of struct ports_config */
 /** carry_why() - what it returned, in words */
 const char *carry_why(int rc);
+/** carry_changed() - of struct ports_config */
 void carry_changed(void *arg, const char *name);
 
 void reconcile_mark_all(struct reconcile *rec, unsigned marks);
@@ -231,9 +232,9 @@ void paths_failed(struct reconcile *rec, struct scope *scope, const char *why);
 void paths_forget(struct reconcile *rec, struct scope *scope);
 /** paths_mark() - all of them must be looked at */
 void paths_mark(struct reconcile *rec);
-/** paths_carry() - the tunnel of this number, a UDP one, with all who are behind it */
 /** paths_stand() - to some node there is one: something may be under way there */
 bool paths_stand(const struct reconcile *rec);
+/** paths_carry() - the tunnel of this number, a UDP one, with all who are behind it */
 int paths_carry(struct reconcile *rec, unsigned number);
 /** paths_news() - those whose blocks have changed */
 void paths_news(struct reconcile *rec);
@@ -261,11 +262,11 @@ void tunnels_settle(struct reconcile *rec);
 void tunnels_due(void *rec);
 /** tunnels_carry() - tell podnet-fwd what UDP tunnels lead to */
 void tunnels_carry(struct reconcile *rec);
+/** tunnels_missing() - a tunnel that paths need and nobody carries, with why, or NULL */
+const char *tunnels_missing(const struct reconcile *rec, const char **why);
 /** tunnels_changed() - podnet-fwd does not carry the tunnel of this name any more */
 void tunnels_changed(struct reconcile *rec, const char *name);
 void tunnels_free(struct reconcile *rec);
-/** tunnels_missing() - a tunnel that paths need and nobody carries, with why, or NULL */
-const char *tunnels_missing(const struct reconcile *rec, const char **why);
 
 /* status.c */
 struct outcome {

@@ -7,6 +7,7 @@
 #include "services.h"
 
 #include <netd/base/limits.h>
+#include <netd/base/log.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -55,6 +56,29 @@ size_t reconcile_reserved(const struct reconcile *rec, const struct podnet_prefi
 	return rec->facts.nreserved;
 }
 
+/*
+ * What comes from pods of another node by another way than answers go to it: while two nodes change from
+ * one backend to another, and wherever their ways differ.  Tunnels of ours take it, an uplink may not.
+ */
+static void tell_strict(struct reconcile *rec)
+{
+	const char *link = rec->facts.uplinks[0];
+	const struct object *node;
+
+	if (rec->told_strict == rec->facts.strict)
+		return;
+	rec->told_strict = rec->facts.strict;
+	if (!rec->told_strict)
+		return;
+	log_event(LOG_LEVEL_WARNING, "strict_reverse_path", "link=%s", link);
+	node = state_get(rec->conf.state, &kinds[KIND_NODE], "", rec->node->node_name);
+	if (node)
+		control_event(rec->conf.control, node, "Warning", "StrictReversePath",
+			      "%s drops what comes by another way than its answer would go: pods of other "
+			      "nodes may not get through while their ways change; net.ipv4.conf.%s.rp_filter "
+			      "of 2 takes it", link, link);
+}
+
 void node_report(struct reconcile *rec)
 {
 	struct node_report report = {
@@ -82,6 +106,8 @@ void node_report(struct reconcile *rec)
 	report.link_local = rec->facts.link_local;
 	paths_report(rec, paths, &report);
 	rec->paths_due = false;
+	if (report.others)
+		tell_strict(rec);
 	control_node(rec->conf.control, &report);
 }
 

@@ -117,7 +117,46 @@ def service_addresses_of_others():
     run("ip addr del 198.51.100.7/32 dev up0")
 
 
+def blocks_of_others():
+    """What another Node says to have is its own: no pod here gets an address of it, until that Node is gone."""
+    node = Node(flags=["--cluster-cidr", "10.200.0.0/24,fd66::/48", "--block-size", "30,64"])
+    node.start()
+    mine = node.client.get(NODE1)["spec"]["podCIDRs"]
+    assert mine[0] == "10.200.0.0/30", mine
+    node.client.post("/api/v1/nodes", {"metadata": {"name": "other"}, "spec": {"podCIDRs": ["10.200.0.4/30"]}})
+    node.stop()
+    node.start()
+    for name in "xyz":                      # a pod a block
+        node.client.post(PODS, pod(name))
+    ips = [node.await_running(name)["status"]["podIP"] for name in "xyz"]
+    assert ips == ["10.200.0.2", "10.200.0.10", "10.200.0.14"], ips
+    for name, cidrs in (("third", ["10.200.0.8/30"]), ("third", ["fd67::/64", "10.200.0.4/31"])):
+        code, _, text = node.client.raw("POST", "/api/v1/nodes", {
+            "metadata": {"name": name}, "spec": {"podCIDRs": cidrs}})
+        assert code == 422 and b"spec.podCIDRs[%d]" % (len(cidrs) - 1) in text, (code, text)
+    wanted = pod("w", {"podnet.dev/ips": "10.200.0.6"})
+    assert node.client.raw("POST", PODS, wanted)[0] == 422
+    blocks = {(b["nodeName"], b["cidr"]) for b in node.client.get(V1 + "/networks/default")["status"]["blocks"]}
+    assert ("other", "10.200.0.4/30") in blocks and ("node1", "10.200.0.8/30") in blocks, blocks
+    node.client.delete("/api/v1/nodes/other")
+    node.client.post(PODS, wanted)
+    node.await_object(V1 + "/networks/default", lambda o: {"nodeName": "node1", "cidr": "10.200.0.4/30"}
+                      in o["status"]["blocks"] and "other" not in str(o["status"]["blocks"]))
+    checked = run(node.netd, "--config", "/dev/null", "--node-name", "node1", "--state-dir", node.dir + "/state",
+                  "--run-dir", node.dir, "--check")
+    assert ": ok" in checked, checked
+    run("sysctl -q -w net.ipv4.conf.up0.rp_filter=1")
+    node.stop()
+    assert "strict_reverse_path" not in node.tail(1000)
+    node.start()
+    node.client.post("/api/v1/nodes", {"metadata": {"name": "other"}, "spec": {"podCIDRs": ["10.200.0.128/30"]}})
+    eventually("a strict uplink is told of", lambda: any(
+        e["reason"] == "StrictReversePath" and e["involvedObject"]["name"] == "node1" and "up0" in e["message"]
+        for e in node.client.get("/api/v1/events")["items"]))
+    node.stop()
+
+
 if __name__ == "__main__":
     setup()
     main([an_uplink_too_small_for_ipv6, what_is_netds_of_it_is_put_right, prefixes_that_nobody_configured,
-          service_addresses_of_others])
+          service_addresses_of_others, blocks_of_others])
