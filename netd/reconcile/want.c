@@ -299,6 +299,33 @@ static void put_was(struct reconcile *rec, const struct scope *scope, struct ker
 		compile_object(&in, obj, &task->was, NULL);
 }
 
+static void put_sign(struct kernel_task *task, const struct podnet_prefix *dst)
+{
+	task->signs[task->nsigns++].prefix = podnet_prefix_mask(dst);
+}
+
+/* Where declared routes lead: another's in the place of one of them says nothing of ours. */
+static int put_declared(struct kernel_task *task, const struct object *obj)
+{
+	size_t n = obj->kind->id == KIND_ROUTE && !obj->route->netns;
+
+	for (size_t i = 0; obj->kind->id == KIND_TUNNEL && i < obj->tunnel->npeers; i++)
+		n += obj->tunnel->peers[i].ncidrs;
+	if (!n)
+		return 0;
+	task->signs = calloc(n, sizeof(*task->signs));
+	if (!task->signs)
+		return -ENOMEM;
+	if (obj->kind->id == KIND_ROUTE) {
+		put_sign(task, &obj->route->destination);
+		return 0;
+	}
+	for (size_t i = 0; i < obj->tunnel->npeers; i++)
+		for (size_t k = 0; k < obj->tunnel->peers[i].ncidrs; k++)
+			put_sign(task, &obj->tunnel->peers[i].cidrs[k]);
+	return 0;
+}
+
 static int ensure_task(struct reconcile *rec, struct scope *scope, struct kernel_task *task,
 		       struct podnet_error *err)
 {
@@ -318,7 +345,9 @@ static int ensure_task(struct reconcile *rec, struct scope *scope, struct kernel
 	if (r < 0)
 		return r;
 	put_was(rec, scope, task);
-	r = put_places(task, scope->now);
+	r = put_declared(task, scope->now);
+	if (r == 0)
+		r = put_places(task, scope->now);
 	return r < 0 ? r : put_record(task, scope->now);
 }
 

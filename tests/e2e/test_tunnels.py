@@ -82,6 +82,13 @@ def drift():
         sh(damage)
         eventually("repaired: " + damage, reachable)
     assert NODE.alive()
+    for way in ("dev up0", "via 10.0.0.20"):
+        sh("ip route replace 172.20.1.0/24 " + way)
+        eventually("another's route is told of, not at the next resync: " + way, lambda: NODE.await_ready(
+            URL + "/over", status="False"))
+        sh("ip route del 172.20.1.0/24 proto boot")
+        NODE.await_ready(URL + "/over")
+        eventually("and ours is back", reachable)
 
 
 def changes():
