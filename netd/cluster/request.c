@@ -78,6 +78,18 @@ void etcd_txn_exists(struct etcd_txn *txn, const char *key)
 	buf_str(&txn->compare, ",\"create_revision\":\"0\"}");
 }
 
+void etcd_txn_still(struct etcd_txn *txn, const char *prefix, int64_t revision)
+{
+	char end[64];
+
+	put_comma(&txn->compare);
+	buf_str(&txn->compare, "{\"target\":\"MOD\",\"result\":\"LESS\",");
+	put_key(&txn->compare, "key", prefix);
+	buf_str(&txn->compare, ",");
+	put_key(&txn->compare, "range_end", etcd_prefix_end(prefix, end));
+	buf_printf(&txn->compare, ",\"mod_revision\":\"%" PRId64 "\"}", revision + 1);
+}
+
 void etcd_txn_put(struct etcd_txn *txn, const char *key, const char *value, size_t len,
 		  int64_t lease)
 {

@@ -354,6 +354,11 @@ uint64_t cluster_provisional(struct cluster *c)
 	return OBJECT_PROVISIONAL | ++c->provisional;
 }
 
+int64_t cluster_view(const struct cluster *c)
+{
+	return c->committed;
+}
+
 int cluster_health(const struct cluster *c, const char **words)
 {
 	*words = c->rc ? c->words : "";

@@ -120,6 +120,7 @@ struct txn {
 	struct part *parts;         /* parts.c */
 	size_t nparts;
 	int64_t seen;               /* etcd's revision that is known when it is done */
+	int64_t view;               /* and that it was built upon */
 	bool late;                  /* what it ran into is not seen yet */
 };
 
@@ -164,6 +165,8 @@ void send_submit(struct cluster *cluster, struct txn *txn);
 void cluster_of(struct cluster *cluster, struct state *state);
 /** cluster_provisional() - a revision for a version that etcd has not seen */
 uint64_t cluster_provisional(struct cluster *cluster);
+/** cluster_view() - etcd's revision up to which everything is here */
+int64_t cluster_view(const struct cluster *cluster);
 int cluster_health(const struct cluster *cluster, const char **words);
 /* deliver.c */
 int claims_note(struct cluster *cluster, const char *kind, const char *key, const char *owner);

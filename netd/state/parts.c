@@ -111,6 +111,35 @@ static void expect_claim(struct cluster *c, struct etcd_txn *t, const struct sto
 	etcd_txn_delete(t, key);
 }
 
+static bool is_attached(const struct object *pod, const char *network)
+{
+	for (size_t i = 0; pod && i < pod->pod->nattached; i++)
+		if (strcmp(pod->pod->attached[i].network, network) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * A pod that is attached to a Network, and the end of a Network, know nothing of each other: the one holds
+ * while the Network is there, the other if no pod was written that its node has not seen.
+ */
+static void expect_network(struct etcd_txn *t, const struct txn *txn, const struct txn_write *w)
+{
+	const struct object *pod = w->kind->id == KIND_POD ? w->now : NULL;
+	char key[KEY_SIZE];
+
+	for (size_t i = 0; pod && i < pod->pod->nattached; i++) {
+		struct meta net = { .ns = "", .name = pod->pod->attached[i].network };
+
+		if (!is_attached(w->before, net.name))
+			etcd_txn_exists(t, key_of_object(&kinds[KIND_NETWORK], &net, key));
+	}
+	if (w->kind->id == KIND_NETWORK && !w->now) {
+		snprintf(key, sizeof(key), KEY_OBJECTS "%s/", kinds[KIND_POD].store_name);
+		etcd_txn_still(t, key, txn->view);
+	}
+}
+
 static void put_object(struct cluster *c, struct etcd_txn *t, const struct txn_write *w)
 {
 	const struct object *any = w->now ? w->now : w->last;
@@ -133,8 +162,10 @@ void part_ask(struct cluster *c, const struct part *p, struct etcd_txn *t)
 	for (size_t i = p->first; i < p->end; i++)
 		if (!is_object(&p->txn->batch.ops[i]))
 			expect_claim(c, t, &p->txn->batch.ops[i]);
-	if (p->write)
-		put_object(c, t, p->write);
+	if (!p->write)
+		return;
+	expect_network(t, p->txn, p->write);
+	put_object(c, t, p->write);
 }
 
 /* ---- what is not for etcd ---- */

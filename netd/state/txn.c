@@ -16,6 +16,7 @@ int txn_new(struct state *state, struct txn **ret)
 	if (!txn)
 		return state->closed ? -ESHUTDOWN : -ENOMEM;
 	txn->state = state;
+	txn->view = state->cluster ? cluster_view(state->cluster) : 0;
 	*ret = txn;
 	return 0;
 }

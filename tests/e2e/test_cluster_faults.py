@@ -267,6 +267,48 @@ def test_deleted_node():
     eventually("the new one is reached", reachable)
 
 
+def begun(member, method, url, body=None):
+    """A request that is on its way; (code of the answer) when called."""
+    client = Client(member.socket)
+    client.conn.request(method, url, json.dumps(body) if body else None)
+
+    def code():
+        answer = client.conn.getresponse()
+        answer.read()
+        client.close()
+        return answer.status
+    return code
+
+
+def test_network_in_use():
+    """A Network goes on one node while a pod is attached to it on the other: not both, whoever is first."""
+    a, b = nodes()
+    url, wish = V1 + "/networks/side", pod("side", {"podnet.dev/networks": "side"})
+    for turn in range(4):
+        a.client.post(V1 + "/networks", {"metadata": {"name": "side"}, "spec": {"cidrs": ["10.77.0.0/16"]}})
+        b.await_object(url, lambda o: True)
+        b.client.post(PODS, wish)           # the node has a block from then on
+        b.client.delete(PODS + "/side")
+        a.client.patch(url, {"metadata": {"labels": {"turn": str(turn)}}})
+        eventually("it is gone there too", lambda: a.client.raw("GET", PODS + "/side")[0] == 404)
+        a.process.send_signal(signal.SIGSTOP)
+        asked = begun(a, "DELETE", url)
+        b.client.post(PODS, wish)
+        a.process.send_signal(signal.SIGCONT)
+        assert asked() in (403, 409)
+        b.client.delete(PODS + "/side")
+        b.await_object(url, lambda o: True)
+        b.process.send_signal(signal.SIGSTOP)
+        asked = begun(b, "POST", PODS, wish)
+        eventually("the Network can go", lambda: a.client.raw("DELETE", url)[0] in (200, 404))
+        b.process.send_signal(signal.SIGCONT)
+        code = asked()
+        assert code not in (200, 201), code
+        for member in (a, b):
+            eventually("nothing of it is left", lambda m=member: m.client.raw("GET", url)[0] == 404
+                       and m.client.raw("GET", PODS + "/side")[0] == 404)
+
+
 def ports(numbers):
     return [{"name": "p%d" % n, "port": n, "nodePort": n} for n in numbers]
 
