@@ -57,13 +57,13 @@ def gvk(row):
     return {name: row[name] for name in ("group", "version", "kind")}
 
 
-def refusals(verbs, operation, row):
+def refusals(verbs, operation, row, words):
     """Code to the name of its answer: the groups in turn, then what is the operation's own."""
     codes = dict(verbs["refusals"]["every"], **verbs["refusals"]["resource"])
     for part in operation["refusals"]:
         codes.update(verbs["refusals"][part] if isinstance(part, str) else part)
     for flag, more in operation.get("if", {}).items():
-        codes.update(more if row.get(flag) else {})
+        codes.update(fill(more, words) if row.get(flag) and not words.get("Sub") else {})
     return codes
 
 
@@ -88,7 +88,7 @@ def make_operation(verbs, verb, row, words):
                           for name in operation["parameters"] + verbs["parameters"]["every"]]
     if "body" in operation:
         made["requestBody"] = body(verbs, operation["body"], row, words)
-    codes = dict(fill(operation["answers"], words), **refusals(verbs, operation, row))
+    codes = dict(fill(operation["answers"], words), **refusals(verbs, operation, row, words))
     made["responses"] = {code: ref("responses", codes[code]) for code in sorted(codes)}
     return made
 

@@ -29,6 +29,7 @@ struct kind {
 	bool ours;                  /* unknown fields are refused by path */
 	bool in_kernel;             /* deleting one leaves work for the kernel: keep a tombstone */
 	bool delete_returns_object; /* Pod, Namespace */
+	bool put_creates;           /* where there is none, as in Kubernetes (AllowCreateOnUpdate) */
 	bool name_is_label;         /* no dot in its name, at most 63 bytes */
 	const struct field *fields; /* the whole object as a table, field.h */
 	const struct selectable *selectable;    /* by fieldSelector, beside its names; or NULL */
@@ -97,11 +98,11 @@ int pod_set_containers_ready(struct doc *doc, const char *now);
  * Return: 1, 0 (nothing was done), -ENOMEM.
  */
 int pod_set_ready(struct doc *doc, bool by_user, const char *now);
-
 /** pod_set_unheard() - one that is Ready is so no more, for its node is not heard of; 1, 0, -ENOMEM */
 int pod_set_unheard(struct doc *doc, const char *now);
 /** pod_set_heard() - and is again, or what has become of it meanwhile; 1, 0, -ENOMEM */
 int pod_set_heard(struct doc *doc, bool by_user, const char *now);
+
 /* Status objects (API-CONTRACT 9), as bytes ready to send; NULL: no memory. */
 struct status {
 	unsigned code;

@@ -44,6 +44,14 @@ bool etag_unchanged(struct call *c, const struct object *obj)
 	return c->form.type == FORM_PLAIN && none && names(none, obj->rev);
 }
 
+int check_absent(struct call *c)
+{
+	if (!request_header(c->req, "If-Match"))
+		return 0;               /* and no tag is one of If-None-Match */
+	return refuse(c, 412, "PreconditionFailed", "%s \"%s\" is not there, which the header If-Match rules "
+		      "out", c->kind->store_name, c->name);
+}
+
 int check_match(struct call *c, const struct object *obj)
 {
 	const char *match = request_header(c->req, "If-Match");

@@ -126,14 +126,16 @@ void audit_refused(const struct call *c);
 /* etag.c */
 /** check_match() - If-Match and If-None-Match of a write, against the version it builds upon */
 int check_match(struct call *c, const struct object *obj);
+/** check_absent() - the same, where there is no version */
+int check_absent(struct call *c);
 /* fields.c */
 int check_field_validation(struct call *c);
 /** check_fields() - before defaults; @was: the version that it replaces, or NULL */
 void check_fields(struct call *c, const struct doc *doc, const struct doc *was);
-
-/* negotiate.c */
 /** warn_node() - of a node that is not there, which may come yet */
 void warn_node(struct call *c, const struct doc *doc);
+
+/* negotiate.c */
 int check_content_type(struct call *c, const char *wanted);
 bool media_type_is(const char *header, const char *type);  /* @header NULL: it is not */
 int check_dry_run(struct call *c);

@@ -175,22 +175,19 @@ static bool name_taken(const struct call *c)
 	       (c->kind->id == KIND_NETWORK && state_get(c->rest->state, c->kind, c->ns, c->name));
 }
 
-int verb_create(struct call *c)
+static int create(struct call *c, struct doc *doc)
 {
 	const struct kind_hooks *h = hooks_of(c->kind);
-	_cleanup_(doc_freep) struct doc *doc = NULL;
 	_cleanup_(txn_dropp) struct txn *txn = NULL;
 	struct rest *rest = c->rest;
 	struct object *obj;
-	int r = parse_object(c, &doc);
+	int r = prepare_create(c, doc);
 
-	if (r == 0)
-		r = prepare_create(c, doc);
 	if (r < 0)
-	warn_node(c, doc);
 		return r;
 	if (name_taken(c))
 		return refuse_object(c, 409, "AlreadyExists");
+	warn_node(c, doc);
 	r = txn_new(c->rest->state, &txn);
 	if (r == 0 && h->admit)
 		r = h->admit(c, txn, doc);
@@ -207,6 +204,14 @@ int verb_create(struct call *c)
 		h->accepted(rest, obj);
 	object_unref(obj);
 	return r;
+}
+
+int verb_create(struct call *c)
+{
+	_cleanup_(doc_freep) struct doc *doc = NULL;
+	int r = parse_object(c, &doc);
+
+	return r < 0 ? r : create(c, doc);
 }
 
 /* The members of the old version that a request cannot change. */
@@ -377,7 +382,20 @@ static int parse_update(struct call *c, struct doc **doc, struct object **old)
 	if (r < 0)
 		return r;
 	*old = state_accepted(c->rest->state, c->kind, c->ns, c->name);
-	return *old ? 0 : refuse_object(c, 404, "NotFound");
+	return *old || (c->kind->put_creates && !c->status) ? 0 : refuse_object(c, 404, "NotFound");
+}
+
+/* Which kinds a PUT creates is as in Kubernetes; of a version that is not there it is none. */
+static int create_by_put(struct call *c, struct doc *doc)
+{
+	const char *rev = doc_str(doc, "metadata.resourceVersion");
+	int r = rev && *rev ? refuse_object(c, 404, "NotFound") : check_absent(c);
+
+	if (r < 0)
+		return r;
+	if (empty(doc, "metadata.name") && doc_set_str(doc, "metadata.name", c->name) == -ENOMEM)
+		return refuse_memory(c);
+	return create(c, doc);
 }
 
 int verb_replace(struct call *c)
@@ -386,7 +404,9 @@ int verb_replace(struct call *c)
 	struct object *old;
 	int r = parse_update(c, &doc, &old);
 
-	return r < 0 ? r : write_update(c, doc, old);
+	if (r < 0)
+		return r;
+	return old ? write_update(c, doc, old) : create_by_put(c, doc);
 }
 
 /* Only spec.finalizers is taken: what must be done before the Namespace may go. */

@@ -119,6 +119,25 @@ def locking():
                                                 "resourceVersion": now["resourceVersion"]}})
 
 
+def put_creates():
+    """Of what is not there: a Service, Endpoints and an Event, as in Kubernetes; of a version that is not, nothing."""
+    ns = "/api/v1/namespaces/default"
+    for url, body in ((ns + "/services/put", {"spec": {"ports": [{"port": 80}]}}), (ns + "/endpoints/put", {}),
+                      (ns + "/events/put", SAMPLES[ns + "/events"]), (PODS + "/put", pod("put"))):
+        body = dict(body, metadata={"name": "put"})
+        wanted = 404 if url.startswith(PODS) else 201
+        for more, query, headers, code in (
+                ({"resourceVersion": "7"}, "", None, 404), ({}, "", {"If-Match": '"7"'}, min(wanted + 211, 412)),
+                ({"name": "other"}, "", None, 400), ({}, "?dryRun=All", None, wanted), ({}, "", None, wanted)):
+            got, _, text = c.raw("PUT", url + query, dict(body, metadata=dict({"name": "put"}, **more)), headers)
+            assert got == (code if wanted == 201 or code == 400 else 404), (url, more, query, got, text)
+        if wanted == 201:
+            assert c.get(url)["metadata"]["uid"]
+            assert c.raw("PUT", url, c.get(url))[0] == 200
+            c.delete(url)
+    refused(404, "NotFound", c.put, ns + "/services/put/status", {"metadata": {"name": "put"}})
+
+
 def finalizers():
     c.post(PODS, {"metadata": {"name": "fin", "finalizers": ["a.b/c"]}, "spec": {}})
     gone = c.delete(PODS + "/fin")
@@ -428,6 +447,6 @@ def reboot():
     client.close()
 
 
-main([every_kind, server_members, generate_name, locking, finalizers, grace, dry_run, addresses,
+main([every_kind, server_members, generate_name, locking, put_creates, finalizers, grace, dry_run, addresses,
       routes, tunnels, immutable, macs, readiness_gates, transition_times,
       restart, moved, reboot, node.stop])
