@@ -281,10 +281,13 @@ static void check_update(const struct doc *doc, const struct doc *old, struct ca
 		doc_cause(causes, CAUSE_INVALID, doc, health_path, "field is immutable");
 }
 
+#define WEIGHTS_MAX 65524   /* in all, of one port: 4 * PODNET_ENDPOINTS_MAX, podnet/service.h */
+
 /** The name of a pod in a list of weights. */
 struct weighed {
 	const char *name;
 	size_t len;
+	long weight;
 };
 
 static int by_name(const void *a, const void *b)
@@ -307,8 +310,8 @@ static size_t read_weights(const char *text, struct weighed *ret)
 
 		if (!len || text[len] != '=')
 			return 0;
-		ret[n++] = (struct weighed){ text, len };
 		weight = strtol(text + len + 1, &end, 10);
+		ret[n++] = (struct weighed){ text, len, weight };
 		if (end == text + len + 1 || weight < 1 || weight > 256 || (*end && *end != ','))
 			return 0;
 		text = end + (*end == ',');
@@ -322,11 +325,19 @@ static void check_weights(const char *field, const char *text, struct causes *ca
 	struct weighed *v = calloc(strlen(text) / 2 + 1, sizeof(*v));
 	size_t n = v ? read_weights(text, v) : 0;
 	char name[260];
+	long sum = 0;
 
 	causes->failed |= !v;
 	if (*text && !n)
 		causes_add(causes, CAUSE_INVALID, field, text,
 			   "POD=WEIGHT, each from 1 to 256, joined by commas");
+	for (size_t i = 0; i < n; i++)
+		sum += v[i].weight;
+	if (sum > WEIGHTS_MAX) {
+		snprintf(name, sizeof(name), "%ld", sum);
+		causes_add_bare(causes, CAUSE_INVALID, field, name,
+				"the sum of the weights must be at most %d", WEIGHTS_MAX);
+	}
 	if (n)
 		qsort(v, n, sizeof(*v), by_name);
 	for (size_t i = 1; i < n; i++) {

@@ -273,6 +273,34 @@ static const struct default_case defaults[] = {
 	{ KIND_NETWORK_POLICY, "{}", "spec.ingress[0].ports[0].protocol", "TCP" },
 };
 
+/* More than a port's backends may weigh in all: podnet/service.h. */
+static void weights_in_all(void **state)
+{
+	static const char path[] = "metadata.annotations[\"podnet.dev/weights\"]";
+	char text[256 * 12] = "";
+	size_t at = 0;
+
+	(void)state;
+	for (int i = 0; i < 256; i++) {
+		_cleanup_(doc_freep) struct doc *doc = NULL;
+		struct causes causes = { 0 };
+
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%sp%d=256", i ? "," : "", i);
+		if (i < 254)
+			continue;
+		doc = patched(KIND_SERVICE, "{}");
+		assert_int_equal(doc_set_str(doc, path, text), 0);
+		kind_check(&kinds[KIND_SERVICE], doc, NULL, &causes);
+		assert_int_equal(causes.n, i == 255);
+		if (causes.n)
+			assert_string_equal(causes.v[0].message, "Invalid value: 65536: the sum of the weights "
+					    "must be at most 65524");
+		if (causes.n)
+			assert_string_equal(causes.v[0].field, "metadata.annotations[podnet.dev/weights]");
+		causes_fini(&causes);
+	}
+}
+
 static void defaulting(void **state)
 {
 	_cleanup_(doc_freep) struct doc *lb = patched(KIND_SERVICE, BALANCER("'a':1"));
@@ -379,6 +407,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bodies),
+		cmocka_unit_test(weights_in_all),
 		cmocka_unit_test(defaulting),
 		cmocka_unit_test(service_struct),
 		cmocka_unit_test(slice_struct),
