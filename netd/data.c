@@ -17,10 +17,12 @@
 int data_check_store(struct netd *netd, char why[256])
 {
 	_cleanup_free_ char *path = NULL;
-	char mine[64] = "", seen[64] = "";
+	char mine[64] = "", seen[64] = "", words[STORE_WORDS];
 	ssize_t n;
 	int r = store_meta_get(netd->store, "id", mine, sizeof(mine));
 
+	if (r == -ENOENT && store_examined(netd->store, words) == 0)    /* a new one begins with it */
+		r = store_meta_get(netd->store, "id", mine, sizeof(mine));
 	if (r == -ENOENT) {
 		uuid_make(mine);
 		r = store_meta_put(netd->store, "id", mine);
@@ -164,23 +166,11 @@ static char *witness(const struct conf *conf)
 	return asprintf(&path, "%s/revision", conf->run_dir) < 0 ? NULL : path;
 }
 
-static int open_alone(struct netd *netd, char why[256])
+static int load_alone(struct netd *netd, const char *path, char why[256])
 {
-	_cleanup_free_ char *path = data_path(&netd->conf), *seen = witness(&netd->conf);
-	struct store_config conf = { .path = path, .witness = seen, .loop = netd->loop,
-				     .history_events = netd->conf.history };
-	char words[STORE_WORDS] = "out of memory";
-	bool named;
-	int r;
+	char words[STORE_WORDS];
+	int r = data_check_store(netd, why);
 
-	conf.now_ms = now_realtime_ms();
-	r = path && seen ? store_open(&conf, &netd->store, words) : -ENOMEM;
-	if (r < 0) {
-		named = !path || strstr(words, path);
-		snprintf(why, 256, "%s%s%s", named ? "" : path, named ? "" : ": ", words);
-		return r;
-	}
-	r = data_check_store(netd, why);
 	if (r == 0)
 		r = data_node_config(netd, why);
 	if (r < 0)
@@ -188,7 +178,35 @@ static int open_alone(struct netd *netd, char why[256])
 	r = state_new(netd->loop, netd->store, &netd->node, &netd->state, words);
 	if (r < 0)
 		snprintf(why, 256, "%.90s: %.160s", path, words);
-	return r < 0 ? r : data_check_name(netd, why);
+	return r;
+}
+
+static int fail_words(int r, const char *path, const char *words, char why[256])
+{
+	bool named = !path || strstr(words, path);
+
+	snprintf(why, 256, "%s%s%s", named ? "" : path, named ? "" : ": ", words);
+	return r;
+}
+
+/* A database that is damaged says why it cannot be loaded. */
+static int open_alone(struct netd *netd, char why[256])
+{
+	_cleanup_free_ char *path = data_path(&netd->conf), *seen = witness(&netd->conf);
+	struct store_config conf = { .path = path, .witness = seen, .loop = netd->loop,
+				     .history_events = netd->conf.history, .examine_beside = true };
+	char words[STORE_WORDS] = "out of memory";
+	int r, loaded;
+
+	conf.now_ms = now_realtime_ms();
+	r = path && seen ? store_open(&conf, &netd->store, words) : -ENOMEM;
+	if (r < 0)
+		return fail_words(r, path, words, why);
+	loaded = load_alone(netd, path, why);
+	r = store_examined(netd->store, words);
+	if (r < 0)
+		return fail_words(r, path, words, why);
+	return loaded < 0 ? loaded : data_check_name(netd, why);
 }
 
 int data_open(struct netd *netd, char why[256])
@@ -224,7 +242,7 @@ void data_tell(struct netd *netd)
 
 int data_forget(const struct conf *conf)
 {
-	static const char *const names[] = { "store", "revision" };
+	static const char *const names[] = { "store", "revision", "services" };
 	char path[300];
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {

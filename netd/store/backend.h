@@ -3,7 +3,7 @@
  * backend.h - what store.c asks of a place that keeps bytes
  *
  * Room: store.  begin, apply, commit, rollback, tidy run on the writer's thread, the rest on the
- * loop's.  May include: netd/base.
+ * loop's; examined() comes before all of the former.  May include: netd/base.
  */
 #ifndef NETD_STORE_BACKEND_H
 #define NETD_STORE_BACKEND_H
@@ -22,6 +22,8 @@ struct backend {
 };
 
 struct backend_ops {
+	/* what store_examined() waits for, before anything is written; NULL: nothing */
+	int (*examined)(struct backend *b);
 	void (*close)(struct backend *b, uint64_t rev);     /* everything committed up to @rev */
 	int (*begin)(struct backend *b, bool durable);
 	int (*apply)(struct backend *b, const struct store_op *op);

@@ -231,8 +231,10 @@ static int apply(struct backend *b, const struct store_op *op)
 static int meta_put(struct backend *b, const char *key, const char *value)
 {
 	struct sqlite *s = of(b);
-	int r;
+	int r = sqlite_examined(b);
 
+	if (r < 0)
+		return r;
 	pthread_mutex_lock(&s->lock);
 	r = sqlite_synchronous(s, 1);
 	if (r == 0)
@@ -245,6 +247,7 @@ void sqlite_free(struct sqlite *s)
 {
 	if (!s)
 		return;
+	sqlite_join_examiner(s);
 	db_close(&s->reader);
 	db_close(&s->writer);
 	closep(&s->witness);
@@ -266,8 +269,8 @@ static void close_clean(struct backend *b, uint64_t rev)
 }
 
 const struct backend_ops sqlite_ops = {
-	.close = close_clean, .begin = begin, .apply = apply, .ceiling = ceiling, .commit = commit,
-	.rollback = rollback, .probe = sqlite_probe, .tidy = sqlite_tidy,
-	.untidy = sqlite_untidy, .load = sqlite_load, .load_claims = sqlite_load_claims,
+	.examined = sqlite_examined, .close = close_clean, .begin = begin, .apply = apply,
+	.ceiling = ceiling, .commit = commit, .rollback = rollback, .probe = sqlite_probe,
+	.tidy = sqlite_tidy, .untidy = sqlite_untidy, .load = sqlite_load, .load_claims = sqlite_load_claims,
 	.lost = sqlite_lost, .meta_get = sqlite_meta_get, .meta_put = meta_put, .history = sqlite_history,
 };

@@ -22,7 +22,8 @@ enum statement {
 	SQL_BEGIN, SQL_COMMIT, SQL_ROLLBACK, SQL_UPDATE, SQL_INSERT, SQL_DELETE, SQL_EVENT,
 	SQL_CLAIM, SQL_RELEASE_NOW, SQL_RELEASE, SQL_META_PUT, SQL_META_GET, SQL_META_DEL,
 	SQL_MARK, SQL_OLD_MARK, SQL_TRIM, SQL_TRIM_MARKS, SQL_TRIM_GAPS, SQL_TRIM_CLAIMS,
-	SQL_LAST, SQL_GAP_ADD, SQL_GAP, SQL_LOAD, SQL_CLAIMS, SQL_HISTORY, SQL_COUNT
+	SQL_LAST, SQL_GAP_ADD, SQL_GAP, SQL_LOAD, SQL_KEYS, SQL_INDEX, SQL_CLAIMS,
+	SQL_HISTORY, SQL_COUNT
 };
 
 /* A connection and its statements, prepared at first use and kept. */
@@ -38,6 +39,11 @@ struct tally {
 	int64_t oldest_s;           /* and of the first */
 	int64_t events;             /* up to the last mark */
 	uint64_t last;              /* last revision written */
+};
+
+/** Rows of objects by their keys, whatever the order. */
+struct row_tally {
+	uint64_t n, sum;
 };
 
 enum { FILE_DATABASE, FILE_LOG, FILE_INDEX, FILE_COUNT };
@@ -63,6 +69,12 @@ struct sqlite {
 	int witness;                /* sqlite_witness.c; -1: none */
 	uint64_t noted;             /* there */
 	bool raised;                /* a ceiling that is in the log only */
+	pthread_t examiner;         /* while @examining */
+	bool examining, settled;    /* settled: the run has begun, or will not */
+	int examined;               /* what came of it */
+	struct row_tally indexed, loaded;      /* of the index of objects; of their table */
+	bool counted;               /* @loaded is of all of them */
+	char complaint[STORE_WORDS];    /* the examiner's first */
 	bool stuck;                 /* the last checkpoint failed */
 	bool damaged;
 	bool unreadable;            /* the reader's: it was said that the history cannot be read */
@@ -75,6 +87,8 @@ int db_errno(const struct db *db);
 sqlite3_stmt *db_stmt(struct db *db, enum statement which);     /* NULL: db_errno() */
 int db_run(struct db *db, sqlite3_stmt *stmt);                  /* to its end, then reset */
 int db_do(struct db *db, enum statement which);
+/** db_each() - each row to @row, which ends it by a negative number; how many, or that */
+int db_each(struct db *db, sqlite3_stmt *stmt, int (*row)(sqlite3_stmt *stmt, void *arg), void *arg);
 int db_exec(struct db *db, const char *sql);
 int db_number(struct db *db, const char *sql, int64_t *ret);
 int db_meta_get(struct db *db, const char *key, char *buf, size_t size);
@@ -115,15 +129,21 @@ int sqlite_backup(const char *path, const char *to, bool replace, uint64_t *rev,
 int sqlite_drop_stale_log(const struct sqlite *s);
 
 /* sqlite_check.c */
-/** db_integrity() - of @table and its indexes, NULL: of everything; as store_integrity() */
-int db_integrity(struct db *db, const char *table, void (*each)(void *arg, const char *words),
-		 void *arg);
+/** sqlite_examine() - begin to look at what is loaded and what writes rest on, in a thread */
+int sqlite_examine(struct sqlite *s);
+/** sqlite_judge() - wait for it: 0, or a negative errno with words in s->complaint */
+int sqlite_judge(struct sqlite *s);
+void sqlite_join_examiner(struct sqlite *s);
+/** sqlite_tally_row() - of a row whose first columns are kind, ns and name; @rowid: the column of it */
+void sqlite_tally_row(struct row_tally *t, sqlite3_stmt *stmt, int rowid);
 
 /* sqlite_open.c */
 int sqlite_set_paths(struct sqlite *s, const char *path);
 int sqlite_counter(struct db *db, struct counter *ret);
 /** sqlite_connect() - both connections, to a database that is there; with both locks held */
 int sqlite_connect(struct sqlite *s);
+/** sqlite_examined() - the same, and begin the run; as store_examined() */
+int sqlite_examined(struct backend *b);
 /** sqlite_begin_run() - in the first transaction of a run: its end is not an orderly one yet */
 int sqlite_begin_run(struct sqlite *s);
 

@@ -48,7 +48,10 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_LAST] = "SELECT max(rev) FROM event",
 	[SQL_GAP_ADD] = "INSERT OR REPLACE INTO gap (low, high) VALUES (?1, ?2)",
 	[SQL_GAP] = "SELECT 1 FROM gap WHERE low < ?1 AND high > ?1 LIMIT 1",
-	[SQL_LOAD] = "SELECT kind, ns, name, rev, bytes FROM object",
+	[SQL_LOAD] = "SELECT kind, ns, name, rev, bytes, rowid FROM object NOT INDEXED",
+	[SQL_KEYS] = "SELECT kind, ns, name, rowid FROM object NOT INDEXED",
+	[SQL_INDEX] = "SELECT kind, ns, name, rowid FROM object INDEXED BY object_key "
+		      "ORDER BY kind, ns, name",
 	[SQL_CLAIMS] = "SELECT kind, key, owner, free_after FROM claim",
 	[SQL_HISTORY] = "SELECT rev, type, kind, ns, name, bytes, prev FROM event "
 			"WHERE rev > ?1 AND (?3 IS NULL OR kind = ?3) ORDER BY rev LIMIT ?2",
@@ -149,6 +152,23 @@ int db_run(struct db *db, sqlite3_stmt *stmt)
 	sqlite3_reset(stmt);
 	sqlite3_clear_bindings(stmt);
 	return r;
+}
+
+int db_each(struct db *db, sqlite3_stmt *stmt, int (*row)(sqlite3_stmt *stmt, void *arg), void *arg)
+{
+	int n = 0, r = 0, step;
+
+	if (!stmt)
+		return db_errno(db);
+	while ((step = sqlite3_step(stmt)) == SQLITE_ROW && r >= 0) {
+		r = row(stmt, arg);
+		n++;
+	}
+	if (r >= 0 && step != SQLITE_DONE)
+		r = db_errno(db);
+	sqlite3_reset(stmt);
+	sqlite3_clear_bindings(stmt);
+	return r < 0 ? r : n;
 }
 
 int db_do(struct db *db, enum statement which)

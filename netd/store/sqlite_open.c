@@ -197,33 +197,28 @@ static int begin_run(struct sqlite *s)
 	return 0;
 }
 
-static void keep_first(void *arg, const char *words)
+int sqlite_examined(struct backend *b)
 {
-	struct sqlite *s = arg;
+	struct sqlite *s = (struct sqlite *)b;
 
-	if (!s->b.error[0])
-		snprintf(s->b.error, sizeof(s->b.error), "the database is damaged: %.100s (%.100s)",
-			 words, s->path[FILE_DATABASE]);
-}
-
-/*
- * What is loaded and what writes rest on.  The history, by far the largest part, is left to
- * netd --check: when it cannot be read, watches begin anew.
- */
-static int examine(struct sqlite *s)
-{
-	static const char *const tables[] = { "object", "claim", "meta", "mark", "gap" };
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(tables); i++)
-		r = db_integrity(&s->writer, tables[i], keep_first, s);
-	return r > 0 ? -EBADMSG : r;
+	if (s->settled)
+		return s->examined;
+	s->settled = true;
+	s->examined = sqlite_judge(s);
+	if (s->examined < 0)
+		snprintf(b->error, sizeof(b->error), "%s", s->complaint);
+	else
+		s->examined = begin_run(s);
+	if (s->examined != -ENOSPC)
+		return s->examined;
+	b->failing = s->examined;
+	return s->examined = 0;
 }
 
 static int open_all(struct sqlite *s, const struct store_config *conf)
 {
 	struct backend *b = &s->b;
-	int r = make_file(s->path[FILE_DATABASE]);
+	int r = make_file(s->path[FILE_DATABASE]), looked;
 
 	if (r < 0) {
 		snprintf(b->error, sizeof(b->error), "%s (%.150s)", strerror(-r),
@@ -240,19 +235,18 @@ static int open_all(struct sqlite *s, const struct store_config *conf)
 	if (r < 0 && b->error[0])
 		return r;
 	if (r == 0)
-		r = examine(s);
-	if (r < 0 && b->error[0])
-		return r;
+		r = sqlite_examine(s);
 	if (r == 0)
 		r = set_counter(s, conf);
 	if (r == 0)
 		r = sqlite_count_marks(s);
-	if (r < 0)
-		return sqlite_fail(s, r);
-	r = begin_run(s);
-	if (r == -ENOSPC)
-		b->failing = r;
-	return b->failing ? 0 : r;
+	if (r == 0)
+		return 0;
+	sqlite_fail(s, r);
+	looked = sqlite_judge(s);       /* what it finds says more */
+	if (looked < 0)
+		snprintf(b->error, sizeof(b->error), "%s", s->complaint);
+	return looked < 0 ? looked : r;
 }
 
 int sqlite_set_paths(struct sqlite *s, const char *path)

@@ -30,25 +30,6 @@ static const char *text(sqlite3_stmt *stmt, int column)
 	return s ? s : "";
 }
 
-/* Steps through @stmt; @row returns negative to end with that. */
-static int each_row(struct db *db, sqlite3_stmt *stmt, int (*row)(sqlite3_stmt *stmt, void *arg),
-		    void *arg)
-{
-	int n = 0, r = 0, step;
-
-	if (!stmt)
-		return db_errno(db);
-	while ((step = sqlite3_step(stmt)) == SQLITE_ROW && r >= 0) {
-		r = row(stmt, arg);
-		n++;
-	}
-	if (r >= 0 && step != SQLITE_DONE)
-		r = db_errno(db);
-	sqlite3_reset(stmt);
-	sqlite3_clear_bindings(stmt);
-	return r < 0 ? r : n;
-}
-
 struct load {
 	int (*object)(void *arg, const char *kind, const char *ns, const char *name, uint64_t rev,
 		      const char *bytes, size_t len);
@@ -58,6 +39,7 @@ struct load {
 		     const char *ns, const char *name, const char *bytes, size_t len,
 		     const char *prev, size_t prev_len);
 	void *arg;
+	struct row_tally *tally;    /* of objects */
 };
 
 static int object_row(sqlite3_stmt *stmt, void *arg)
@@ -65,6 +47,7 @@ static int object_row(sqlite3_stmt *stmt, void *arg)
 	const struct load *l = arg;
 	const char *bytes = sqlite3_column_blob(stmt, 4);
 
+	sqlite_tally_row(l->tally, stmt, 5);
 	return l->object(l->arg, text(stmt, 0), text(stmt, 1), text(stmt, 2),
 			 (uint64_t)sqlite3_column_int64(stmt, 3), bytes ? bytes : "",
 			 (size_t)sqlite3_column_bytes(stmt, 4));
@@ -94,10 +77,14 @@ int sqlite_load(struct backend *b,
 		int (*each)(void *arg, const char *kind, const char *ns, const char *name,
 			    uint64_t rev, const char *bytes, size_t len), void *arg)
 {
-	struct load l = { .object = each, .arg = arg };
+	struct sqlite *s = (struct sqlite *)b;
+	struct load l = { .object = each, .arg = arg, .tally = &s->loaded };
 	struct db *db = take(b);
-	int r = each_row(db, db_stmt(db, SQL_LOAD), object_row, &l);
+	int r;
 
+	s->loaded = (struct row_tally){ 0 };
+	r = db_each(db, db_stmt(db, SQL_LOAD), object_row, &l);
+	s->counted = r >= 0;
 	sqlite3_db_release_memory(db->conn);
 	leave(b);
 	return r < 0 ? r : 0;
@@ -109,7 +96,7 @@ int sqlite_load_claims(struct backend *b,
 {
 	struct load l = { .claim = each, .arg = arg };
 	struct db *db = take(b);
-	int r = each_row(db, db_stmt(db, SQL_CLAIMS), claim_row, &l);
+	int r = db_each(db, db_stmt(db, SQL_CLAIMS), claim_row, &l);
 
 	leave(b);
 	return r < 0 ? r : 0;
@@ -139,7 +126,7 @@ static int in_gap(const struct sqlite *s, struct db *db, uint64_t after)
 		return 1;       /* what this run's beginning says, be it written yet or not */
 	stmt = db_stmt(db, SQL_GAP);
 	sqlite3_bind_int64(stmt, 1, (int64_t)after);
-	return each_row(db, stmt, row_exists, NULL);
+	return db_each(db, stmt, row_exists, NULL);
 }
 
 static int read_events(struct db *db, const char *only, uint64_t after, unsigned max,
@@ -151,7 +138,7 @@ static int read_events(struct db *db, const char *only, uint64_t after, unsigned
 	sqlite3_bind_int64(stmt, 2, max);
 	if (only)
 		sqlite3_bind_text(stmt, 3, only, -1, SQLITE_STATIC);
-	return each_row(db, stmt, event_row, l);
+	return db_each(db, stmt, event_row, l);
 }
 
 static int read_history(struct sqlite *s, const char *only, uint64_t after, unsigned max,

@@ -351,6 +351,26 @@ static int start_writer(struct store *s)
 	return -r;
 }
 
+int store_examined(struct store *s, char error[STORE_WORDS])
+{
+	struct backend *b = s->backend;
+	int r = b->ops->examined ? b->ops->examined(b) : 0;
+
+	if (r < 0) {
+		snprintf(error, STORE_WORDS, "%s", b->error[0] ? b->error : strerror(-r));
+		return r;
+	}
+	if (s->started)
+		return 0;
+	s->w.ceiling = b->ceiling;
+	if (b->failing)
+		fails(s, b->failing, b->error);
+	r = start_writer(s);
+	if (r < 0)
+		snprintf(error, STORE_WORDS, "cannot start the store's thread: %s", strerror(-r));
+	return r;
+}
+
 int store_open(const struct store_config *conf, struct store **ret, char error[STORE_WORDS])
 {
 	_cleanup_(store_closep) struct store *s = calloc(1, sizeof(*s));
@@ -364,7 +384,6 @@ int store_open(const struct store_config *conf, struct store **ret, char error[S
 	if (r < 0)
 		return r;
 	s->rev = s->w.committed = s->backend->rev;
-	s->w.ceiling = s->backend->ceiling;
 	r = queue_new(&s->todo);
 	if (r == 0)
 		r = queue_new(&s->done);
@@ -373,14 +392,14 @@ int store_open(const struct store_config *conf, struct store **ret, char error[S
 	s->health.probe = (struct store_batch){ .probe = true, .done = probed, .arg = s };
 	if (r == 0)
 		r = loop_timer_new(s->loop, send_probe, s, &s->health.timer);
-	if (r == 0 && s->backend->failing)
-		fails(s, s->backend->failing, s->backend->error);
-	if (r == 0)
-		r = start_writer(s);
 	if (r < 0) {
-		snprintf(error, STORE_WORDS, "cannot start the store's thread: %s", strerror(-r));
+		snprintf(error, STORE_WORDS, "cannot start the store: %s", strerror(-r));
 		return r;
 	}
+	if (!conf->examine_beside)
+		r = store_examined(s, error);
+	if (r < 0)
+		return r;
 	error[0] = '\0';
 	*ret = take_ptr(s);
 	return 0;

@@ -61,9 +61,20 @@ struct store_config {
 	unsigned history_events;    /* 0: LIMIT_HISTORY_EVENTS */
 	/* revisions are another's, who has what is lost here: counting goes on from what is there */
 	bool replica;
+	/* whether the database is sound is found out beside what reads it: see store_examined() */
+	bool examine_beside;
 };
 
 int store_open(const struct store_config *conf, struct store **ret, char error[STORE_WORDS]);
+/**
+ * store_examined() - wait until it is known that the database is sound, and begin to write
+ *
+ * For who has opened it with examine_beside, behind store_load(): it reads meanwhile, and whatever it
+ * finds there, this is the better answer.  store_open() without it has done this by itself.  Nothing
+ * may be submitted earlier; store_meta_put() waits itself.
+ * Return: 0, -EBADMSG and @error of a damaged one, or what store_open() returns.
+ */
+int store_examined(struct store *store, char error[STORE_WORDS]);
 /** store_close() - commits what was submitted, calls done() for it, joins the thread */
 void store_close(struct store *store);
 DEFINE_CLEANUP(struct store, store_close)

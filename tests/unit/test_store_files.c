@@ -111,6 +111,59 @@ static void refused_files(void **state)
 	open_store(w);
 }
 
+/* The last letter of a key in the index, and only there. */
+static void turn_key(const struct world *w, const char *key, char to)
+{
+	FILE *f = fopen(w->path, "r+b");
+	char page[4096], *at;
+
+	assert_non_null(f);
+	for (long n = 0; fread(page, sizeof(page), 1, f) == 1; n++) {
+		at = page[0] == 0x0a ? memmem(page, sizeof(page), key, strlen(key)) : NULL;
+		if (!at)                /* no leaf of an index */
+			continue;
+		fseek(f, n * (long)sizeof(page) + (at - page) + (long)strlen(key) - 1, SEEK_SET);
+		fputc(to, f);
+		break;
+	}
+	assert_int_equal(fclose(f), 0);
+}
+
+/* What is wrong with the database is known when all was read of it, and nothing was written before. */
+static void examined(void **state)
+{
+	struct world *w = *state;
+	struct store_config conf = { .path = w->path, .loop = w->loop, .now_ms = NOW_MS,
+				     .history_events = KEEP };
+	struct store_batch *b = batch(w);
+
+	put(w, b, "a", "v", NULL);
+	put(w, b, "b", "w", NULL);
+	assert_int_equal(run(w, b), 0);
+	store_close(take_ptr(w->store));
+	turn_key(w, "podsdefaultb", 'c');
+	assert_int_equal(store_open(&conf, &w->store, w->error), -EBADMSG);
+	assert_non_null(strstr(w->error, "object_key"));
+	for (int sound = 0; sound < 2; sound++) {
+		conf.examine_beside = true;
+		assert_int_equal(store_open(&conf, &w->store, w->error), 0);
+		expect_objects(w, "pods/default/a=v@0\npods/default/b=w@1\n");
+		assert_int_equal(store_examined(w->store, w->error), sound ? 0 : -EBADMSG);
+		if (sound)
+			break;
+		assert_non_null(strstr(w->error, "object_key"));
+		assert_int_equal(store_meta_put(w->store, "k", "v"), -EBADMSG);
+		store_close(take_ptr(w->store));
+		turn_key(w, "podsdefaultc", 'b');
+	}
+	assert_int_equal(store_examined(w->store, w->error), 0);
+	b = batch(w);
+	put(w, b, "b", "x", "w");
+	assert_int_equal(run(w, b), 0);
+	reopen_file(w);
+	expect_objects(w, "pods/default/a=v@0\npods/default/b=x@2\n");
+}
+
 /* A file that cannot grow: the write fails, what follows it too, and later ones work again. */
 static void no_room(void **state)
 {
@@ -269,6 +322,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(kill_keeps_revision, begin_file, end),
 		cmocka_unit_test_setup_teardown(refused_files, begin_file, end),
+		cmocka_unit_test_setup_teardown(examined, begin_file, end),
 		cmocka_unit_test_setup_teardown(no_room, begin_file, end),
 		cmocka_unit_test(lost_file),
 		cmocka_unit_test_setup_teardown(full_disk, begin_file, end),
