@@ -145,6 +145,30 @@ PODNET_API int podnet_services_unsettled(const struct podnet_services *services)
  */
 PODNET_API int podnet_services_settle(struct podnet_services *services, struct podnet_error *err);
 
+/**
+ * podnet_services_keep() - what spares the next handle reading all elements
+ * @ret: @len bytes to be free()d, of this library on this machine; to be kept where nobody else writes
+ *
+ * For a program that ends and begins again: they name the boot, the namespace and the generation of
+ * nf_tables, and hold a sum over all that was sent.  The first commit of a handle that is told them
+ * reads no elements where nobody at all has committed since and as much is declared as was sent.
+ * With a monitor of changes by others, read that once more behind this call: if it tells of the table,
+ * what is here is not what the kernel has, and must be thrown away.
+ * Return: 0; -EAGAIN: what is declared is not committed, or in doubt, or somebody commits just now;
+ * -ENOMEM, -EOPNOTSUPP.  Source: Linux net/netfilter/nf_tables_api.c, nf_tables_valid_genid();
+ * socket(7), SO_NETNS_COOKIE in net/core/sock.c.
+ */
+PODNET_API int podnet_services_keep(struct podnet_services *services, void **ret, size_t *len,
+				    struct podnet_error *err);
+/**
+ * podnet_services_kept() - what another handle has left; before the first commit, @data is copied
+ *
+ * Whatever has changed since makes that commit read all of it, as without.
+ * Return: 0; -EINVAL: it is cut off; -ENOMEM, -EOPNOTSUPP.
+ */
+PODNET_API int podnet_services_kept(struct podnet_services *services, const void *data, size_t len,
+				    struct podnet_error *err);
+
 /** What went through a frontend to one of its endpoints, since there was traffic. */
 struct podnet_service_counts {
 	struct podnet_prefix ip;    /* the frontend, as in struct podnet_frontend */

@@ -106,3 +106,21 @@ int podnet_services_counts(struct podnet_services *services,
 	(void)arg;
 	return no_nft(err, "services_counts");
 }
+
+int podnet_services_keep(struct podnet_services *services, void **ret, size_t *len,
+			 struct podnet_error *err)
+{
+	(void)services;
+	(void)ret;
+	(void)len;
+	return no_nft(err, "services_keep");
+}
+
+int podnet_services_kept(struct podnet_services *services, const void *data, size_t len,
+			 struct podnet_error *err)
+{
+	(void)services;
+	(void)data;
+	(void)len;
+	return no_nft(err, "services_kept");
+}

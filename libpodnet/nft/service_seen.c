@@ -84,7 +84,7 @@ static int see_map(struct podnet_services *s, struct svc_seen *seen, struct podn
 	svc_map(s->table, seen->family, seen->map, name, &map);
 	r = nft_map_see(&s->ctx->nft, &map, m, err);
 	seen->start = seen->elems.n;
-	if (r == 0 && m->there && !m->wrong)
+	if (r == 0 && m->there && !m->wrong && !seen->same)
 		r = nft_map_elements(&s->ctx->nft, &map, on_elem, forget_elems, seen, err);
 	seen->anew |= m->wrong;
 	return r;
@@ -236,7 +236,7 @@ static bool compares(const struct svc_seen *seen)
 	return !seen->anew && seen->elems.n;
 }
 
-static int want_all(struct podnet_services *s, const struct svc_seen *seen, struct svc_elems *out)
+int svc_want_all(struct podnet_services *s, const struct svc_seen *seen, struct svc_elems *out)
 {
 	size_t i = 0, n = 0;
 
@@ -306,10 +306,10 @@ static void count(struct podnet_services *s, const struct svc_elems *want, struc
 
 int svc_wanted(struct podnet_services *s, struct svc_seen *seen, struct svc_elems *out)
 {
-	int r = want_all(s, seen, out);
+	int r = seen->same ? 0 : svc_want_all(s, seen, out);
 
 	if (r < 0)
 		return r;
 	count(s, out, seen);
-	return arrange(seen, out);
+	return seen->same && !seen->anew ? 0 : arrange(seen, out);
 }

@@ -391,7 +391,8 @@ static int build(struct repair *r, const struct svc_elems *want)
 {
 	static const struct svc_elems none;
 	struct svc_elems gone = { 0 }, fresh = { 0 };
-	int rc = diff(want, r->seen->anew ? &none : &r->seen->elems, &gone, &fresh);
+	bool same = r->seen->same && !r->seen->anew;
+	int rc = same ? 0 : diff(want, r->seen->anew ? &none : &r->seen->elems, &gone, &fresh);
 
 	if (rc == 0) {
 		if (!r->seen->table || !r->seen->awake) {
@@ -466,9 +467,13 @@ static int attempt(struct podnet_services *s, bool anew, int *pending, struct po
 	int rc = nft_generation(&s->ctx->nft, &before, err);
 
 	if (rc == 0)
+		rc = svc_recall(s, before, &seen, &want);
+	if (rc == 0)
 		rc = svc_see(s, &seen, err);
-	if (rc < 0)     /* it vanished while we read, or the dump was interrupted too often */
+	if (rc < 0) {   /* it vanished while we read, or the dump was interrupted too often */
+		free(want.v);
 		return rc == -ENOENT || rc == -EAGAIN ? -ERESTART : rc;
+	}
 	rc = svc_wanted(s, &seen, &want);
 	if (rc == 0)
 		rc = see_rest(&r, &want, err);
@@ -502,6 +507,7 @@ int svc_sync(struct podnet_services *s, bool anew, struct podnet_error *err)
 	if (r >= 0) {
 		s->unsettled[0].all |= r > 0 || !s->synced;
 		s->synced = true;
+		svc_kept_free(take_ptr(s->kept));
 		svc_sent(s);
 		return r;
 	}

@@ -64,6 +64,7 @@ void podnet_services_free(struct podnet_services *s)
 		entry_free(e);
 	free(s->entries.v);
 	svc_forget_refs(s);
+	svc_kept_free(s->kept);
 	svc_settled(s);
 	for (int f = 0; f < SVC_FAMILIES; f++)
 		for (int k = 0; k < SVC_RANGES; k++)

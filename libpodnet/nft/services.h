@@ -25,6 +25,7 @@
  *            service_rules.c  the chains and their rules
  *            service_send.c   what changed since, as one transaction
  *            service_seen.c   the kernel read, with what is wanted beside it
+ *            service_kept.c   the kernel not read, since nobody has committed anything
  *            service_sync.c   compared, and put right
  *            service_sticky.c clients whose endpoint went
  *            service_settle.c connections whose endpoint went
@@ -266,6 +267,7 @@ struct podnet_services {
 	struct { struct svc_key *v; size_t n, cap; } due_ranges;        /* of these; while they are */
 	struct { struct svc_key *v; size_t n, cap; } went;      /* and may have counted */
 	bool recount;               /* what these counted is in the way of another's */
+	struct svc_kept *kept;      /* what another handle has left; until the kernel was read once */
 	bool doubt;                 /* the kernel is to be read */
 	bool synced;                /* it was, once */
 };
@@ -324,6 +326,7 @@ struct svc_seen {
 	struct nft_set_seen ranges[SVC_FAMILIES][SVC_RANGES];
 	struct { char (*v)[NFT_NAME_SIZE]; size_t n, cap; } chains;    /* all of the table */
 	bool anew;                  /* something is of another type, or too small: no comparing */
+	bool same;                  /* its elements are those that are wanted, and were not read */
 	/* while one map is read */
 	uint8_t map, family;
 	size_t start;
@@ -334,8 +337,24 @@ int svc_see(struct podnet_services *s, struct svc_seen *seen, struct podnet_erro
 void svc_seen_fini(struct svc_seen *seen);
 /** svc_seen_chain() - is there a chain of this name? */
 bool svc_seen_chain(const struct svc_seen *seen, const char *name);
-/** svc_wanted() - all elements that are wanted, sorted; endpoints keep the slots they are seen in */
+/** svc_want_all() - all elements that are wanted; endpoints keep the slots they are seen in */
+int svc_want_all(struct podnet_services *s, const struct svc_seen *seen, struct svc_elems *out);
+/**
+ * svc_wanted() - the same, sorted if they are to be compared or sent, and counted
+ * @out: with `seen->same` they are in it
+ */
 int svc_wanted(struct podnet_services *s, struct svc_seen *seen, struct svc_elems *out);
+
+/* ---- service_kept.c ---- */
+
+void svc_kept_free(struct svc_kept *k);
+DEFINE_CLEANUP(struct svc_kept, svc_kept_free)
+/**
+ * svc_recall() - is all as another handle left it?  Then `seen->same`, and @want has all elements
+ * @generation: as it is now
+ */
+int svc_recall(struct podnet_services *s, uint32_t generation, struct svc_seen *seen,
+	       struct svc_elems *want);
 
 /* ---- service_sync.c ---- */
 

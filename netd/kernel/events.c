@@ -333,11 +333,12 @@ static void on_event(const struct podnet_event *ev, void *arg)
 	if (ev->type == PODNET_EVENT_OVERRUN) {
 		metric_add(METRIC_OVERRUNS, 1);
 		kernel_seed_links(k);
-		k->index.all = true;
+		k->index.all = k->foreign = true;
 		facts_due(k);
 		return;
 	}
 	if (ev->type == PODNET_EVENT_NFT) {
+		k->foreign |= ev->table && !ev->ours;
 		if (ev->table && !ev->ours)
 			index_mark_name(&k->index, "node");
 		if (!ev->table && !ev->ours)
@@ -359,7 +360,7 @@ void kernel_read_events(struct kernel *k)
 {
 	index_learn(&k->index, k->ctx);
 	if (podnet_monitor_read(k->mon, on_event, k, NULL) < 0)
-		k->index.all = true;
+		k->index.all = k->foreign = true;
 	kernel_send_marks(k);
 }
 

@@ -98,6 +98,7 @@ struct kernel {
 	struct podnet_pool *pool;
 	struct podnet_services *services;
 	bool services_told, nets_told;      /* both: what is declared is whole */
+	bool foreign;               /* somebody else wrote to the table, and nobody has looked yet */
 	int epoll, inotify, records;
 	bool inotify_on, stopping, hinted;
 	struct kernel_task *next;   /* the latest KERNEL_NEXT, NULL: none yet */
@@ -149,6 +150,11 @@ int kernel_node_services(struct kernel *k, struct kernel_task *task);
 void kernel_services_free(struct kernel_services *s);
 /** kernel_settle() - connections to who serves them no more, when it is time for them */
 void kernel_settle(struct kernel *k, uint64_t now);
+/* kept.c */
+/** kernel_kept() - tell a new handle what an earlier netd has left */
+void kernel_kept(struct kernel *k);
+/** kernel_keep() - the same for the next netd; the last that is done */
+void kernel_keep(struct kernel *k);
 /* counts.c */
 /** kernel_read_counts() - the result of a task of KERNEL_COUNTS */
 int kernel_read_counts(struct kernel *k, struct kernel_task *task);

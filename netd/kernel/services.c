@@ -83,7 +83,14 @@ void kernel_services_free(struct kernel_services *s)
 
 static int open_handle(struct kernel *k, struct podnet_error *err)
 {
-	return k->services ? 0 : podnet_services_new(k->ctx, &k->services, err);
+	int r;
+
+	if (k->services)
+		return 0;
+	r = podnet_services_new(k->ctx, &k->services, err);
+	if (r == 0)
+		kernel_kept(k);
+	return r;
 }
 
 static int commit(struct kernel *k, struct kernel_task *task)
@@ -150,6 +157,7 @@ int kernel_take_services(struct kernel *k, struct kernel_task *task)
 int kernel_node_services(struct kernel *k, struct kernel_task *task)
 {
 	int r = open_handle(k, &task->err);
+	bool heard;
 
 	if (r == -EOPNOTSUPP)
 		return 0;
@@ -158,7 +166,13 @@ int kernel_node_services(struct kernel *k, struct kernel_task *task)
 	if (r < 0)
 		return r;
 	k->nets_told = true;
-	if (task->drift)
-		podnet_services_doubt(k->services);
-	return commit(k, task);
+	if (!task->drift)
+		return commit(k, task);
+	/* what is heard of from here on may be later than what is read */
+	podnet_services_doubt(k->services);
+	heard = k->foreign;
+	k->foreign = false;
+	r = commit(k, task);
+	k->foreign |= heard && r < 0;
+	return r;
 }

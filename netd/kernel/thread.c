@@ -195,6 +195,7 @@ static void *run(void *arg)
 		if (!kernel_fill_pool(k))
 			wait_for_work(k);
 	}
+	kernel_keep(k);
 	return NULL;
 }
 

@@ -147,3 +147,17 @@ void balancer_close(struct balancer *b)
 	podnet_close(b->ctx);
 	free(b);
 }
+
+struct balancer *balancer_again(struct balancer *b)
+{
+	struct podnet_error err = { 0 };
+	void *data = NULL;
+	size_t len;
+
+	must(podnet_services_keep(b->s, &data, &len, &err), &err);
+	balancer_close(b);
+	b = balancer_open();
+	must(podnet_services_kept(b->s, data, len, &err), &err);
+	free(data);
+	return b;
+}

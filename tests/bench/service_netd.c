@@ -257,6 +257,13 @@ static void flush(const struct node *n, bool all)
 	nap_ms(60);
 }
 
+/* What netd leaves at an orderly end. */
+static void forget_kept(void)
+{
+	if (unlink("/run/services/services") < 0)
+		die("/run/services/services: %s", strerror(errno));
+}
+
 static double cold_goal(const struct shape *s)
 {
 	return s->services <= 10000 && s->endpoints == 2 ? 150 : s->endpoints == 1 ? 500 : 600;
@@ -264,7 +271,8 @@ static double cold_goal(const struct shape *s)
 
 static void starts(struct node *n)
 {
-	struct series cold = { 0 }, warm = { 0 }, other = { 0 }, rss = { 0 }, peak = { 0 };
+	struct series cold = { 0 }, warm = { 0 }, killed = { 0 }, other = { 0 };
+	struct series rss = { 0 }, peak = { 0 };
 	unsigned rounds = rounds_of(n->b, 5, 1);
 	double changed = 0;
 	char goal[32];
@@ -279,6 +287,10 @@ static void starts(struct node *n)
 		series_add(&warm, start(n));
 		changed += operations(n);
 		halt(n);
+		forget_kept();
+		series_add(&killed, start(n));
+		changed += operations(n);
+		halt(n);
 		flush(n, false);
 		series_add(&other, start(n));
 	}
@@ -287,6 +299,7 @@ static void starts(struct node *n)
 		    goal, series_at(&cold, 0.5) < cold_goal(n->s));
 	tell_series(n->b, n->s, "netd, from its start to ready, with nothing changed", &warm,
 		    "< 300 ms", series_at(&warm, 0.5) < 300);
+	tell_series(n->b, n->s, "netd, the same behind one that was killed", &killed, NULL, false);
 	tell_goal(n->b, n->s, "netd, changes that those starts made", "things", changed, "0",
 		  changed == 0);
 	tell_series(n->b, n->s, "netd, from its start to ready, with every endpoint another one", &other,
@@ -297,6 +310,7 @@ static void starts(struct node *n)
 	tell_series(n->b, n->s, "netd, RSS at its highest until then", &peak, NULL, false);
 	series_fini(&cold);
 	series_fini(&warm);
+	series_fini(&killed);
 	series_fini(&other);
 	series_fini(&rss);
 	series_fini(&peak);

@@ -45,6 +45,8 @@ void raw_clear(void);           /* no table is left, of whoever; waits until the
 struct balancer;
 struct balancer *balancer_open(void);
 void balancer_close(struct balancer *b);
+/** balancer_again() - close it, and open another that is told what the first has left */
+struct balancer *balancer_again(struct balancer *b);
 /** balancer_declare() - everything, to the handle only */
 void balancer_declare(struct balancer *b, const struct shape *s);
 /** balancer_commit() - *@changes: elements and what else was changed */

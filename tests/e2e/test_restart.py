@@ -29,6 +29,61 @@ def many_pods_unchanged():
     assert NODE.metric("podnet_kernel_operations_total") == 0, NODE.tail()
 
 
+SERVICES = "/api/v1/namespaces/default/services"
+SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+BEHIND = [
+    "list ruleset",
+    "add table inet other",
+    "add element inet podnet cluster-ips4 { 192.0.2.1 }",
+    "insert rule inet podnet services accept",
+    "delete element inet podnet cluster-ips4 { %s }",
+]
+
+
+def table():
+    """Its lines; what was made anew is listed last."""
+    return sorted(run("nft list table inet podnet").split("\n"))
+
+
+def has(address):
+    return any(address in line for line in table())
+
+
+def endpoints(last):
+    return {"metadata": {"name": "left-1", "labels": {"kubernetes.io/service-name": "left"}},
+            "addressType": "IPv4", "ports": [{"name": "", "port": 8080, "protocol": "TCP"}],
+            "endpoints": [{"addresses": ["10.244.200.%d" % i]} for i in range(1, last)]}
+
+
+def services_are_left():
+    """What an orderly end leaves says what is in the kernel, and what others do behind it is found."""
+    made = NODE.client.post(SERVICES, {"metadata": {"name": "left"}, "spec": {"ports": [{"port": 80}]}})
+    NODE.client.post(SLICES, endpoints(9))
+    NODE.client.put(SLICES + "/left-1", endpoints(4))
+    NODE.client.put(SLICES + "/left-1", endpoints(7))
+    eventually("its endpoints are in the kernel", lambda: has("10.244.200.6") and not has("10.244.200.7"))
+    before = table()
+    for command in BEHIND:
+        NODE.stop()
+        assert os.stat(NODE.dir + "/services").st_mode & 0o7777 == 0o600
+        run("nft " + command.replace("%s", made["spec"]["clusterIP"]))
+        NODE.start()
+        assert table() == before, command
+    run("nft flush map inet podnet tcp-backends4")     # heard of, and repaired or not when it stops
+    NODE.stop()
+    NODE.start()
+    eventually("it is repaired", lambda: has("10.244.200.6") and len(table()) == len(before))
+    NODE.client.delete(SLICES + "/left-1")
+    eventually("they are gone", lambda: not has("10.244.200"))
+    before = table()
+    for end in (NODE.stop, NODE.kill, NODE.stop):
+        end()
+        NODE.start()
+        assert table() == before
+        assert NODE.metric("podnet_kernel_operations_total") == 0, NODE.tail()
+    NODE.client.delete(SERVICES + "/left")
+
+
 def churn(stop):
     """A pod made and deleted, again and again: work that clients wait for, without end."""
     client, n = Client(NODE.socket), 0
@@ -111,4 +166,4 @@ def another_name_is_another_node():
 
 if __name__ == "__main__":
     NODE.start()
-    main([many_pods_unchanged, ready_under_load, former_is_going, another_name_is_another_node])
+    main([services_are_left, many_pods_unchanged, ready_under_load, former_is_going, another_name_is_another_node])
