@@ -2,19 +2,10 @@
 /*
  * test_state.c - committed and accepted versions, transactions that fail, tombstones, loading
  */
-#include "lib/testlib.h"
+#include "state_world.h"
 
-#include <errno.h>
 #include <netd/state/state.h>
-#include <netd/store/store.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#define POD    "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"%s\"," \
-	       "\"namespace\":\"default\",\"uid\":\"uid-%s\"},\"spec\":{\"containers\":[]," \
-	       "\"nodeName\":\"n\"%s}}"
 #define NET    "{\"apiVersion\":\"podnet.dev/v1\",\"kind\":\"Network\",\"metadata\":{\"name\":" \
 	       "\"net\",\"uid\":\"uid-net\"},\"spec\":{\"type\":\"routed\",\"cidrs\":" \
 	       "[\"10.9.0.0/24\"],\"blockSizes\":[26]}}"
@@ -22,158 +13,6 @@
 #define ROUTE  "{\"apiVersion\":\"podnet.dev/v1\",\"kind\":\"Route\",\"metadata\":{\"name\":\"r\"," \
 	       "\"uid\":\"uid-r\"},\"spec\":{\"nodeName\":\"n\",\"destination\":\"%s\",\"interface\":" \
 	       "\"eth0\"}}"
-
-struct world {
-	struct loop *loop;
-	struct store *store;
-	struct state *state;
-	struct node_config conf;
-	char dir[64], path[96], error[STORE_WORDS];
-	char seen[512];             /* what the observer was told */
-	unsigned waiting;
-	int rc[8];
-	unsigned answers;
-	uint64_t last_rev;
-};
-
-static void on_change(void *arg, const struct object *old, const struct object *now)
-{
-	struct world *w = arg;
-	const struct object *any = now ? now : old;
-	size_t len = strlen(w->seen);
-
-	snprintf(w->seen + len, sizeof(w->seen) - len, "%c%s ", !now ? '-' : old ? '~' : '+',
-		 any->meta->name);
-	if (now)
-		assert_true(now->rev > w->last_rev);
-	if (now)
-		w->last_rev = now->rev;
-	assert_true(hub_revision(state_hub(w->state)) >= any->rev);
-}
-
-static void open_world(struct world *w)
-{
-	struct store_config conf = { .path = w->path, .loop = w->loop, .now_ms = 1700000000000 };
-	struct state_observer observer = { .changed = on_change, .arg = w };
-
-	assert_int_equal(store_open(&conf, &w->store, w->error), 0);
-	assert_int_equal(state_new(w->loop, w->store, &w->conf, &w->state, w->error), 0);
-	assert_int_equal(state_set_node(w->state, "uid-node"), 0);
-	assert_int_equal(state_observe(w->state, &observer), 0);
-	w->last_rev = state_revision(w->state);
-}
-
-static void close_world(struct world *w)
-{
-	state_close(w->state);
-	store_close(w->store);
-	state_free(w->state);
-}
-
-static int begin(void **state)
-{
-	struct world *w = calloc(1, sizeof(*w));
-
-	w->conf = (struct node_config){ .node_name = "n" };
-	snprintf(w->dir, sizeof(w->dir), "/tmp/podnet-state-XXXXXX");
-	if (!mkdtemp(w->dir) || loop_new(&w->loop) < 0)
-		return -1;
-	snprintf(w->path, sizeof(w->path), "%s/netd.db", w->dir);
-	*state = w;
-	open_world(w);
-	return 0;
-}
-
-static int end(void **state)
-{
-	static const char *const files[] = { "netd.db", "netd.db-wal", "netd.db-shm" };
-	struct world *w = *state;
-	char path[128];
-
-	close_world(w);
-	loop_free(w->loop);
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		snprintf(path, sizeof(path), "%s/%s", w->dir, files[i]);
-		unlink(path);
-	}
-	rmdir(w->dir);
-	free(w);
-	return 0;
-}
-
-static void answered(void *arg, int rc, const char *error)
-{
-	struct world *w = arg;
-
-	(void)error;
-	w->rc[w->answers++ % ARRAY_SIZE(w->rc)] = rc;
-	if (--w->waiting == 0)
-		loop_stop(w->loop);
-}
-
-static void submit(struct world *w, struct txn *txn)
-{
-	w->waiting++;
-	txn_submit(txn, false, answered, w);
-}
-
-static void settle(struct world *w)
-{
-	if (w->waiting)
-		assert_int_equal(loop_run(w->loop), 0);
-}
-
-static struct txn *begin_txn(struct world *w)
-{
-	struct txn *txn;
-
-	assert_int_equal(txn_new(w->state, &txn), 0);
-	return txn;
-}
-
-static struct doc *parse(const char *text)
-{
-	struct doc *doc;
-	char why[160];
-
-	assert_int_equal(doc_parse(text, strlen(text), &doc, why), 0);
-	return doc;
-}
-
-static struct object *put(struct txn *txn, enum kind_id kind, const char *text, struct object *old)
-{
-	_cleanup_(doc_freep) struct doc *doc = parse(text);
-	struct object *obj;
-
-	assert_int_equal(txn_put(txn, &kinds[kind], doc, old, &obj), 0);
-	return obj;
-}
-
-static struct object *put_pod(struct txn *txn, const char *name, const char *more,
-			      struct object *old)
-{
-	char text[512];
-
-	snprintf(text, sizeof(text), POD, name, name, more);
-	return put(txn, KIND_POD, text, old);
-}
-
-static struct object *committed(struct world *w, const char *name)
-{
-	return state_get(w->state, &kinds[KIND_POD], "default", name);
-}
-
-static struct object *accepted(struct world *w, const char *name)
-{
-	return state_accepted(w->state, &kinds[KIND_POD], "default", name);
-}
-
-static int count(void *arg, struct object *obj)
-{
-	(void)obj;
-	++*(unsigned *)arg;
-	return 0;
-}
 
 static unsigned tombstones(struct world *w)
 {
