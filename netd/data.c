@@ -75,7 +75,7 @@ int data_check_name(struct netd *netd, char why[256])
 	if (known && strcmp(b.was, b.mine) == 0)
 		return 0;
 	if (known || !state_get(netd->state, &kinds[KIND_NODE], "", b.mine))
-		state_each(netd->state, &kinds[KIND_POD], NULL, find_bound, &b);
+		state_each_here(netd->state, &kinds[KIND_POD], find_bound, &b);
 	if (!b.pod) {                   /* if it cannot be written it is tried at the next start */
 		(void)store_meta_put(netd->store, STATE_META_NODE, b.mine);
 		return 0;

@@ -24,6 +24,13 @@ static void changed(void *arg, const struct object *old, const struct object *no
 	mirror_changed(control, old, now);
 	balancer_changed(control, old, now);
 	node_changed(control, old, now);
+}
+
+/* What this node does for the pods that it has, also while etcd knows nothing of them. */
+static void changed_here(void *arg, const struct object *old, const struct object *now)
+{
+	struct control *control = arg;
+
 	if ((now ? now : old)->kind->id != KIND_POD)
 		return;
 	probes_changed(control, old, now);
@@ -33,6 +40,11 @@ static void changed(void *arg, const struct object *old, const struct object *no
 		pods_changed(control, now);
 	else
 		grace_forget(control, old);
+}
+
+static void refused(void *arg, const struct object *pod, const char *why)
+{
+	control_event(arg, pod, "Warning", "FailedCreate", "made while etcd was away, and removed: %s", why);
 }
 
 static void written(void *arg, int rc, const char *error)
@@ -159,12 +171,23 @@ struct doc *new_object(const struct kind *kind, const char *ns, const char *name
 	return r == 0 ? take_ptr(doc) : NULL;
 }
 
+static int observe(struct control *control)
+{
+	const struct state_observer shared = {
+		.changed = changed, .arg = control, .mended = mended, .nodes = nodes_moved,
+		.refused = refused,
+	};
+	const struct state_observer here = { .changed = changed_here, .arg = control, .here = true };
+	int r = state_observe(control->state, &shared);
+
+	return r < 0 ? r : state_observe(control->state, &here);
+}
+
 DEFINE_CLEANUP(struct control, control_stop)
 
 int control_start(struct loop *loop, struct state *state, struct control **ret)
 {
 	_cleanup_(control_stopp) struct control *control = calloc(1, sizeof(*control));
-	struct state_observer observer = { changed, control, mended, nodes_moved };
 	int r = control ? 0 : -ENOMEM;
 
 	if (r < 0)
@@ -205,7 +228,7 @@ int control_start(struct loop *loop, struct state *state, struct control **ret)
 	if (r == 0)
 		r = bootstrap(control);
 	if (r == 0)
-		r = state_observe(state, &observer);
+		r = observe(control);
 	if (r < 0)
 		return r;
 	namespaces_start(control);

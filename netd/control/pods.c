@@ -85,17 +85,6 @@ static int take_back(struct expiry *e, struct object *pod)
 	return r < 0 ? r : txn_put(e->txn, pod->kind, doc, pod, &obj);
 }
 
-static int expire_one(void *arg, struct object *pod)
-{
-	struct expiry *e = arg;
-
-	if (!pod->meta->deleted || pod->meta->nfinalizers || !is_ours(e->control, pod))
-		return is_heard(e->control, pod) ? take_back(e, pod) : 0;
-	if (not_now(e, grace_left_us(e->control, pod)))
-		return 0;
-	return txn_delete(e->txn, pod, NULL);
-}
-
 static void expired(void *arg, int rc, const char *error)
 {
 	struct control *control = arg;
@@ -104,6 +93,32 @@ static void expired(void *arg, int rc, const char *error)
 		write_failed(control, "pod_expiry_failed", rc, error);
 		arm(control, RETRY_US);
 	}
+}
+
+/* A runtime's need not wait for etcd, as the others may have to; whose revisions are etcd's in any case. */
+static int expire_alone(struct control *control, struct object *pod)
+{
+	_cleanup_(txn_dropp) struct txn *txn = NULL;
+	int r = txn_new(control->state, &txn);
+
+	if (r == 0)
+		r = txn_delete(txn, pod, NULL);
+	if (r == 0)
+		txn_submit(take_ptr(txn), false, expired, control);
+	return r;
+}
+
+static int expire_one(void *arg, struct object *pod)
+{
+	struct expiry *e = arg;
+
+	if (!pod->meta->deleted || pod->meta->nfinalizers || !is_ours(e->control, pod))
+		return is_heard(e->control, pod) ? take_back(e, pod) : 0;
+	if (not_now(e, grace_left_us(e->control, pod)))
+		return 0;
+	if (pod->pod->origin && state_is_shared(e->control->state))
+		return expire_alone(e->control, pod);
+	return txn_delete(e->txn, pod, NULL);
 }
 
 void pods_expire(void *arg)

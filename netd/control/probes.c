@@ -479,7 +479,7 @@ static int start_one(void *arg, struct object *pod)
 
 void probes_start(struct control *control)
 {
-	state_each(control->state, &kinds[KIND_POD], NULL, start_one, control);
+	state_each_here(control->state, &kinds[KIND_POD], start_one, control);
 }
 
 int probes_new(struct control *control)

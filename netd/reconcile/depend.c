@@ -82,7 +82,7 @@ static void mark_users(struct reconcile *rec, struct search *s)
 	for (i = 0; i < ARRAY_SIZE(users); i++)
 		state_each(rec->conf.state, &kinds[users[i]], NULL, mark_user, s);
 	if (s->network)
-		state_each(rec->conf.state, &kinds[KIND_POD], NULL, mark_user, s);
+		state_each_here(rec->conf.state, &kinds[KIND_POD], mark_user, s);
 }
 
 /* A veth's ends and a tunnel carry routes; those that name the interface look again. */

@@ -91,7 +91,7 @@ void ports_begin_pods(struct reconcile *rec, bool published)
 {
 	struct beginning b = { rec, published };
 
-	state_each(rec->conf.state, &kinds[KIND_POD], NULL, begin_pod, &b);
+	state_each_here(rec->conf.state, &kinds[KIND_POD], begin_pod, &b);
 }
 
 bool ports_needed(const struct services *s)

@@ -283,6 +283,10 @@ static void on_written(struct reconcile *rec, struct object *old, struct object 
 	if (news && old && scope_add_past(scope, old) < 0)
 		log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=reconcile");
 	scope_set_now(scope, now);
+	if (old && old->pending && !now->pending) {
+		scope->told = 0;        /* what was handed in may say less of its status */
+		reconcile_mark(rec, scope, 0);
+	}
 	if (!news)
 		return;
 	if (now->kind->id == KIND_POD && !old)
@@ -421,7 +425,7 @@ static void start_scopes(struct reconcile *rec)
 		if (!scope->now)
 			start_scope(rec, scope);
 	for (i = 0; i < ARRAY_SIZE(order); i++)
-		state_each(rec->conf.state, &kinds[order[i]], NULL, start_kind, rec);
+		state_each_here(rec->conf.state, &kinds[order[i]], start_kind, rec);
 }
 
 void reconcile_begin(struct reconcile *rec)
@@ -434,7 +438,7 @@ void reconcile_begin(struct reconcile *rec)
 	if (node)
 		node->node = true;
 	for (i = 0; r == 0 && i < KIND_COUNT; i++)
-		r = state_each(rec->conf.state, &kinds[i], NULL, start_object, rec);
+		r = state_each_here(rec->conf.state, &kinds[i], start_object, rec);
 	if (r == 0)
 		r = state_each_tombstone(rec->conf.state, start_tombstone, rec);
 	if (r == 0)
@@ -514,7 +518,8 @@ int reconcile_start(const struct reconcile_config *conf, struct reconcile **ret,
 	if (r < 0)
 		return r;
 	r = state_observe(conf->state,
-			  &(struct state_observer){ on_changed, rec, rewrite_mended, NULL });
+			  &(struct state_observer){ .changed = on_changed, .arg = rec, .here = true,
+						    .mended = rewrite_mended });
 	if (r < 0)
 		return fail(err, r);
 	if (conf->resync_s)

@@ -102,7 +102,7 @@ bool same_as_other(struct reconcile *rec, const struct object *obj, struct podne
 	if (route->netns)
 		s.pod = pod_in(rec, route->netns);
 	else if (is_host(&route->destination))
-		state_each(rec->conf.state, &kinds[KIND_POD], NULL, find_pod, &s);
+		state_each_here(rec->conf.state, &kinds[KIND_POD], find_pod, &s);
 	if (pod_has(rec, s.pod, route))
 		whose = "it is the route of a pod";
 	else if (!route->netns && route->metric == COMPILE_NODE_METRIC)

@@ -75,7 +75,7 @@ static void committed(void *arg, int rc, const char *error)
 	struct pending *p = arg;
 	struct call c = { .req = p->req, .kind = p->audit.kind, .name = p->audit.name };
 
-	if (rc == 0 && p->obj->rev >= OBJECT_PROVISIONAL)
+	if (rc == 0 && p->obj->rev >= OBJECT_PROVISIONAL && !p->obj->pending)
 		rc = -ECANCELED;        /* it is the same as what was refused meanwhile */
 	if (try_again(p, rc))
 		return;

@@ -29,6 +29,7 @@ struct checking {
 	struct map held;            /* key -> struct held */
 	struct map names;           /* of objects, to find one that is there twice */
 	struct map claims;          /* keys as they should be written, of all claims */
+	struct map unmade;          /* uids of pods that hold nothing any more */
 };
 
 __attribute__((format(printf, 2, 3)))
@@ -120,9 +121,28 @@ static int add_object(struct checking *c, const struct row *row, const struct ob
 		here = strcmp(obj->pod->node_name, c->found->node) == 0;
 		c->found->pods += here;
 	}
+	if (map_get(&c->unmade, uid))
+		return 0;
 	if (obj->kind->id == KIND_POD)  /* each node claims the addresses of its own pods */
 		return here || !c->replica ? hold_pod(c, uid, obj->pod) : 0;
 	return obj->kind->id == KIND_SERVICE ? hold_service(c, uid, obj->service) : 0;
+}
+
+/* Their row is called UID.REVISION (pending.c). */
+static int find_unmade(void *arg, const char *kind, const char *ns, const char *name, uint64_t rev,
+		       const char *text, size_t len)
+{
+	struct checking *c = arg;
+	char *uid;
+
+	(void)ns;
+	(void)rev;
+	(void)text;
+	(void)len;
+	if (strcmp(kind, UNMADE_KIND) != 0)
+		return 0;
+	uid = arena_printf(&c->arena, "%.*s", (int)strcspn(name, "."), name);
+	return uid ? map_put(&c->unmade, uid, uid) : -ENOMEM;
 }
 
 static int check_object(void *arg, const char *kind, const char *ns, const char *name, uint64_t rev,
@@ -145,7 +165,7 @@ static int check_object(void *arg, const char *kind, const char *ns, const char 
 		tell(c, "%s", why);
 	if (r < 0)
 		return r == -EBADMSG ? 0 : r;
-	r = row.tombstone ? 0 : add_object(c, &row, obj);
+	r = row.tombstone || row.unmade ? 0 : add_object(c, &row, obj);
 	object_unref(obj);
 	return r;
 }
@@ -258,6 +278,8 @@ int state_check(struct store *view, void (*problem)(void *arg, const char *words
 	snprintf(name, sizeof(name), "%s %s", kinds[KIND_NODE].store_name, ret->node);
 	r = store_integrity(view, integrity, &c);
 	if (r >= 0)
+		r = store_load(view, find_unmade, &c);
+	if (r == 0)
 		r = store_load(view, check_object, &c);
 	if (r == 0)
 		r = store_load_claims(view, check_claim, &c);
@@ -271,6 +293,7 @@ int state_check(struct store *view, void (*problem)(void *arg, const char *words
 	map_fini(&c.held);
 	map_fini(&c.names);
 	map_fini(&c.claims);
+	map_fini(&c.unmade);
 	arena_fini(&c.arena);
 	return r < 0 ? r : 0;
 }

@@ -226,6 +226,7 @@ void cluster_up(struct cluster *c)
 		(void)store_meta_put(c->state->store, CLUSTER_META_WHOLE, "yes");
 	c->part = false;
 	loop_timer_set(c->unowned, 0);
+	loop_timer_set(c->hand_in, 0);
 	outcome_free_limbo(c);
 	if (c->rc)
 		log_event(LOG_LEVEL_INFO, "etcd_found", "endpoint=%s revision=%llu",
@@ -390,6 +391,8 @@ int cluster_new(const struct etcd_config *conf, struct cluster **ret, char error
 	if (r == 0)
 		r = loop_timer_new(c->loop, unowned_look, c, &c->unowned);
 	if (r == 0)
+		r = loop_timer_new(c->loop, hand_in, c, &c->hand_in);
+	if (r == 0)
 		r = loop_timer_new(c->loop, too_late, c, &c->turn.limit);
 	if (r < 0) {
 		cluster_free(c);
@@ -422,6 +425,7 @@ void cluster_free(struct cluster *c)
 	loop_timer_free(c->keep);
 	loop_timer_free(c->soon);
 	loop_timer_free(c->unowned);
+	loop_timer_free(c->hand_in);
 	loop_timer_free(c->turn.limit);
 	claims_free(c);
 	lease_free(c);

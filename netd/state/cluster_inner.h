@@ -49,7 +49,7 @@ struct cluster {
 	int rc;                     /* why it is not up, 0: it is */
 	char words[STORE_WORDS], reason[32];
 	struct etcd_watch *watch;
-	struct loop_timer *retry, *keep, *soon, *unowned;
+	struct loop_timer *retry, *keep, *soon, *unowned, *hand_in;
 	unsigned failures;
 	int64_t seen;               /* etcd's revision up to which everything was delivered ... */
 	int64_t committed;          /* ... and is in the replica */
@@ -137,6 +137,8 @@ void part_ask(struct cluster *c, const struct part *p, struct etcd_txn *t);
 /* outcome.c */
 /** outcome_fail() - with all that builds upon it; the first reason counts */
 void outcome_fail(struct cluster *c, struct txn *txn, int rc, const char *words);
+/** outcome_fall_back() - the accepted version is what it is without this write */
+void outcome_fall_back(struct cluster *c, const struct txn_write *w);
 /** outcome_settle() - it waits for etcd no more, and is to be told of */
 void outcome_settle(struct cluster *c, struct txn *txn);
 /** outcome_tell() - those of whom it may be told */
@@ -152,6 +154,21 @@ struct txn_write *send_adopt(struct cluster *c, const struct kind *kind, const c
 			     const char *name, const struct etcd_kv *kv);
 
 void send_soon(void *cluster);              /* those that wait for what cannot be seen */
+
+/* pending.c */
+/**
+ * pending_take() - a transaction that needs no etcd
+ * Return: 1: it is on its way to the replica; 0: it is for etcd; -ECANCELED: it is not yet, -ENOMEM.
+ */
+int pending_take(struct cluster *c, struct txn *txn);
+/** pending_settle() - rows that stand for nothing any more now that a change is delivered */
+int pending_settle(struct txn *txn, struct object *before, struct object *now);
+/** pending_drop() - the row of a pod that was made here, and what is known of it */
+int pending_drop(struct txn *txn, struct object *made);
+/** pending_settled() - the row of a pod that was deleted here */
+int pending_settled(struct txn *txn, struct object *last);
+/* hand_in.c */
+void hand_in(void *cluster);
 
 /* unowned.c */
 void unowned_look(void *cluster);

@@ -42,16 +42,39 @@ static void index_uid(struct state *state, const struct txn_write *w)
 		log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=uid_index");
 }
 
+/* Who is told of what this node has is not told of what its own version stands before. */
+static void tell(struct state *state, const struct txn_write *w)
+{
+	struct object *was = w->before, *is = w->now;
+	bool hidden = w->kind->id == KIND_POD && pending_any(state);
+
+	if (hidden)
+		pending_hides(state, w, &was, &is);
+	for (size_t k = 0; k < state->nobservers; k++) {
+		const struct state_observer *o = &state->observers[k];
+
+		if (!o->here)
+			o->changed(o->arg, w->before, w->now);
+		else if (was || is)
+			o->changed(o->arg, was, is);
+	}
+	if (hidden)
+		pending_moved(state, w);
+}
+
 static void commit_write(struct state *state, struct txn_write *w)
 {
 	const struct object *any = w->now ? w->now : w->last;
 
+	if (w->pending) {
+		pending_commit(state, w);
+		return;
+	}
 	if (cache_commit(&state->caches[w->kind->id], any->meta, w->now) < 0)
 		log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=cache");
 	index_uid(state, w);
 	publish(state, w);
-	for (size_t k = 0; k < state->nobservers; k++)
-		state->observers[k].changed(state->observers[k].arg, w->before, w->now);
+	tell(state, w);
 }
 
 static void commit_effect(struct state *state, const struct txn_effect *e)
@@ -73,8 +96,12 @@ static void commit_effect(struct state *state, const struct txn_effect *e)
 	case EFFECT_FORGET_NETWORK:
 		ipam_forget(state->ipam, e->network);
 		break;
+	case EFFECT_SETTLED:
+		pending_forget(state, e->object);
+		break;
 	case EFFECT_CLAIM_IP:
 	case EFFECT_CLAIM_BLOCK:
+	case EFFECT_UNMADE:
 		break;
 	}
 }
@@ -106,6 +133,10 @@ static void revert_effect(struct state *state, const struct txn_effect *e)
 		if (t)
 			t->going = false;
 		break;
+	case EFFECT_UNMADE:
+		pending_forget(state, e->object);
+		break;
+	case EFFECT_SETTLED:
 	case EFFECT_TOMB:
 	case EFFECT_RELEASE_IP:
 	case EFFECT_RELEASE_BLOCK:
@@ -118,6 +149,8 @@ static void revert_write(struct state *state, const struct txn_write *w)
 {
 	const struct object *any = w->now ? w->now : w->last;
 
+	if (pending_revert(state, w))
+		return;
 	if (cache_accept(&state->caches[w->kind->id], any->meta, w->before) < 0)
 		log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=cache");
 }

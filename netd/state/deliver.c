@@ -99,6 +99,8 @@ static int add(struct delivery *d, const struct kind *kind, struct object *befor
 		r = mine_changed(d->txn, before, now);
 	if (r == 0)
 		r = txn_write(d->txn, kind, before, now, last);
+	if (r == 0 && kind->id == KIND_POD)
+		r = pending_settle(d->txn, before, now);
 	if (r == 0)
 		r = accept(d, kind, any->meta, before, now, rev);
 	d->events++;

@@ -10,7 +10,10 @@
 #include <netd/codec/tape.h>
 #include <netd/state/state.h>
 
-#define TEARDOWN_KIND "~teardown"       /* of tombstones in the store; no API kind can be called so */
+/* Of rows in the store; no API kind can be called so. */
+#define TEARDOWN_KIND "~teardown"       /* tombstones */
+#define MADE_KIND     "~made"           /* pods that etcd does not have yet: pending.c */
+#define UNMADE_KIND   "~unmade"         /* pods that it still has */
 
 /** The versions of one object.  It is there while either is; equal pointers: nothing under way. */
 struct slot {
@@ -39,6 +42,8 @@ struct state {
 	const struct node_config *conf;
 	struct cache caches[KIND_COUNT];
 	struct map by_uid;
+	struct cache made;          /* pending.c: pods of this node that etcd does not have yet */
+	struct map unmade;          /* ... and last versions of those that it still has, by uid */
 	struct tombstone *tombs;
 	size_t ntombs, tombs_cap;
 	struct state_observer observers[MAX_OBSERVERS];
@@ -73,6 +78,7 @@ int cache_commit(struct cache *c, const struct meta *key, struct object *obj);
  * cache_sort() - then.  0 or -ENOMEM; @twice: one of two that are called the same, or NULL
  */
 int cache_append(struct cache *c, struct object *obj);
+void cache_fini(struct cache *c);
 int cache_sort(struct cache *c, const struct object **twice);
 
 int tombstone_add(struct state *state, struct object *last);
@@ -86,6 +92,7 @@ struct txn_write {
 	struct object *now;         /* NULL: deleted */
 	struct object *last;        /* deleted: the last state under the revision of the deletion */
 	bool happened;              /* in etcd */
+	bool pending;               /* of this node alone: pending.c */
 };
 
 enum txn_effect_type {
@@ -96,6 +103,8 @@ enum txn_effect_type {
 	EFFECT_RELEASE_IP,          /* given when committed */
 	EFFECT_RELEASE_BLOCK,
 	EFFECT_FORGET_NETWORK,
+	EFFECT_UNMADE,              /* object: deleted here; forgotten when it fails */
+	EFFECT_SETTLED,             /* object: etcd does not have it any more either */
 };
 
 struct txn_effect {
@@ -158,6 +167,27 @@ void txn_store(struct txn *txn, bool soft, void (*done)(void *arg, int rc, const
 
 /* state.c */
 void state_health_changed(struct state *state);
+/* pending.c */
+/** pending_any() - this node has made or deleted pods, and etcd does not know */
+bool pending_any(const struct state *state);
+/** pending_view() - what this node has of a pod; @shared: what the cluster has, NULL: nothing */
+struct object *pending_view(const struct state *state, const struct slot *shared, const char *ns,
+			    const char *name, bool accepted);
+/** pending_unmade() - it was deleted here, and its kernel objects and addresses are gone */
+bool pending_unmade(const struct state *state, const struct object *obj);
+/** pending_commit() - a write that is pending */
+void pending_commit(struct state *state, const struct txn_write *w);
+/** pending_revert() - false: it has nothing to do with what is pending */
+bool pending_revert(struct state *state, const struct txn_write *w);
+/** pending_hides() - what this node sees of a change in the cluster, whose write has committed */
+void pending_hides(const struct state *state, const struct txn_write *w, struct object **was,
+		   struct object **is);
+/** pending_moved() - the same when all have been told: what waited for it goes on */
+void pending_moved(struct state *state, const struct txn_write *w);
+void pending_forget(struct state *state, const struct object *obj);
+/** pending_load() - of a row; before cache_sort().  0, -EEXIST, -ENOMEM */
+int pending_load(struct state *state, struct object *obj, bool unmade);
+void pending_free(struct state *state);
 /* send.c */
 /** send_submit() - hand to etcd */
 void send_submit(struct cluster *cluster, struct txn *txn);
@@ -195,7 +225,7 @@ int state_fail(char error[STORE_WORDS], int r, const char *what);
 struct row {
 	const char *kind, *ns, *name;
 	uint64_t rev;
-	bool tombstone;             /* set by row_object() */
+	bool tombstone, made, unmade;   /* set by row_object(): of an object, and no row of its kind */
 };
 /**
  * row_object() - the object of a row; -EBADMSG: it cannot be one, and @why says it

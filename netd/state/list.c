@@ -75,7 +75,7 @@ static int take_object(struct listing *l, const struct etcd_kv *kv)
 {
 	uint64_t rev = l->cluster->base + (uint64_t)kv->modified;
 	const struct kind *kind;
-	const struct object *obj;
+	const struct slot *s;
 	const char *ns, *name;
 	char buf[KEY_SIZE], *key = arena_strdup(&l->arena, kv->key);
 
@@ -83,8 +83,8 @@ static int take_object(struct listing *l, const struct etcd_kv *kv)
 		return -ENOMEM;
 	if (!key_object(kv->key, buf, &kind, &ns, &name))
 		return 0;
-	obj = state_get(l->cluster->state, kind, ns, name);
-	return obj && obj->rev == rev ? 0 : copy(l, kv, rev);
+	s = cache_slot(&l->cluster->state->caches[kind->id], ns, name);
+	return s && s->committed && s->committed->rev == rev ? 0 : copy(l, kv, rev);
 }
 
 static int take(struct listing *l, const struct etcd_kv *kv)

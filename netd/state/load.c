@@ -31,10 +31,10 @@ static const char *disagrees(const struct row *row, const struct object *obj)
 
 	if (!meta->uid || !*meta->uid)
 		return "has no uid";
-	if (!row->tombstone) {
+	if (!row->tombstone && !row->unmade) {
 		if (strcmp(row->ns, meta->ns) != 0 || strcmp(row->name, meta->name) != 0)
 			return "is the row of another object";
-		return row->rev != meta->rev ? "is not of the revision that its row says" : NULL;
+		return !row->made && row->rev != meta->rev ? "is not of the revision that its row says" : NULL;
 	}
 	snprintf(key, sizeof(key), "%.64s.%llu", meta->uid, (unsigned long long)meta->rev);
 	return strcmp(row->name, key) != 0 ? "is the row of another object" : NULL;
@@ -63,7 +63,10 @@ int row_object(struct row *row, struct bytes *bytes, struct tape *tape, struct o
 	if (!value_is(tape->v, VALUE_OBJECT))
 		return complain(row, "is no object", "", why);
 	row->tombstone = strcmp(row->kind, TEARDOWN_KIND) == 0;
-	kind = row->tombstone ? object_kind_of(tape->v) : kind_by_store_name(row->kind);
+	row->made = strcmp(row->kind, MADE_KIND) == 0;
+	row->unmade = strcmp(row->kind, UNMADE_KIND) == 0;
+	kind = row->tombstone || row->made || row->unmade ? object_kind_of(tape->v)
+							  : kind_by_store_name(row->kind);
 	if (!kind)
 		return complain(row, "is of a kind that this netd does not know", "", why);
 	r = object_new(kind, tape->v, bytes, row->rev, ret);
@@ -114,21 +117,26 @@ static int keep_object(struct loading *l, const struct row *row, struct object *
 	return r < 0 ? r : cache_append(&state->caches[obj->kind->id], obj);
 }
 
+static int sort_cache(struct loading *l, struct cache *cache)
+{
+	const struct object *obj;
+	struct row row;
+
+	if (cache_sort(cache, &obj) < 0)
+		return -ENOMEM;
+	if (!obj)
+		return 0;
+	row = (struct row){ .kind = obj->kind->store_name, .ns = obj->meta->ns, .name = obj->meta->name };
+	return complain(&row, TWICE, "", l->error);
+}
+
 static int sort_objects(struct loading *l)
 {
-	for (size_t i = 0; i < KIND_COUNT; i++) {
-		struct row row = { .kind = kinds[i].store_name };
-		const struct object *obj;
+	int r = sort_cache(l, &l->state->made);
 
-		if (cache_sort(&l->state->caches[i], &obj) < 0)
-			return -ENOMEM;
-		if (!obj)
-			continue;
-		row.ns = obj->meta->ns;
-		row.name = obj->meta->name;
-		return complain(&row, TWICE, "", l->error);
-	}
-	return 0;
+	for (size_t i = 0; r == 0 && i < KIND_COUNT; i++)
+		r = sort_cache(l, &l->state->caches[i]);
+	return r;
 }
 
 static void *decode(void *arg)
@@ -149,6 +157,8 @@ static int keep(struct loading *l, struct waiting *w, const char *why)
 		snprintf(l->error, STORE_WORDS, "%s", why);
 	if (w->rc < 0)
 		return w->rc;
+	if (w->row.made || w->row.unmade)
+		return pending_load(l->state, w->obj, w->row.unmade);
 	if (!w->row.tombstone)
 		return keep_object(l, &w->row, w->obj);
 	w->obj->rev = w->obj->meta->rev;        /* it is kept under a later revision than its own */
@@ -212,7 +222,7 @@ static int load_object(void *arg, const char *kind, const char *ns, const char *
 
 	*w = (struct waiting){ .bytes = bytes_new(text, len) };
 	w->row = (struct row){ arena_strdup(&b->arena, kind), arena_strdup(&b->arena, ns),
-			       arena_strdup(&b->arena, name), rev, false };
+			       arena_strdup(&b->arena, name), .rev = rev };
 	b->n++;
 	if (!w->bytes || !w->row.kind || !w->row.ns || !w->row.name)
 		return -ENOMEM;

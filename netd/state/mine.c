@@ -13,7 +13,8 @@ static bool is_mine(const struct state *state, const struct object *obj)
 {
 	const char *node = object_node(obj);
 
-	return obj->kind->in_kernel && !object_unattached(obj) && (!node || strcmp(node, state->conf->node_name) == 0);
+	return obj->kind->in_kernel && !object_unattached(obj) && !pending_unmade(state, obj) &&
+	       (!node || strcmp(node, state->conf->node_name) == 0);
 }
 
 static bool spec_changed(const struct object *before, const struct object *now, int *r)

@@ -84,7 +84,7 @@ static bool is_pending(const struct cluster *c, const struct object *before)
 	return false;
 }
 
-static void fall_back(struct cluster *c, const struct txn_write *w)
+void outcome_fall_back(struct cluster *c, const struct txn_write *w)
 {
 	const struct meta *key = (w->now ? w->now : w->last)->meta;
 	struct cache *cache = &c->state->caches[w->kind->id];
@@ -125,7 +125,7 @@ void outcome_fail(struct cluster *c, struct txn *txn, int rc, const char *words)
 	fail_dependents(c, txn);
 	for (size_t i = txn->nwrites; i-- > 0;)
 		if (!txn->writes[i].happened)
-			fall_back(c, &txn->writes[i]);
+			outcome_fall_back(c, &txn->writes[i]);
 }
 
 static bool may_be_told(const struct cluster *c, const struct txn *txn)

@@ -54,7 +54,7 @@ static int each_object(void *arg, const char *kind, const char *ns, const char *
 	char key[KEY_SIZE];
 
 	(void)rev;
-	if (strcmp(kind, TEARDOWN_KIND) == 0)
+	if (*kind == '~')               /* this node's own */
 		return 0;
 	snprintf(key, sizeof(key), KEY_OBJECTS "%s/%s/%s", kind, ns, name);
 	return add(arg, key, bytes, len);

@@ -212,9 +212,13 @@ void send_submit(struct cluster *c, struct txn *txn)
 		return;
 	}
 	if (r == 0)
+		r = pending_take(c, txn);
+	if (r > 0)
+		return;
+	if (r == 0)
 		r = parts_split(txn);
 	if (r < 0 || c->link != LINK_UP) {
-		refuse_now(c, txn, r < 0 ? r : -ENOTCONN, r < 0 ? "no memory" : c->words);
+		refuse_now(c, txn, r < 0 ? r : -ENOTCONN, r < 0 ? strerror(-r) : c->words);
 		return;
 	}
 	txn->batch.rc = 0;

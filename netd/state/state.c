@@ -115,7 +115,7 @@ int state_new(struct loop *loop, struct store *store, const struct node_config *
 	return state_new_shared(loop, store, conf, NULL, ret, error);
 }
 
-static void cache_fini(struct cache *c)
+void cache_fini(struct cache *c)
 {
 	for (size_t i = 0; i < c->n; i++) {
 		object_unref(c->slots[i].committed);
@@ -135,6 +135,7 @@ void state_free(struct state *state)
 		object_unref(state->tombs[i].last);
 	free(state->tombs);
 	map_fini(&state->by_uid);
+	pending_free(state);
 	hub_free(state->hub);
 	ipam_free(state->ipam);
 	free(state);
@@ -185,11 +186,19 @@ int state_set_node(struct state *state, const char *uid)
 	return ipam_set_node(state->ipam, uid);
 }
 
+/* Of pods this node may have others than the cluster. */
+static bool has_view(const struct state *state, const struct kind *kind)
+{
+	return kind->id == KIND_POD && pending_any(state);
+}
+
 struct object *state_get(const struct state *state, const struct kind *kind, const char *ns,
 			 const char *name)
 {
 	struct slot *s = cache_slot(&state->caches[kind->id], ns, name);
 
+	if (has_view(state, kind))
+		return pending_view(state, s, ns, name, false);
 	return s ? s->committed : NULL;
 }
 
@@ -198,6 +207,8 @@ struct object *state_accepted(const struct state *state, const struct kind *kind
 {
 	struct slot *s = cache_slot(&state->caches[kind->id], ns, name);
 
+	if (has_view(state, kind))
+		return pending_view(state, s, ns, name, true);
 	return s ? s->accepted : NULL;
 }
 
@@ -210,6 +221,7 @@ struct object *state_same(const struct state *state, const struct kind *kind, co
 struct choice {
 	const char *ns, *prefix;
 	bool accepted;
+	bool here;                  /* as this node has them */
 };
 
 static bool is_chosen(const struct choice *choice, const struct meta *meta)
@@ -219,12 +231,29 @@ static bool is_chosen(const struct choice *choice, const struct meta *meta)
 							   strlen(choice->prefix)) == 0));
 }
 
+/* Those that the cluster has nothing of; the others stood among its own. */
+static int each_made(const struct state *state, const struct choice *choice,
+		     int (*each)(void *arg, struct object *obj), void *arg)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < state->made.n; i++) {
+		const struct slot *s = &state->made.slots[i];
+		struct object *obj = choice->accepted ? s->accepted : s->committed;
+
+		if (obj && is_chosen(choice, obj->meta) &&
+		    !cache_slot(&state->caches[KIND_POD], obj->meta->ns, obj->meta->name))
+			r = each(arg, obj);
+	}
+	return r;
+}
+
 static int each_slot(const struct state *state, const struct kind *kind,
 		     const struct choice *choice, size_t i,
 		     int (*each)(void *arg, struct object *obj), void *arg)
 {
 	const struct cache *c = &state->caches[kind->id];
-	bool accepted = choice->accepted;
+	bool accepted = choice->accepted, here = (accepted || choice->here) && has_view(state, kind);
 	size_t n;
 	int r = 0;
 
@@ -236,10 +265,12 @@ static int each_slot(const struct state *state, const struct kind *kind,
 		if (!is_chosen(choice, any->meta))
 			break;
 		n = c->n;
+		if (here)
+			obj = pending_view(state, s, any->meta->ns, any->meta->name, accepted);
 		r = obj ? each(arg, obj) : 0;
 		i += c->n >= n;         /* else @each has deleted one that had not committed */
 	}
-	return r;
+	return r == 0 && here ? each_made(state, choice, each, arg) : r;
 }
 
 static size_t first_slot(const struct state *state, const struct kind *kind, const char *ns)
@@ -255,6 +286,14 @@ int state_each(const struct state *state, const struct kind *kind, const char *n
 	const struct choice choice = { .ns = ns };
 
 	return each_slot(state, kind, &choice, first_slot(state, kind, ns), each, arg);
+}
+
+int state_each_here(const struct state *state, const struct kind *kind,
+		    int (*each)(void *arg, struct object *obj), void *arg)
+{
+	const struct choice choice = { .here = true };
+
+	return each_slot(state, kind, &choice, 0, each, arg);
 }
 
 int state_each_after(const struct state *state, const struct kind *kind, const char *ns,

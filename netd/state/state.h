@@ -23,6 +23,8 @@ struct object {
 	unsigned refs;
 	const struct kind *kind;
 	uint64_t rev;
+	bool pending;               /* of a pod that etcd does not have yet: pending.c */
+	bool offered;               /* ... and may have: it was handed in, and nobody knows */
 	struct bytes *bytes;
 	struct arena arena;
 	union {
@@ -83,6 +85,10 @@ struct state_observer {
 	void (*mended)(void *arg);
 	/* may be NULL: other nodes live than before */
 	void (*nodes)(void *arg);
+	/* may be NULL: etcd has not taken a pod that was made here without it, and which goes */
+	void (*refused)(void *arg, const struct object *pod, const char *why);
+	/* @changed is told of what this node has, as state_each_here() */
+	bool here;
 };
 
 int state_new(struct loop *loop, struct store *store, const struct node_config *conf,
@@ -120,6 +126,10 @@ bool state_lost(const struct state *state, uint64_t rev);
 /** state_health() - 0, or what writes fail with, and its words: store_health() */
 int state_health(const struct state *state, const char **words);
 
+/*
+ * Of one pod, and of accepted ones, this node sees what it made and deleted by itself while etcd was away
+ * (pending.c); who goes through committed ones sees what the cluster has, as do watchers.
+ */
 /** state_get() - the committed version, borrowed until the next turn; NULL: there is none */
 struct object *state_get(const struct state *state, const struct kind *kind, const char *ns,
 			 const char *name);
@@ -132,7 +142,10 @@ struct object *state_same(const struct state *state, const struct kind *kind,
 /** state_each() - committed objects in order of namespace, name; @ns NULL: all.  Non-zero stops. */
 int state_each(const struct state *state, const struct kind *kind, const char *ns,
 	       int (*each)(void *arg, struct object *obj), void *arg);
-/** state_each_after() - the same, beginning behind an object, which need not be there; of @ns if given */
+/** state_each_here() - the same as this node has them: for what concerns its kernel; not in order */
+int state_each_here(const struct state *state, const struct kind *kind,
+		    int (*each)(void *arg, struct object *obj), void *arg);
+/** state_each_after() - state_each(), beginning behind an object, which need not be there; of @ns if given */
 int state_each_after(const struct state *state, const struct kind *kind, const char *ns,
 		     const char *after_ns, const char *after_name,
 		     int (*each)(void *arg, struct object *obj), void *arg);

@@ -110,7 +110,8 @@ bool txn_writes(const struct txn *txn, const struct kind *kind, const char *ns, 
 		const struct txn_write *w = &txn->writes[i];
 		const struct meta *meta = (w->now ? w->now : w->last)->meta;
 
-		if (w->kind != kind || strcmp(meta->name, name) != 0 || strcmp(meta->ns, ns) != 0)
+		if (w->pending || w->kind != kind || strcmp(meta->name, name) != 0 ||
+		    strcmp(meta->ns, ns) != 0)
 			continue;
 		*ret = w->now;
 		return true;

@@ -11,7 +11,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "lib"))
 from etcd import Etcd
-from node import Client, PODS, eventually, main, pod
+from node import Client, PODS, eventually, main, pings, pod
 from nodes import Cluster, NODES
 from reach import Connected, connect
 from services import SERVICES, in_netns, serve
@@ -121,18 +121,37 @@ def answers(address):
     return True
 
 
+def made_alone(member, name):
+    """Of a runtime, which does not wait for etcd."""
+    member.client.post(PODS, pod(name, {"podnet.dev/origin": "cni"}))
+    eventually("%s runs" % name, lambda: member.client.get(PODS + "/" + name)["status"]["phase"] == "Running")
+    return member.client.get(PODS + "/" + name)["status"]["podIP"]
+
+
 def test_etcd_stopped():
+    """Meanwhile pods of a runtime come and go."""
+    for n, member in enumerate(cluster.members, 1):
+        made_alone(member, "gone%d" % n)
     cluster.etcd.kill()
     end = time.monotonic() + OUTAGE
     for member in cluster.members:
         eventually("it is told", lambda m=member: m.client.raw("GET", "/readyz")[0] == 503)
     go_on()
+    ips = [made_alone(member, "late%d" % n) for n, member in enumerate(cluster.members, 1)]
+    for n, member in enumerate(cluster.members, 1):
+        member.client.delete(PODS + "/gone%d" % n)
+        assert pings("a%d.default" % n, ips[n - 1])
     while time.monotonic() < end:
         go_on()
     cluster.etcd.start()
     for member in cluster.members:
         member.client = Client(member.socket)       # the one there was has been idle for too long
     one_store("caught-up-")
+    for member in cluster.members:
+        eventually("all are listed", lambda m=member: {p["status"]["podIP"] for p in m.client.get(PODS)[
+            "items"] if p["metadata"]["name"][0] != "a"} == set(ips))
+    for n in (1, 2, 3):
+        assert pings("a%d.default" % (n % 3 + 1), ips[n - 1])
     go_on()
 
 

@@ -6,6 +6,7 @@
 #define TESTS_STATE_WORLD_H
 
 #include <errno.h>
+#include <netd/state/cluster.h>
 #include <netd/state/state.h>
 #include <netd/store/store.h>
 #include <stdio.h>
@@ -22,9 +23,11 @@ struct world {
 	struct loop *loop;
 	struct store *store;
 	struct state *state;
+	struct cluster *cluster;    /* a replica of one whose etcd is not there; NULL: it is no replica */
 	struct node_config conf;
 	char dir[64], path[96], error[STORE_WORDS];
 	char seen[512];             /* what the observer was told */
+	char here[512];             /* and who looks at what this node has */
 	unsigned waiting;
 	int rc[8];
 	unsigned answers;
@@ -46,20 +49,32 @@ static inline void on_change(void *arg, const struct object *old, const struct o
 	assert_true(hub_revision(state_hub(w->state)) >= any->rev);
 }
 
+static inline void on_here(void *arg, const struct object *old, const struct object *now)
+{
+	struct world *w = arg;
+	size_t len = strlen(w->here);
+
+	snprintf(w->here + len, sizeof(w->here) - len, "%c%s ", !now ? '-' : old ? '~' : '+',
+		 (now ? now : old)->meta->uid);
+}
+
 static inline void open_world(struct world *w)
 {
 	struct store_config conf = { .path = w->path, .loop = w->loop, .now_ms = 1700000000000 };
 	struct state_observer observer = { .changed = on_change, .arg = w };
+	struct state_observer here = { .changed = on_here, .arg = w, .here = true };
 
 	assert_int_equal(store_open(&conf, &w->store, w->error), 0);
-	assert_int_equal(state_new(w->loop, w->store, &w->conf, &w->state, w->error), 0);
+	assert_int_equal(state_new_shared(w->loop, w->store, &w->conf, w->cluster, &w->state, w->error), 0);
 	assert_int_equal(state_set_node(w->state, "uid-node"), 0);
 	assert_int_equal(state_observe(w->state, &observer), 0);
+	assert_int_equal(state_observe(w->state, &here), 0);
 	w->last_rev = state_revision(w->state);
 }
 
 static inline void close_world(struct world *w)
 {
+	cluster_stop(w->cluster);
 	state_close(w->state);
 	store_close(w->store);
 	state_free(w->state);
@@ -86,6 +101,7 @@ static inline int end(void **state)
 	char path[128];
 
 	close_world(w);
+	cluster_free(w->cluster);
 	loop_free(w->loop);
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		snprintf(path, sizeof(path), "%s/%s", w->dir, files[i]);

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * hand_in.c - what a node did by itself while etcd was away is done in etcd
+ *
+ * Room: state.  Deletions first, each of the pod with that uid and no other; then what was made, if
+ * nothing is called so.  What etcd does not take goes from here, for etcd's is what all others see.  All
+ * of it may be tried again: what had been done is found in what has been delivered.
+ * May include: netd/cluster/etcd.h, codec, model, netd/base.
+ */
+#include "cluster_inner.h"
+#include <errno.h>
+#include <netd/base/log.h>
+#include <stdio.h>
+
+#define RETRY_MS    1000
+
+static void handed_in(void *arg, int rc, const char *error)
+{
+	struct cluster *c = arg;
+
+	(void)error;                    /* of a link that is lost its own line tells, and it is begun again */
+	if (rc < 0 && rc != -ESHUTDOWN)
+		loop_timer_set(c->hand_in, rc == -ECANCELED ? 0 : RETRY_MS);
+}
+
+static bool is_same(const struct object *a, const struct object *b)
+{
+	return a && strcmp(a->meta->uid, b->meta->uid) == 0;
+}
+
+static const struct slot *slot_of(const struct cluster *c, const struct object *pod)
+{
+	return cache_slot(&c->state->caches[KIND_POD], pod->meta->ns, pod->meta->name);
+}
+
+/* ---- deletions ---- */
+
+/* Others' finalizers hold it: it is marked, and waits for them. */
+static int mark(struct txn *txn, struct object *obj)
+{
+	_cleanup_(doc_freep) struct doc *doc = object_doc(obj);
+	struct object *marked;
+	char now[24];
+	int r;
+
+	time_format(now_realtime_s(), now);
+	r = doc ? doc_set_str(doc, "metadata.deletionTimestamp", now) : -ENOMEM;
+	if (r == 0)
+		r = doc_set_int(doc, "metadata.deletionGracePeriodSeconds", 0);
+	return r < 0 ? r : txn_put(txn, obj->kind, doc, obj, &marked);
+}
+
+static int delete_pod(struct cluster *c, struct object *last)
+{
+	_cleanup_(txn_dropp) struct txn *txn = NULL;
+	const struct slot *s = slot_of(c, last);
+	struct object *obj = s && is_same(s->accepted, last) ? s->accepted : NULL;
+	int r;
+
+	if (!obj && s && is_same(s->committed, last))
+		return 0;               /* it is on its way */
+	if (obj && obj->meta->deleted && obj->meta->nfinalizers)
+		return 0;
+	r = txn_new(c->state, &txn);
+	if (r == 0 && !obj)
+		r = pending_settled(txn, last);
+	else if (r == 0)
+		r = obj->meta->nfinalizers ? mark(txn, obj) : txn_delete(txn, obj, NULL);
+	if (r < 0)
+		return r;
+	if (obj)
+		txn_submit(take_ptr(txn), false, handed_in, c);
+	else
+		txn_store(take_ptr(txn), true, NULL, NULL);
+	return 0;
+}
+
+/* ---- what was made ---- */
+
+static bool holds(const struct cluster *c, const char *network, const struct podnet_prefix *ip)
+{
+	const struct podnet_prefix *blocks;
+	size_t n = ipam_blocks(c->state->ipam, network, &blocks);
+
+	for (size_t i = 0; i < n; i++)
+		if (podnet_prefix_contains(&blocks[i], ip))
+			return true;
+	return false;
+}
+
+/* Its Network, or this node's Node, may have been deleted meanwhile. */
+static bool has_address(const struct cluster *c, const struct pod *pod)
+{
+	for (size_t i = 0; i < pod->nattached; i++)
+		for (size_t k = 0; k < pod->attached[i].nips; k++)
+			if (!holds(c, pod->attached[i].network, &pod->attached[i].ips[k]))
+				return false;
+	return true;
+}
+
+/* Why etcd cannot have it; NULL: it can, as far as is known here. */
+static const char *objection(const struct cluster *c, const struct object *made,
+			     const struct object *other)
+{
+	const struct object *ns = state_get(c->state, &kinds[KIND_NAMESPACE], "", made->meta->ns);
+
+	if (other)
+		return "another pod has been made under its name";
+	if (!ns)
+		return "its namespace is not there any more";
+	if (ns->namespace->terminating)
+		return "its namespace is being terminated";
+	return has_address(c, made->pod) ? NULL : "its addresses are not this node's any more";
+}
+
+static int refuse(struct cluster *c, struct object *made, const char *why)
+{
+	_cleanup_(txn_dropp) struct txn *txn = NULL;
+	int r = txn_new(c->state, &txn);
+
+	if (r == 0)
+		r = mine_changed(txn, made, NULL);
+	if (r == 0)
+		r = pending_drop(txn, made);
+	if (r < 0)
+		return r;
+	log_event(LOG_LEVEL_WARNING, "pod_refused", "pod=%s/%s err=\"%s\"", made->meta->ns,
+		  made->meta->name, why);
+	for (size_t i = 0; i < c->state->nobservers; i++)
+		if (c->state->observers[i].refused)
+			c->state->observers[i].refused(c->state->observers[i].arg, made, why);
+	txn_store(take_ptr(txn), false, NULL, NULL);
+	return 0;
+}
+
+/* As a version of its own, which etcd's revision is written to. */
+static int offer(struct cluster *c, struct object *made)
+{
+	_cleanup_(txn_dropp) struct txn *txn = NULL;
+	_cleanup_(doc_freep) struct doc *doc = object_doc(made);
+	struct object *obj;
+	int r = doc ? txn_new(c->state, &txn) : -ENOMEM;
+
+	if (r == 0)
+		r = txn_put(txn, made->kind, doc, NULL, &obj);
+	if (r < 0)
+		return r;
+	made->offered = true;
+	txn_submit(take_ptr(txn), false, handed_in, c);
+	return 0;
+}
+
+static int create_pod(struct cluster *c, struct object *made)
+{
+	const struct slot *s = slot_of(c, made);
+	const struct object *other = !s ? NULL : s->accepted ? s->accepted : s->committed;
+	const char *why;
+
+	if (other && is_same(other, made))
+		return 0;               /* it is on its way */
+	if (other && (!s->accepted || pending_unmade(c->state, other)))
+		return 0;               /* that goes: pending_moved() */
+	why = objection(c, made, other);
+	return why ? refuse(c, made, why) : offer(c, made);
+}
+
+void hand_in(void *arg)
+{
+	struct cluster *c = arg;
+	const struct cache *made = &c->state->made;
+	struct object *last;
+	size_t pos = 0;
+	int r = 0;
+
+	if (c->link != LINK_UP || !pending_any(c->state))
+		return;                 /* cluster_up() calls again */
+	if (!c->state->nobservers) {    /* netd has not begun to look */
+		loop_timer_set(c->hand_in, RETRY_MS);
+		return;
+	}
+	while (r == 0 && (last = map_next(&c->state->unmade, &pos)))
+		r = delete_pod(c, last);
+	for (size_t i = 0; r == 0 && i < made->n; i++)
+		if (made->slots[i].accepted)
+			r = create_pod(c, made->slots[i].accepted);
+	if (r < 0)
+		loop_timer_set(c->hand_in, RETRY_MS);
+}

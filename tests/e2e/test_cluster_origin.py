@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""test_cluster_origin.py - without etcd a node makes and deletes its runtimes' pods by itself, and hands in"""
+import contextlib
+import os
+import signal
+import sqlite3
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "lib"))
+from etcd import Etcd
+from node import Client, PODS, eventually, main, pings, pod, run
+from nodes import Cluster
+from services import SERVICES, SLICES
+
+PROVISIONAL = 1 << 62
+EVENTS = "/api/v1/namespaces/default/events"
+ROUNDS = 6
+
+cluster = Cluster(2, etcd=Etcd("10.0.0.250"), flags=["--node-grace", "2"])
+a, b = cluster.members
+made, watch = {}, None
+
+
+def of_runtime(name, labels=None, **spec):
+    body = pod(name, {"podnet.dev/origin": "cni"}, **spec)
+    body["metadata"]["labels"] = labels or {}
+    return body
+
+
+def code(member, method, url, body=None):
+    return member.client.raw(method, url, body)[0]
+
+
+def there(member, name):
+    """The pod, or None."""
+    got, _, text = member.client.raw("GET", PODS + "/" + name)
+    assert got in (200, 404), text
+    return member.client.get(PODS + "/" + name) if got == 200 else None
+
+
+def listed(member):
+    return {p["metadata"]["name"]: p["metadata"]["uid"] for p in member.client.get(PODS)["items"]}
+
+
+def running(member, name):
+    eventually(name + " runs", lambda: there(member, name)["status"]["phase"] == "Running")
+    return there(member, name)
+
+
+def has_namespace(name):
+    return os.path.exists("/run/netns/%s.default" % name)
+
+
+def away(member):
+    eventually("writes are refused", lambda: code(member, "POST", SERVICES, {
+        "metadata": {"name": "refused"}, "spec": {"ports": [{"port": 80}]}}) == 503)
+
+
+def is_back(member):
+    eventually("it is ready", lambda: member.client.raw("GET", "/readyz")[0] == 200)
+
+
+def answers(member):
+    try:
+        return Client(member.socket).raw("GET", "/livez")[0] == 200
+    except OSError:
+        return False
+
+
+def restart(member):
+    member.kill()
+    member.start(ready=False)
+    eventually("it answers", lambda: answers(member))
+    member.client = Client(member.socket)
+
+
+def sound(member):
+    run(member.netd, "--config", "/dev/null", "--node-name", member.name, "--state-dir", member.dir + "/state",
+        "--check")
+
+
+def own_rows(member):
+    """What its database has for itself: what waits for etcd, and what may still be in the kernel."""
+    with contextlib.closing(sqlite3.connect("file:%s/state/netd.db?mode=ro" % member.dir, uri=True)) as db:
+        return db.execute("SELECT kind, name FROM object WHERE kind LIKE '~%'").fetchall()
+
+
+def settled(member):
+    eventually("nothing waits: %s" % own_rows(member), lambda: not own_rows(member))
+    sound(member)
+
+
+def endpoints(member):
+    return {ip for s in member.client.get(SLICES)["items"] for e in s["endpoints"] or [] for ip in e["addresses"]}
+
+
+def in_etcd(prefix):
+    key = "/podnet/o/pods/default/" + prefix
+    return cluster.etcd.get(key, key + "~")
+
+
+def test_made():
+    """It is there for who asks for it, and in the kernel; lists, watches and Services have it later."""
+    global watch
+    cluster.begin()
+    made["plain"] = cluster.pods("a")["a1"][0]
+    for name in ("was", "goes"):
+        a.client.post(PODS, of_runtime(name))
+        a.await_running(name)
+        b.await_running(name)
+    a.client.post(SERVICES, {"metadata": {"name": "both"}, "spec": {
+        "ports": [{"port": 80}], "selector": {"app": "both"}}})
+    before = listed(a)
+    watch = a.watch(PODS + "?resourceVersion=" + a.client.get(PODS)["metadata"]["resourceVersion"])
+    cluster.etcd.kill()
+    for member in (a, b):
+        away(member)
+    answer = a.client.post(PODS, of_runtime("new", {"app": "both"}))
+    assert answer["spec"]["nodeName"] == a.name and answer["status"]["podIP"]
+    made["new"] = running(a, "new")
+    assert made["new"]["metadata"]["uid"] == answer["metadata"]["uid"]
+    assert pings("a1.default", made["new"]["status"]["podIP"])
+    assert pings("new.default", made["plain"])
+    assert listed(a) == before and made["new"]["status"]["podIP"] not in endpoints(a)
+    assert code(b, "GET", PODS + "/new") == 404
+    assert code(a, "POST", PODS, of_runtime("new")) == 409
+    assert code(a, "POST", PODS, of_runtime("a1")) == 409
+    for refused in (pod("plain"), of_runtime("other", nodeName=b.name)):
+        assert code(a, "POST", PODS, refused) == 503
+    assert code(a, "DELETE", PODS + "/a1") == 503 and code(a, "DELETE", PODS + "/a2") == 503
+    assert code(b, "DELETE", PODS + "/was") == 503      # another node's
+    assert code(a, "DELETE", PODS + "/new?dryRun=All") == 200 and there(a, "new")
+    a.client.patch(PODS + "/new", {"metadata": {"labels": {"said": "later"}}})
+    assert there(a, "new")["metadata"]["labels"]["said"] == "later"
+
+
+def test_deleted():
+    """One that etcd has never seen, and one that it still has, whose name can be had again."""
+    uid, ip = there(a, "was")["metadata"]["uid"], there(a, "was")["status"]["podIP"]
+    a.client.post(PODS, of_runtime("short"))
+    running(a, "short")
+    for name in ("short", "was", "goes"):
+        a.client.delete(PODS + "/" + name)
+        assert there(a, name) is None
+        eventually("its namespace is gone", lambda n=name: not has_namespace(n))
+    assert code(a, "DELETE", PODS + "/was") == 404
+    assert listed(a)["was"] == uid and "short" not in listed(a)
+    assert not pings("a1.default", ip)
+    assert there(b, "was")["metadata"]["uid"] == uid
+    a.client.post(PODS, of_runtime("was"))
+    made["was"] = running(a, "was")
+    assert made["was"]["metadata"]["uid"] != uid and made["was"]["status"]["podIP"] != ip
+    assert listed(a)["was"] == uid
+    a.client.post(PODS, of_runtime("slow", terminationGracePeriodSeconds=3600))
+    running(a, "slow")
+    assert a.client.delete(PODS + "/slow")["metadata"]["deletionTimestamp"]
+    eventually("with nothing in it its grace is over", lambda: there(a, "slow") is None)
+    sound(a)
+
+
+def test_killed():
+    """A netd that dies knows all of it again."""
+    restart(a)
+    for name in ("new", "was"):
+        assert there(a, name)["metadata"]["uid"] == made[name]["metadata"]["uid"]
+        eventually("it is reached", lambda n=name: pings("a1.default", made[n]["status"]["podIP"]))
+    for name in ("short", "goes"):
+        assert there(a, name) is None and not has_namespace(name)
+    assert code(a, "POST", PODS, of_runtime("new")) == 409
+    sound(a)
+
+
+def test_handed_in():
+    """With etcd all have all of it, as it was; and its watchers are told once."""
+    watch.close()
+    told = a.watch(PODS + "?resourceVersion=" + a.client.get(PODS)["metadata"]["resourceVersion"])
+    cluster.etcd.start()
+    for member in (a, b):
+        is_back(member)
+    for name in ("new", "was"):
+        want = made[name]
+        got = b.await_object(PODS + "/" + name, lambda o, w=want: o["metadata"]["uid"] == w["metadata"]["uid"])
+        assert got["status"]["podIP"] == want["status"]["podIP"] and got["status"]["phase"] == "Running"
+        assert int(got["metadata"]["resourceVersion"]) < PROVISIONAL
+        eventually("both say the same", lambda n=name: there(a, n) == there(b, n))
+        assert pings("a2.default", want["status"]["podIP"])
+    assert there(b, "new")["metadata"]["labels"] == {"app": "both", "said": "later"}
+    eventually("what was deleted is gone", lambda: "goes" not in listed(b) and "goes" not in listed(a))
+    assert listed(a) == listed(b) and set(listed(a)) == {"a1", "a2", "new", "was"}
+    eventually("its Service has it", lambda: made["new"]["status"]["podIP"] in endpoints(b))
+    seen = [told.next() for _ in range(4)]
+    assert sorted((e["type"], e["object"]["metadata"]["name"]) for e in seen) == [
+        ("ADDED", "new"), ("ADDED", "was"), ("DELETED", "goes"), ("DELETED", "was")], seen
+    revs = [int(e["object"]["metadata"]["resourceVersion"]) for e in seen]
+    assert revs == sorted(set(revs)) and revs[-1] < PROVISIONAL, revs
+    told.close()
+    settled(a)
+    for name in ("new", "was"):
+        a.client.delete(PODS + "/" + name)
+        eventually("its namespace is gone", lambda n=name: not has_namespace(n))
+
+
+def test_conflict():
+    """Of two that were made under one name etcd's stays, and an Event says so; so where a namespace has gone."""
+    a.client.post("/api/v1/namespaces", {"metadata": {"name": "short-lived"}})
+    b.await_object("/api/v1/namespaces/short-lived", lambda o: True)
+    run("ip link set up1 down")
+    away(a)
+    for name in ("same", "here", "mine"):
+        a.client.post(PODS, of_runtime(name))
+        made[name] = running(a, name)
+    a.client.post("/api/v1/namespaces/short-lived/pods", of_runtime("lost"))
+    eventually("it is made", lambda: os.path.exists("/run/netns/lost.short-lived"))
+    # b's kernel has a namespace for it too, which on one machine would be the same
+    b.client.post(PODS, pod("same", hostNetwork=True))
+    b.client.post(PODS, pod("here", nodeName=a.name))
+    b.client.delete("/api/v1/namespaces/short-lived")
+    eventually("it is gone", lambda: code(b, "GET", "/api/v1/namespaces/short-lived") == 404)
+    run("ip link set up1 up")
+    is_back(a)
+    theirs = b.client.get(PODS + "/same")
+    eventually("etcd's is there", lambda: there(a, "same")["metadata"]["uid"] == theirs["metadata"]["uid"])
+    eventually("ours has left the kernel", lambda: not has_namespace("same"))
+    eventually("so has the other", lambda: not os.path.exists("/run/netns/lost.short-lived"))
+    eventually("it is told", lambda: {
+        e["involvedObject"]["uid"] for e in b.client.get(EVENTS)["items"] if e["reason"] == "FailedCreate"} == {
+            made[name]["metadata"]["uid"] for name in ("same", "here")})
+    got = b.await_running("here")           # etcd's own, for this node
+    assert got["metadata"]["uid"] != made["here"]["metadata"]["uid"]
+    eventually("it is reached", lambda: pings("a1.default", got["status"]["podIP"]))
+    eventually("what is no conflict is there", lambda: there(b, "mine") == there(a, "mine") is not None)
+    settled(a)
+    assert "pod_refused" in a.tail(100)
+    for name in ("same", "here", "mine"):
+        b.client.delete(PODS + "/" + name)
+    eventually("all is gone", lambda: listed(a) == listed(b) and set(listed(a)) == {"a1", "a2"})
+
+
+def test_unknown():
+    """One that was on its way, and whose maker was told that nobody knows: the one that is made anew stays."""
+    a.client.post(PODS, of_runtime("before"))       # the connection that it took is kept
+    a.client.delete(PODS + "/before")
+    for command in ("table inet cut", "chain inet cut in { type filter hook input priority 0 ; }",
+                    "rule inet cut in ip saddr 10.0.0.250 drop"):
+        a.run("nft add " + command)
+    assert code(a, "POST", PODS, of_runtime("twice")) == 504
+    lost = b.await_object(PODS + "/twice", lambda o: True)
+    away(a)
+    assert there(a, "twice") is None
+    a.client.post(PODS, of_runtime("twice"))
+    made["twice"] = running(a, "twice")
+    assert made["twice"]["metadata"]["uid"] != lost["metadata"]["uid"]
+    a.run("nft delete table inet cut")
+    is_back(a)
+    b.await_object(PODS + "/twice", lambda o: o["metadata"]["uid"] == made["twice"]["metadata"]["uid"])
+    eventually("both say the same", lambda: there(a, "twice") == there(b, "twice"))
+    assert pings("a2.default", made["twice"]["status"]["podIP"])
+    settled(a)
+    a.client.delete(PODS + "/twice")
+    eventually("it is gone", lambda: set(listed(b)) == {"a1", "a2"} and not has_namespace("twice"))
+
+
+def test_any_time():
+    """Wherever netd or etcd dies while it is handed in: each is there once, and what was deleted is not."""
+    for turn in range(ROUNDS):
+        kept, dropped = ["k%d-%d" % (turn, n) for n in range(6)], ["d%d-%d" % (turn, n) for n in range(6)]
+        for name in dropped[:3]:
+            a.client.post(PODS, of_runtime(name))
+        cluster.etcd.kill()
+        away(a)
+        for name in kept + dropped[3:]:
+            a.client.post(PODS, of_runtime(name))
+        for name in dropped:
+            a.client.delete(PODS + "/" + name)
+        uids = {name: there(a, name)["metadata"]["uid"] for name in kept}
+        cluster.etcd.start()
+        eventually("it is handed in", lambda n=turn: len(in_etcd("k%d-" % turn)) >= n)
+        if turn % 2:
+            cluster.etcd.kill(signal.SIGKILL)
+            away(a)
+            cluster.etcd.start()
+        else:
+            restart(a)
+        is_back(a)
+        is_back(b)
+        want = dict(uids, **{n: listed(a)[n] for n in ("a1", "a2")})
+        for member in (a, b):
+            eventually("all of it is there (%d)" % turn, lambda m=member: listed(m) == want)
+        eventually("and in the kernel", lambda: all(has_namespace(n) for n in kept) and not any(
+            has_namespace(n) for n in dropped))
+        for name in kept:
+            eventually("both say the same", lambda n=name: there(a, n) == there(b, n) and there(
+                a, n)["status"]["phase"] == "Running")
+            a.client.delete(PODS + "/" + name)
+        eventually("it is gone", lambda: set(listed(b)) == {"a1", "a2"})
+        settled(a)
+
+
+def test_reseeded():
+    """Into an etcd that lost everything, too: what waits here is no row that a seed takes over."""
+    cluster.etcd.kill()
+    away(a)
+    a.client.post(PODS, of_runtime("late"))
+    uid = there(a, "late")["metadata"]["uid"]
+    cluster.etcd.empty()
+    cluster.etcd.start()
+    eventually("it says so", lambda: "EtcdEmpty" in a.tail(20))
+    run("nsenter", "--net=/run/netns/" + a.name, a.netd, "--config", "/dev/null", "--state-dir",
+        a.dir + "/state", "--etcd", cluster.etcd.url, "--reseed")
+    for member in (a, b):
+        is_back(member)
+        eventually("it is there", lambda m=member: listed(m).get("late") == uid)
+    cluster.stop()
+
+
+if __name__ == "__main__":
+    main([test_made, test_deleted, test_killed, test_handed_in, test_conflict, test_unknown,
+          test_any_time, test_reseeded])

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * test_pending.c - which pods a node without etcd makes and deletes by itself, and who sees them
+ */
+#include "state_world.h"
+
+#include <netd/state/cluster.h>
+
+static void reopen_as_replica(struct world *w)
+{
+	const char *url = "http://127.0.0.1:1";
+	const struct etcd_config conf = { .loop = w->loop, .urls = &url, .nurls = 1 };
+
+	close_world(w);
+	cluster_free(w->cluster);
+	assert_int_equal(cluster_new(&conf, &w->cluster, w->error), 0);
+	w->seen[0] = w->here[0] = '\0';
+	open_world(w);
+}
+
+/** One write, and what this node and the cluster have then: names, in order. */
+struct alone_case {
+	const char *says;
+	char verb;                  /* + make, ~ write again, - delete */
+	const char *name, *uid;     /* uid: when it is made */
+	const char *node;           /* when it is made */
+	bool runtimes, reopened;    /* it has podnet.dev/origin; netd has died before it */
+	int rc;
+	const char *here, *shared, *told;
+	unsigned rows;              /* that wait for etcd */
+};
+
+static int name_it(void *arg, struct object *obj)
+{
+	char *names = arg;
+
+	snprintf(names + strlen(names), 64, "%s ", obj->meta->uid);
+	return 0;
+}
+
+static void write_alone(struct world *w, const struct alone_case *c)
+{
+	struct object *old = accepted(w, c->name), *obj;
+	_cleanup_(doc_freep) struct doc *doc = old ? object_doc(old) : NULL;
+	struct txn *txn = begin_txn(w);
+	char text[512];
+
+	snprintf(text, sizeof(text), "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"%s\","
+		 "\"namespace\":\"default\",\"uid\":\"%s\",\"annotations\":{%s}},\"spec\":{\"nodeName\":\"%s\","
+		 "\"hostNetwork\":true}}", c->name, c->uid ? c->uid : "",
+		 c->runtimes ? "\"podnet.dev/origin\":\"cni\"" : "", c->node ? c->node : "");
+	if (c->verb == '+') {
+		put(txn, KIND_POD, text, NULL);
+	} else if (c->verb == '-') {
+		assert_int_equal(txn_delete(txn, old, NULL), 0);
+	} else {
+		assert_int_equal(doc_set_str(doc, "status.phase", "Running"), 0);
+		assert_int_equal(txn_put(txn, &kinds[KIND_POD], doc, old, &obj), 0);
+	}
+	w->answers = 0;
+	submit(w, txn);
+	settle(w);
+	assert_int_equal(w->rc[0], c->rc);
+}
+
+static int count_row(void *arg, const char *kind, const char *ns, const char *name, uint64_t rev,
+		     const char *bytes, size_t len)
+{
+	(void)ns;
+	(void)name;
+	(void)rev;
+	(void)bytes;
+	(void)len;
+	*(unsigned *)arg += !strcmp(kind, "~made") || !strcmp(kind, "~unmade");
+	return 0;
+}
+
+/* As a dry run does. */
+static void build_and_drop(struct world *w, const char *name)
+{
+	struct object *old = accepted(w, name), *obj;
+	size_t n = state_count(w->state, &kinds[KIND_POD]);
+
+	for (unsigned turn = 0; old && turn < 3; turn++) {
+		_cleanup_(doc_freep) struct doc *doc = object_doc(old);
+		struct txn *txn = begin_txn(w);
+
+		obj = old;
+		if (turn > 0)
+			assert_int_equal(doc_set_str(doc, "status.phase", "Failed"), 0);
+		if (turn > 0)
+			assert_int_equal(txn_put(txn, &kinds[KIND_POD], doc, old, &obj), 0);
+		if (turn != 1)
+			assert_int_equal(txn_delete(txn, obj, NULL), 0);
+		txn_drop(txn);
+		assert_ptr_equal(accepted(w, name), old);
+		assert_int_equal(state_count(w->state, &kinds[KIND_POD]), n);
+	}
+}
+
+/* What a node without etcd takes for itself, and who sees it. */
+static void alone(void **state)
+{
+	static const struct alone_case cases[] = {
+		{ "a runtime's pod", '+', "c", "c1", "n", true, false, 0, "a1 b1 c1 ", "a1 b1 ", "+c1 ", 1 },
+		{ "nobody's", '+', "d", "d1", "n", false, false, -ENOTCONN, "a1 b1 c1 ", "a1 b1 ", "", 1 },
+		{ "another node's", '+', "d", "d1", "m", true, false, -ENOTCONN, "a1 b1 c1 ", "a1 b1 ", "", 1 },
+		{ "its status", '~', "c", NULL, NULL, false, false, 0, "a1 b1 c1 ", "a1 b1 ", "~c1 ", 1 },
+		{ "that of one that etcd has", '~', "a", NULL, NULL, false, false, -ENOTCONN, "a1 b1 c1 ",
+		  "a1 b1 ", "", 1 },
+		{ "one that etcd has goes", '-', "a", NULL, NULL, false, false, 0, "b1 c1 ", "a1 b1 ", "-a1 ", 2 },
+		{ "nobody's stays", '-', "b", NULL, NULL, false, false, -ENOTCONN, "b1 c1 ", "a1 b1 ", "", 2 },
+		{ "and is made anew", '+', "a", "a2", "n", true, false, 0, "a2 b1 c1 ", "a1 b1 ", "+a2 ", 3 },
+		{ "after a restart one goes", '-', "c", NULL, NULL, false, true, 0, "a2 b1 ", "a1 b1 ", "-c1 ", 3 },
+		{ "after another a name is free", '+', "c", "c2", "n", true, true, 0, "a2 b1 c2 ", "a1 b1 ", "+c2 ", 4 },
+		{ "and what is there goes at once", '-', "c", NULL, NULL, false, false, 0, "a2 b1 ", "a1 b1 ", "-c2 ", 3 },
+	};
+	struct world *w = *state;
+	struct txn *txn;
+
+	write_alone(w, &(struct alone_case){ "", '+', "a", "a1", "n", true, false, 0, "", "", "", 0 });
+	write_alone(w, &(struct alone_case){ "", '+', "b", "b1", "n", false, false, 0, "", "", "", 0 });
+	reopen_as_replica(w);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct alone_case *c = &cases[i];
+		char here[64] = "", shared[64] = "", each[64] = "";
+		unsigned rows = 0;
+
+		if (c->reopened)
+			reopen_as_replica(w);
+		w->here[0] = '\0';
+		write_alone(w, c);
+		build_and_drop(w, c->name);
+		for (const char *name = "abcd"; *name; name++) {
+			struct object *obj = committed(w, (char[]){ *name, '\0' });
+
+			assert_ptr_equal(obj, accepted(w, (char[]){ *name, '\0' }));
+			if (obj)
+				name_it(here, obj);
+		}
+		state_each(w->state, &kinds[KIND_POD], NULL, name_it, shared);
+		state_each_here(w->state, &kinds[KIND_POD], name_it, each);
+		assert_int_equal(store_load(w->store, count_row, &rows), 0);
+		if (strcmp(here, c->here) || strcmp(shared, c->shared) || strcmp(w->here, c->told) ||
+		    strlen(each) != strlen(here) || *w->seen || rows != c->rows)
+			fail_msg("%s: here %s(%s), shared %s, told %s%s, %u rows", c->says, here, each, shared,
+				 w->here, w->seen, rows);
+	}
+	txn = begin_txn(w);             /* what else is in a transaction needs etcd, and all of it is refused */
+	assert_int_equal(txn_delete(txn, accepted(w, "a"), NULL), 0);
+	put_pod(txn, "d", "", NULL);
+	w->answers = 0;
+	submit(w, txn);
+	settle(w);
+	assert_int_equal(w->rc[0], -ENOTCONN);
+	assert_string_equal(accepted(w, "a")->meta->uid, "a2");
+}
+
+#define ROW(f) cmocka_unit_test_setup_teardown(f, begin, end)
+int main(void)
+{
+	const struct CMUnitTest rows[] = { ROW(alone) };
+
+	return cmocka_run_group_tests(rows, NULL, NULL);
+}
