@@ -182,6 +182,30 @@ void outcome_tell(struct cluster *c)
 		c->settled_last = last;
 }
 
+/* A pod that is there after all has the addresses that were given back for it. */
+static void hold_again(struct state *state, const struct txn_write *w)
+{
+	const char *node = w->kind->id == KIND_POD && w->now ? w->now->pod->node_name : NULL;
+	bool mine = node && strcmp(node, state->conf->node_name) == 0;
+	const struct object *obj = mine ? state_by_uid(state, w->now->meta->uid) : NULL;
+	char text[PODNET_PREFIX_STRLEN], key[KEY_SIZE];
+	int r = 0;
+
+	if (!obj || pending_unmade(state, obj))
+		return;
+	for (size_t i = 0; i < obj->pod->nattached; i++) {
+		const struct pod_network *net = &obj->pod->attached[i];
+
+		for (size_t k = 0; r == 0 && k < net->nips; k++) {
+			snprintf(key, sizeof(key), "%s/%s", net->network,
+				 podnet_prefix_format_addr(&net->ips[k], text));
+			r = ipam_load(state->ipam, "ip", key, obj->meta->uid, 0);
+		}
+	}
+	if (r < 0)
+		log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=claims");
+}
+
 void outcome_free_limbo(struct cluster *c)
 {
 	struct txn *next;
@@ -189,6 +213,8 @@ void outcome_free_limbo(struct cluster *c)
 	for (struct txn *t = take_ptr(c->limbo); t; t = next) {
 		next = t->next;
 		txn_revert_effects(t);
+		for (size_t i = 0; i < t->nwrites; i++)
+			hold_again(c->state, &t->writes[i]);
 		txn_free(t);
 	}
 }

@@ -236,13 +236,32 @@ def test_conflict():
     eventually("all is gone", lambda: listed(a) == listed(b) and set(listed(a)) == {"a1", "a2"})
 
 
-def test_unknown():
-    """One that was on its way, and whose maker was told that nobody knows: the one that is made anew stays."""
+def unanswered():
+    """What a asks etcd arrives, and nothing comes back."""
     a.client.post(PODS, of_runtime("before"))       # the connection that it took is kept
     a.client.delete(PODS + "/before")
     for command in ("table inet cut", "chain inet cut in { type filter hook input priority 0 ; }",
                     "rule inet cut in ip saddr 10.0.0.250 drop"):
         a.run("nft add " + command)
+
+
+def test_unknown_address():
+    """Of a pod that was made after all the address is its own."""
+    unanswered()
+    assert code(a, "POST", PODS, pod("kept")) == 504
+    b.await_object(PODS + "/kept", lambda o: True)
+    a.run("nft delete table inet cut")
+    is_back(a)
+    ip = a.await_running("kept")["status"]["podIP"]
+    got, _, text = a.client.raw("POST", PODS, pod("thief", {"podnet.dev/ips": ip}))
+    assert got == 422 and b"is taken" in text, (got, text)
+    a.client.delete(PODS + "/kept")
+    eventually("it is gone", lambda: set(listed(b)) == {"a1", "a2"})
+
+
+def test_unknown():
+    """One that was on its way, and whose maker was told that nobody knows: the one that is made anew stays."""
+    unanswered()
     assert code(a, "POST", PODS, of_runtime("twice")) == 504
     lost = b.await_object(PODS + "/twice", lambda o: True)
     away(a)
@@ -315,4 +334,4 @@ def test_reseeded():
 
 if __name__ == "__main__":
     main([test_made, test_deleted, test_killed, test_handed_in, test_conflict, test_unknown,
-          test_any_time, test_reseeded])
+          test_unknown_address, test_any_time, test_reseeded])
