@@ -36,6 +36,11 @@ static bool is_due(const struct svc_unsettled *u, const struct svc_key *key)
 	return pn_table_get(&u->keys, pn_hash(key, sizeof(*key)), same_key, key);
 }
 
+static bool is_all(const struct podnet_services *s)
+{
+	return s->unsettled[0].all || s->unsettled[1].all;
+}
+
 static void forget(struct svc_unsettled *u)
 {
 	size_t i = 0;
@@ -166,7 +171,7 @@ static int judge(const struct podnet_services *s, const struct svc_key *key,
 
 	if (!e && !listed)
 		return -ENOENT;
-	if (!listed && !s->unsettled[0].all && !s->unsettled[1].all)
+	if (!listed && !is_all(s))
 		return 0;
 	if (!e || !e->sent)
 		return 1;
@@ -225,6 +230,22 @@ static int is_stale(const struct podnet_conntrack *c, void *arg)
 
 /* ---- the passes ---- */
 
+struct cursor {
+	size_t list, at;
+};
+
+/* The next frontend that is due; one that is for the first and the second look comes once. */
+static const struct svc_key *next_due(const struct podnet_services *s, struct cursor *c)
+{
+	const struct svc_key *key;
+
+	for (; c->list < ARRAY_SIZE(s->unsettled); c->list++, c->at = 0)
+		while ((key = pn_table_next(&s->unsettled[c->list].keys, &c->at)))
+			if (c->list == 0 || !is_due(&s->unsettled[0], key))
+				return key;
+	return NULL;
+}
+
 /** What the frontends to be looked at are of. */
 struct kinds {
 	bool family[SVC_FAMILIES], udp;
@@ -241,16 +262,11 @@ static void add_kind(struct kinds *k, const struct svc_key *key)
 static struct kinds kinds_of(const struct podnet_services *s)
 {
 	struct kinds k = { .n = 0 };
-	bool all = false;
+	struct cursor c = { 0 };
 
-	for (size_t i = 0; i < ARRAY_SIZE(s->unsettled); i++) {
-		size_t at = 0;
-
-		for (const struct svc_key *key; (key = pn_table_next(&s->unsettled[i].keys, &at)); )
-			add_kind(&k, key);
-		all |= s->unsettled[i].all;
-	}
-	if (all) {
+	for (const struct svc_key *key; (key = next_due(s, &c)); )
+		add_kind(&k, key);
+	if (is_all(s)) {
 		size_t at = 0;
 
 		for (const struct svc_entry *e; (e = pn_table_next(&s->entries, &at)); )
@@ -296,15 +312,11 @@ static int pass_key(struct podnet_services *s, const struct svc_key *key, int *g
 
 static int pass_few(struct podnet_services *s, int *gone, struct podnet_error *err)
 {
+	struct cursor c = { 0 };
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(s->unsettled); i++) {
-		size_t at = 0;
-
-		for (const struct svc_key *key;
-		     r == 0 && (key = pn_table_next(&s->unsettled[i].keys, &at)); )
-			r = pass_key(s, key, gone, err);
-	}
+	for (const struct svc_key *key; r == 0 && (key = next_due(s, &c)); )
+		r = pass_key(s, key, gone, err);
 	return r;
 }
 
@@ -343,19 +355,14 @@ static int add_range(struct podnet_services *s, const struct svc_key *key)
 /* Those that a port cannot be looked up in. */
 static int find_ranges(struct podnet_services *s)
 {
-	bool all = false;
+	bool all = is_all(s);
+	struct cursor c = { 0 };
 	size_t at = 0;
 	int r = 0;
 
 	s->due_ranges.n = 0;
-	for (size_t i = 0; i < ARRAY_SIZE(s->unsettled); i++) {
-		size_t pos = 0;
-
-		for (const struct svc_key *key;
-		     r == 0 && (key = pn_table_next(&s->unsettled[i].keys, &pos)); )
-			r = add_range(s, key);
-		all |= s->unsettled[i].all;
-	}
+	for (const struct svc_key *key; r == 0 && (key = next_due(s, &c)); )
+		r = add_range(s, key);
 	for (const struct svc_entry *e;
 	     all && r == 0 && (e = pn_table_next(&s->entries, &at)); )
 		r = add_range(s, &e->key);
@@ -364,10 +371,7 @@ static int find_ranges(struct podnet_services *s)
 
 int podnet_services_unsettled(const struct podnet_services *s)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(s->unsettled); i++)
-		if (s->unsettled[i].all || s->unsettled[i].keys.n)
-			return 1;
-	return 0;
+	return is_all(s) || s->unsettled[0].keys.n || s->unsettled[1].keys.n;
 }
 
 int podnet_services_settle(struct podnet_services *s, struct podnet_error *err)

@@ -509,6 +509,37 @@ def pairs(ip, times):
     return lost
 
 
+def storm():
+    """endpoints change without end: their connections are looked for together, and soon enough."""
+    for name in ("s1", "s2"):
+        add_pod(name, name)
+    ips = {name: API.get(PODS + "/" + name)["status"]["podIP"] for name in ("s1", "s2")}
+    svc = add_service("storm", None, ipFamilyPolicy="SingleStack")
+    client = Caller("cli.default", svc["spec"]["clusterIP"], 53)
+    add_slice("storm", "storm-1", ips["s1"], "node1")
+    client.reaches("s1")
+    sent = API.get(SLICES + "/storm-1")
+    passes = NODE.metric("podnet_conntrack_duration_seconds_count")
+    del sent["metadata"]["resourceVersion"]
+    start, changes = time.monotonic(), 0
+    while time.monotonic() < start + 2:
+        sent["endpoints"] = [{"addresses": [ips["s1" if changes % 2 else "s2"]], "nodeName": "node1"}]
+        API.put(SLICES + "/storm-1", sent)
+        changes += 1
+    took = time.monotonic() - start
+    passes = NODE.metric("podnet_conntrack_duration_seconds_count") - passes
+    print("   %d changes, %d passes" % (changes, passes))
+    assert passes <= 2 + took / 0.25, (passes, took)
+    sent["endpoints"] = [{"addresses": [ips["s2"]], "nodeName": "node1"}]
+    API.put(SLICES + "/storm-1", sent)
+    client.reaches("s2", 1)
+    client.close()
+    API.delete(SERVICES + "/storm")
+    API.delete(SLICES + "/storm-1")
+    drop_pod("s1")
+    drop_pod("s2")
+
+
 def full():
     """[I13] with the table 90 % full, what is stale still goes within a second."""
     limit = int(run("cat /proc/sys/net/netfilter/nf_conntrack_max"))
@@ -547,4 +578,4 @@ def full():
 if __name__ == "__main__":
     add_pod("cli", "client")
     main([replaced, local_returns, sent_before, burst, balancer, zero, restarted, connecting, goes_on,
-          stray, parallel, full])
+          stray, parallel, storm, full])
