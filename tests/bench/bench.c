@@ -62,6 +62,22 @@ unsigned rounds_of(const struct bench *b, unsigned usual, unsigned smoke)
 	return b->rounds ? b->rounds : usual;
 }
 
+bool asked_for(const struct bench *b, const char *name)
+{
+	const char *word = b->only;
+	char text[64];
+
+	while (word) {
+		const char *end = strchrnul(word, ',');
+
+		snprintf(text, sizeof(text), "%.*s", (int)(end - word), word);
+		if (strstr(name, text))
+			return true;
+		word = *end ? end + 1 : NULL;
+	}
+	return !b->only;
+}
+
 void series_add(struct series *s, double value)
 {
 	if (s->n == s->room) {

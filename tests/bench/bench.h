@@ -21,6 +21,7 @@ struct bench {
 	const char *dir;            /* a fresh directory on the disk under test, removed at the end */
 	unsigned rounds;            /* 0: the benchmark's own number */
 	bool smoke;                 /* only show that it runs */
+	const char *only;           /* overlay's: words of the ways to measure, with commas between; NULL: all */
 };
 
 /**
@@ -38,6 +39,8 @@ double ms_since(uint64_t start_ns);
 void nap_ms(unsigned ms);
 double rate_of(unsigned n, uint64_t start_ns);      /* things a second */
 unsigned rounds_of(const struct bench *b, unsigned usual, unsigned smoke);
+/** asked_for() - is a word of --only in @name?  Without --only all are asked for. */
+bool asked_for(const struct bench *b, const char *name);
 
 /** Samples of one quantity. */
 struct series {

@@ -18,7 +18,7 @@ enum way {
 	WAY_DIRECT, WAY_OUR_DIRECT, /* a route by the other node's address: by ip(8), by the library */
 	WAY_VXLAN, WAY_OUR_VXLAN,   /* the kernel's, static entries: by ip(8) and bridge(8), by the library */
 	WAY_SOCAT,                  /* TUN and UDP, as the tutorial has it */
-	WAY_PLAIN,                  /* podnet/overlay.h, packets one by one */
+	WAY_ONE_BY_ONE,             /* podnet/overlay.h, a packet at a time; socat's wire format, as the next */
 	WAY_OFFLOADS,               /* the same with offloads, as podnet-fwd has it */
 	WAYS
 };

@@ -27,7 +27,7 @@
 #define PORT 9000
 
 static const char *const names[WAYS] = {
-	"wire", "direct by ip", "direct by podnet", "vxlan by ip", "vxlan by podnet", "socat", "podnet-fwd, plain",
+	"wire", "direct by ip", "direct by podnet", "vxlan by ip", "vxlan by podnet", "socat", "podnet-fwd, one by one",
 	"podnet-fwd, offloads",
 };
 
@@ -179,7 +179,7 @@ static _Noreturn void forward(const struct pair *p, int n)
 	int tun, udp;
 	struct podnet_prefix all = { .family = AF_INET }, here = address("10.0.0.%d", n);
 	struct podnet_overlay_spec spec = { .tun = &tun, .udp = &udp, .queues = 1,
-					    .plain = p->way == WAY_PLAIN };
+					    .plain = p->way == WAY_ONE_BY_ONE };
 	struct podnet_overlay_peer peer = { .address = address("10.0.0.%d", 3 - n), .port = PORT,
 					    .prefixes = &all, .nprefixes = 1 };
 	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(PORT) };
@@ -260,7 +260,7 @@ static void make_way(struct pair *p)
 	case WAY_SOCAT:
 		through_tun(p, socat);
 		return;
-	case WAY_PLAIN:
+	case WAY_ONE_BY_ONE:
 	case WAY_OFFLOADS:
 		through_tun(p, forwarder);
 		return;

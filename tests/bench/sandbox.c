@@ -123,7 +123,8 @@ static void default_netd(char *buf, size_t size)
 
 static int usage(const char *name)
 {
-	fprintf(stderr, "usage: %s [--netd PATH] [--db-dir DIR] [--rounds N] [--smoke]\n", name);
+	fprintf(stderr, "usage: %s [--netd PATH] [--db-dir DIR] [--rounds N] [--only WORD,...] [--smoke]\n",
+		name);
 	return 2;
 }
 
@@ -132,7 +133,7 @@ int bench_main(int argc, char **argv, const char *name, int (*run)(const struct 
 	static const struct option options[] = {
 		{ "netd", required_argument, NULL, 'n' }, { "db-dir", required_argument, NULL, 'd' },
 		{ "rounds", required_argument, NULL, 'r' }, { "smoke", no_argument, NULL, 's' },
-		{ NULL, 0, NULL, 0 },
+		{ "only", required_argument, NULL, 'o' }, { NULL, 0, NULL, 0 },
 	};
 	struct bench b = { .name = name, .netd = getenv("NETD") };
 	const char *db_dir = "/var/tmp";
@@ -146,6 +147,8 @@ int bench_main(int argc, char **argv, const char *name, int (*run)(const struct 
 			db_dir = optarg;
 		else if (opt == 'r')
 			b.rounds = (unsigned)strtoul(optarg, NULL, 10);
+		else if (opt == 'o')
+			b.only = optarg;
 		else if (opt == 's')
 			b.smoke = true;
 		else
