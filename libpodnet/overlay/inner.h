@@ -54,6 +54,8 @@ struct packet {
 bool pn_packet_look(uint8_t *ip, size_t len, struct packet *ret);
 /** pn_sum_add() - to a ones' complement sum, as of RFC 1071; @p begins at an even offset of the data */
 uint64_t pn_sum_add(uint64_t sum, const uint8_t *p, size_t len);
+/** pn_sum_copy() - the same, and the bytes to @to, read once */
+uint64_t pn_sum_copy(uint64_t sum, uint8_t *to, const uint8_t *p, size_t len);
 /** pn_sum_fold() - to 16 bits, not complemented, in the order of memory */
 uint16_t pn_sum_fold(uint64_t sum);
 /** pn_sum_pseudo() - of the addresses, @protocol and @len bytes of transport */
@@ -152,30 +154,30 @@ static inline bool pn_table_local(const struct table *t, uint8_t version, struct
 /* ---- segment.c ---- */
 
 #define DATAGRAMS   256u            /* that wait to be sent, at most */
-#define HEADS_SIZE  65536u
 #define HEAD_MAX    512u            /* of one datagram: framing and all headers */
+#define CUT_ROOM    (68u * 1024)    /* what a piece is when it is cut, unless its datagrams are tiny */
+#define CUT_SIZE    (4 * CUT_ROOM)
 
 struct datagram {
 	struct peer *peer;
+	uint8_t *at;
 	uint32_t len;
-	uint16_t iov, niov;         /* of out.iov */
 };
 
-/** What goes to the socket next; the packets lie in the queue's buffer until it is sent. */
+/** What goes to the socket next; packets that were not cut lie in the queue's buffer until it is sent. */
 struct out {
 	struct datagram v[DATAGRAMS];
 	size_t n;
-	struct iovec iov[2 * DATAGRAMS];
-	size_t niov;
-	uint8_t heads[HEADS_SIZE];
-	size_t nheads;
+	uint8_t cut[CUT_SIZE];      /* those that were, one behind the other */
+	size_t ncut;                /* bytes */
 };
 
 /**
  * pn_segment() - @p, as the device gave it with @vnet, to datagrams for @peer
  * @flush: called when @o is full, empties it
  *
- * HEAD_ROOM bytes ahead of the packet are ours.  The packet is written to.
+ * HEAD_ROOM bytes ahead of the packet are ours.  The packet is written to; if @vnet names a kind of
+ * GSO it is not needed any more.
  * Return: how many datagrams, or -EINVAL: what @vnet says cannot be.
  */
 int pn_segment(struct out *o, const struct virtio_net_hdr *vnet, struct packet *p, struct peer *peer,
@@ -184,13 +186,14 @@ int pn_segment(struct out *o, const struct virtio_net_hdr *vnet, struct packet *
 /* ---- merge.c ---- */
 
 #define MERGE_MAX   64u             /* packets of a piece; also UDP_MAX_SEGMENTS of older kernels */
+#define PIECE_IOV   3               /* vnet, the first packet, payload of the others if there are any */
 
 /** The piece that is being made of what comes from one peer. */
 struct merge {
 	struct virtio_net_hdr vnet;
-	struct packet first;
-	struct iovec iov[MERGE_MAX + 2];    /* vnet, the first packet, payload of the others */
-	size_t niov;
+	struct packet first;        /* where it came */
+	uint8_t *room;              /* PIECE_MAX bytes; payload of the others, one behind the other */
+	uint32_t packets;           /* 0: there is nothing */
 	uint32_t len;               /* of the packet that it makes */
 	uint16_t size;              /* payload of each but the last; 0: nothing can follow */
 	uint16_t last_id;
@@ -201,7 +204,7 @@ struct merge {
 	uint32_t refused;           /* packets that @write did not take */
 };
 
-/** pn_merge_add() - the packet goes on with what is there, or that is handed on; it must stay there */
+/** pn_merge_add() - the packet goes on with what is there, or that is handed on; a first one must stay there */
 void pn_merge_add(struct merge *m, const struct packet *p);
 /** pn_merge_flush() - hand on what is there */
 void pn_merge_flush(struct merge *m);

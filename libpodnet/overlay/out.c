@@ -5,7 +5,7 @@
  * Room: overlay.
  *
  * Packets are read one behind the other into one buffer, for the device gives one a call, until
- * there is none left or the buffer is full.  Then datagrams of one length to one peer go as one
+ * there is none left or a buffer is full.  Then datagrams of one length to one peer go as one
  * message, which the kernel cuts (UDP_SEGMENT), and all messages in one call.
  * #syscalls: read sendmmsg sendmsg ppoll poll
  */
@@ -43,6 +43,16 @@ static void address(struct msghdr *h, struct peer *p, struct iovec *iov)
 	h->msg_name = &p->at;
 	h->msg_namelen = p->at_len;
 	h->msg_iov = iov;
+}
+
+static void append(struct msghdr *h, const struct datagram *d)
+{
+	struct iovec *last = h->msg_iovlen ? &h->msg_iov[h->msg_iovlen - 1] : NULL;
+
+	if (last && (uint8_t *)last->iov_base + last->iov_len == d->at)
+		last->iov_len += d->len;
+	else
+		h->msg_iov[h->msg_iovlen++] = (struct iovec){ d->at, d->len };
 }
 
 static void cut_into(struct msghdr *h, union segment_size *size, uint16_t len)
@@ -92,10 +102,11 @@ static bool again(const struct queue *q, int error)
 static void send_one_by_one(struct queue *q, const struct datagram *v, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		struct msghdr h = { .msg_iovlen = v[i].niov };
+		struct iovec iov = { v[i].at, v[i].len };
+		struct msghdr h = { .msg_iovlen = 1 };
 		ssize_t r;
 
-		address(&h, v[i].peer, q->out.iov + v[i].iov);
+		address(&h, v[i].peer, &iov);
 		r = sendmsg(q->udp, &h, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (r < 0 && again(q, errno))
 			r = sendmsg(q->udp, &h, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -105,6 +116,7 @@ static void send_one_by_one(struct queue *q, const struct datagram *v, size_t n)
 
 struct messages {
 	struct mmsghdr v[DATAGRAMS];
+	struct iovec iov[DATAGRAMS];
 	union segment_size size[DATAGRAMS];
 	uint16_t first[DATAGRAMS + 1];  /* datagram that a message begins with */
 	unsigned int n;
@@ -113,7 +125,7 @@ struct messages {
 static void gather(struct queue *q, struct messages *m)
 {
 	struct out *o = &q->out;
-	size_t i = 0;
+	size_t i = 0, niov = 0;
 
 	for (m->n = 0; i < o->n; m->n++) {
 		const struct datagram *d = &o->v[i];
@@ -121,9 +133,10 @@ static void gather(struct queue *q, struct messages *m)
 		struct msghdr *h = &m->v[m->n].msg_hdr;
 
 		*h = (struct msghdr){ 0 };
-		address(h, d->peer, o->iov + d->iov);
+		address(h, d->peer, m->iov + niov);
 		for (size_t j = 0; j < k; j++)
-			h->msg_iovlen += d[j].niov;
+			append(h, &d[j]);
+		niov += h->msg_iovlen;
 		if (k > 1)
 			cut_into(h, &m->size[m->n], (uint16_t)d->len);
 		m->first[m->n] = (uint16_t)i;
@@ -163,7 +176,7 @@ static void send_out(void *arg)
 		for (int i = 0; i < n; i++, at++)
 			sent(q, &q->out.v[m.first[at]], m.first[at + 1] - m.first[at], true);
 	}
-	q->out.n = q->out.niov = q->out.nheads = 0;
+	q->out.n = q->out.ncut = 0;
 }
 
 static void carry(struct queue *q, const struct virtio_net_hdr *vnet, uint8_t *ip, size_t len)
@@ -188,7 +201,11 @@ static void carry(struct queue *q, const struct virtio_net_hdr *vnet, uint8_t *i
 		drop(q, PODNET_OVERLAY_OUT_MALFORMED, 1);
 }
 
-/* At @at is room for what stands ahead of the packet, and for a packet. */
+/*
+ * At @at is room for what stands ahead of the packet, and for a packet.  How much of it is needed
+ * until all is sent; of what is cut nothing: the next one comes to the same place, which is still in
+ * the processor's cache.
+ */
 static ssize_t read_one(struct queue *q, uint8_t *at)
 {
 	struct virtio_net_hdr vnet = { 0 };
@@ -204,7 +221,7 @@ static ssize_t read_one(struct queue *q, uint8_t *at)
 		pn_refresh(q);
 	memcpy(&vnet, from, ahead);
 	carry(q, &vnet, at + HEAD_ROOM, (size_t)n - ahead);
-	return n + HEAD_ROOM;
+	return vnet.gso_type == VIRTIO_NET_HDR_GSO_NONE ? n + HEAD_ROOM : 0;
 }
 
 int pn_queue_out(struct queue *q)
@@ -213,7 +230,8 @@ int pn_queue_out(struct queue *q)
 	ssize_t n = 0;
 	unsigned int i;
 
-	for (i = 0; i < TURN && used + HEAD_ROOM + PIECE_MAX <= ARENA; i++) {
+	for (i = 0; i < TURN && used + HEAD_ROOM + PIECE_MAX <= ARENA && q->out.ncut + CUT_ROOM <= CUT_SIZE;
+	     i++) {
 		n = read_one(q, q->arena + used);
 		if (n < 0)
 			break;

@@ -106,6 +106,7 @@ static void queue_free(struct queue *q)
 	pn_table_unref(q->table);
 	free(q->arena);
 	free(q->messages);
+	free(q->merge.room);
 	free(q->incoming);
 	free(q);
 }
@@ -185,7 +186,9 @@ static int queue_make(struct podnet_overlay *ov, const struct podnet_overlay_spe
 	q->epoll = epoll_create1(EPOLL_CLOEXEC);
 	q->arena = malloc(ARENA);
 	q->messages = malloc((size_t)MESSAGES * MESSAGE_SIZE);
-	if (q->epoll < 0 || !q->arena || !q->messages || pn_incoming_new(&q->incoming, q->messages) < 0)
+	q->merge.room = malloc(PIECE_MAX);
+	if (q->epoll < 0 || !q->arena || !q->messages || !q->merge.room ||
+	    pn_incoming_new(&q->incoming, q->messages) < 0)
 		return pn_err(err, q->epoll < 0 ? -errno : -ENOMEM, "overlay_open", NULL, NULL);
 	q->merge.write = write_piece;
 	q->merge.arg = q;

@@ -5,8 +5,9 @@
  * Room: overlay; pure.
  *
  * What a network card does with TSO and USO: each datagram gets the headers of the whole with its
- * own length, sequence number and checksum.  The payload is read once, for the checksum, and copied
- * by the kernel alone: a datagram is two places in memory, its headers and its part of the payload.
+ * own length, sequence number and checksum.  The payload is copied behind the headers where it is
+ * summed up, which costs nothing more: the kernel takes many datagrams that lie one behind the other
+ * in half the time that it takes for as many headers and payloads in places of their own.
  */
 #include "inner.h"
 
@@ -24,26 +25,24 @@ struct cut {
 	bool tcp;
 	uint16_t l4, head;          /* offsets in the packet: transport, payload */
 	uint16_t size;              /* payload of each but the last */
-	uint64_t pseudo;            /* without the length */
+	uint64_t common;            /* of the transport's checksum: what is the same in all */
 	void (*flush)(void *arg);
 	void *arg;
 };
 
-static void begin(struct cut *c)
+static void begin(struct cut *c, size_t len)
 {
 	struct out *o = c->o;
 
-	if (o->n + 1 > DATAGRAMS || o->niov + 2 > ARRAY_SIZE(o->iov) ||
-	    o->nheads + HEAD_MAX > HEADS_SIZE)
+	if (o->n + 1 > DATAGRAMS || o->ncut + len > CUT_SIZE)
 		c->flush(c->arg);
-	o->v[o->n] = (struct datagram){ .peer = c->peer, .iov = (uint16_t)o->niov };
 }
 
-static void add_iov(struct out *o, uint8_t *at, size_t len)
+static void add(struct cut *c, uint8_t *at, size_t len)
 {
-	o->iov[o->niov++] = (struct iovec){ at, len };
-	o->v[o->n].niov++;
-	o->v[o->n].len += (uint32_t)len;
+	struct out *o = c->o;
+
+	o->v[o->n++] = (struct datagram){ c->peer, at, (uint32_t)len };
 }
 
 /* The checksum of what is behind @start, to a field that holds the sum of what is not there. */
@@ -68,65 +67,79 @@ static int send_whole(struct cut *c, const struct virtio_net_hdr *vnet)
 	if (vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM &&
 	    !finish_checksum(c->p, vnet->csum_start, vnet->csum_offset))
 		return -EINVAL;
-	begin(c);
+	begin(c, 0);
 	memcpy(c->p->ip - ahead, pi, ahead);
-	add_iov(c->o, c->p->ip - ahead, c->p->len + ahead);
-	c->o->n++;
+	add(c, c->p->ip - ahead, c->p->len + ahead);
 	return 1;
 }
 
-static uint16_t checksum(const struct cut *c, uint8_t *l4, const uint8_t *data, uint32_t len)
+/*
+ * The sum of the addresses and of the transport header, without what send_part() puts there.  A field
+ * that has just been written is not read again for it: that would wait until it is stored.
+ */
+static uint64_t common_sum(const struct cut *c)
 {
-	uint32_t header = c->head - c->l4;
-	uint8_t total[4];
-	uint64_t sum;
-	uint16_t folded;
+	uint8_t header[HEAD_MAX];
+	uint32_t len = c->head - c->l4;
 
-	put32(total, header + len);
-	sum = pn_sum_add(c->pseudo, total, sizeof(total));
-	sum = pn_sum_add(sum, l4, header);         /* even, so the payload begins at an even place */
-	folded = (uint16_t)~pn_sum_fold(pn_sum_add(sum, data, len));
-	return folded || c->tcp ? folded : 0xffff;
+	memcpy(header, c->p->ip + c->l4, len);
+	memset(header + 4, 0, 4);       /* TCP: sequence number; UDP: length, checksum */
+	if (c->tcp) {
+		memset(header + 12, 0, 2);      /* flags */
+		memset(header + 16, 0, 2);
+	}
+	return pn_sum_add(pn_sum_pseudo(c->p, c->tcp ? IPPROTO_TCP : IPPROTO_UDP, 0), header, len);
 }
 
-static void finish_tcp(uint8_t *tcp, uint32_t offset, bool first, bool last)
+/* Both return the sum of what they wrote. */
+static uint64_t put_tcp(const struct cut *c, uint8_t *tcp, uint32_t offset, bool last)
 {
-	put32(tcp + 4, get32(tcp + 4) + offset);
+	uint32_t seq = get32(c->p->ip + c->l4 + 4) + offset;
+	uint16_t flags = get16(c->p->ip + c->l4 + 12);
+
 	if (!last)
-		tcp[13] &= (uint8_t)~TCP_FIN_PSH;
-	if (!first)
-		tcp[13] &= (uint8_t)~TCP_CWR;
+		flags &= (uint16_t)~TCP_FIN_PSH;
+	if (offset)
+		flags &= (uint16_t)~TCP_CWR;
+	put32(tcp + 4, seq);
+	put16(tcp + 12, flags);
+	return (uint64_t)htonl(seq) + htons(flags);
+}
+
+static uint64_t put_udp(uint8_t *udp, uint32_t len)
+{
+	put16(udp + 4, (uint16_t)len);
+	return htons((uint16_t)len);
 }
 
 /* The @i-th datagram, with @len bytes of payload from @offset on. */
 static void send_part(struct cut *c, uint32_t i, uint32_t offset, uint32_t len)
 {
 	const struct packet *p = c->p;
-	uint8_t *data = p->ip + c->head + offset, *head, *ip, *l4;
-	uint32_t at = c->tcp ? 16 : 6;
-	uint16_t sum;
+	uint32_t header = c->head - c->l4;
+	uint8_t *head, *ip, *l4;
+	uint16_t folded;
+	uint64_t sum;
 	size_t ahead;
 
-	begin(c);
-	head = c->o->heads + c->o->nheads;
+	begin(c, PI_SIZE + c->head + len);
+	head = c->o->cut + c->o->ncut;
 	ahead = pn_framing_put(c->peer->framing, p->version, head);
 	ip = head + ahead;
 	l4 = ip + c->l4;
 	memcpy(ip, p->ip, c->head);
 	if (p->version == 4)
-		put16(ip + 4, (uint16_t)(get16(ip + 4) + i));
+		put16(ip + 4, (uint16_t)(get16(p->ip + 4) + i));
 	pn_ip_finish(ip, p->version, c->l4, c->head + len);
-	if (c->tcp)
-		finish_tcp(l4, offset, offset == 0, c->head + offset + len == p->len);
-	else
-		put16(l4 + 4, (uint16_t)(c->head - c->l4 + len));
-	memset(l4 + at, 0, 2);
-	sum = checksum(c, l4, data, len);
-	memcpy(l4 + at, &sum, sizeof(sum));
-	add_iov(c->o, head, ahead + c->head);
-	add_iov(c->o, data, len);
-	c->o->nheads += (ahead + c->head + 7) & ~(size_t)7;
-	c->o->n++;
+	sum = c->common + htonl(header + len);     /* the length is of the pseudo header */
+	sum += c->tcp ? put_tcp(c, l4, offset, c->head + offset + len == p->len) : put_udp(l4, header + len);
+	/* the header is even, so the payload begins at an even place */
+	folded = (uint16_t)~pn_sum_fold(pn_sum_copy(sum, l4 + header, p->ip + c->head + offset, len));
+	if (!folded && !c->tcp)
+		folded = 0xffff;
+	memcpy(l4 + (c->tcp ? 16 : 6), &folded, sizeof(folded));
+	add(c, head, ahead + c->head + len);
+	c->o->ncut += ahead + c->head + len;
 }
 
 /* Where the headers are; the device says where the transport is, behind whatever extension headers. */
@@ -158,7 +171,7 @@ int pn_segment(struct out *o, const struct virtio_net_hdr *vnet, struct packet *
 		return send_whole(&c, vnet);
 	if (!look(&c, vnet))
 		return -EINVAL;
-	c.pseudo = pn_sum_pseudo(p, c.tcp ? IPPROTO_TCP : IPPROTO_UDP, 0);
+	c.common = common_sum(&c);
 	payload = p->len - c.head;
 	do {
 		uint32_t len = payload - offset < c.size ? payload - offset : c.size;

@@ -98,44 +98,55 @@ static lanes load(const uint8_t *p)
 	return v;
 }
 
-/*
- * The sum of 16-bit words is the same, to its byte order, taken in larger ones (RFC 1071, 2): halves
- * of 32 bits into sums of 64, several side by side, where a packet cannot overflow one.
- */
-static uint64_t sum_blocks(uint64_t sum, const uint8_t *p, size_t len)
+static void store(uint8_t *p, lanes v)
 {
-	const lanes low = { UINT32_MAX, UINT32_MAX };
-	lanes a = { 0 }, b = { 0 }, c = { 0 }, d = { 0 };
-
-	for (; len >= 64; p += 64, len -= 64) {
-		lanes w = load(p), x = load(p + 16), y = load(p + 32), z = load(p + 48);
-
-		a += (w & low) + (x & low);
-		b += (w >> 32) + (x >> 32);
-		c += (y & low) + (z & low);
-		d += (y >> 32) + (z >> 32);
-	}
-	a += b + c + d;
-	return add_carry(sum, a[0] + a[1]);
+	memcpy(p, &v, sizeof(v));
 }
 
-uint64_t pn_sum_add(uint64_t sum, const uint8_t *p, size_t len)
+/*
+ * The sum of 16-bit words is the same, to its byte order, taken in larger ones (RFC 1071, 2): halves
+ * of 32 bits into sums of 64, several side by side, where a packet cannot overflow one.  Only the high
+ * halves are added by themselves: the whole words are too, modulo 2^64, and what they have beyond the
+ * high halves is the low ones.  With @to they are copied there on the way.
+ */
+static inline uint64_t sum_blocks(uint64_t sum, uint8_t *to, const uint8_t *p, size_t len)
 {
-	size_t blocks = len & ~(size_t)63;
+	lanes whole[2] = { { 0 } }, high[2] = { { 0 } };
+
+	for (size_t at = 0; at < len; at += 64) {
+		lanes w = load(p + at), x = load(p + at + 16), y = load(p + at + 32), z = load(p + at + 48);
+
+		if (to) {
+			store(to + at, w);
+			store(to + at + 16, x);
+			store(to + at + 32, y);
+			store(to + at + 48, z);
+		}
+		whole[0] += w + x;
+		whole[1] += y + z;
+		high[0] += (w >> 32) + (x >> 32);
+		high[1] += (y >> 32) + (z >> 32);
+	}
+	whole[0] += whole[1];
+	high[0] += high[1];
+	whole[0] += high[0] - (high[0] << 32);
+	return add_carry(sum, whole[0][0] + whole[0][1]);
+}
+
+/* Less than a block: it cannot overflow before all of it is added. */
+static uint64_t sum_rest(uint64_t sum, const uint8_t *p, size_t len)
+{
+	uint64_t rest = 0;
 	uint32_t word;
 	uint16_t half;
 
-	if (blocks)
-		sum = sum_blocks(sum, p, blocks);
-	p += blocks;
-	len -= blocks;
 	for (; len >= 4; p += 4, len -= 4) {
 		memcpy(&word, p, 4);
-		sum = add_carry(sum, word);
+		rest += word;
 	}
 	if (len >= 2) {
 		memcpy(&half, p, 2);
-		sum = add_carry(sum, half);
+		rest += half;
 		p += 2;
 		len -= 2;
 	}
@@ -143,9 +154,28 @@ uint64_t pn_sum_add(uint64_t sum, const uint8_t *p, size_t len)
 		uint8_t odd[2] = { *p, 0 };
 
 		memcpy(&half, odd, 2);
-		sum = add_carry(sum, half);
+		rest += half;
 	}
-	return sum;
+	return add_carry(sum, rest);
+}
+
+uint64_t pn_sum_add(uint64_t sum, const uint8_t *p, size_t len)
+{
+	size_t blocks = len & ~(size_t)63;
+
+	if (blocks)
+		sum = sum_blocks(sum, NULL, p, blocks);
+	return sum_rest(sum, p + blocks, len - blocks);
+}
+
+uint64_t pn_sum_copy(uint64_t sum, uint8_t *to, const uint8_t *p, size_t len)
+{
+	size_t blocks = len & ~(size_t)63;
+
+	if (blocks)
+		sum = sum_blocks(sum, to, p, blocks);
+	memcpy(to + blocks, p + blocks, len - blocks);
+	return sum_rest(sum, p + blocks, len - blocks);
 }
 
 uint16_t pn_sum_fold(uint64_t sum)

@@ -6,7 +6,8 @@
  * sends: nobody we know, a peer with bare packets, one with framed ones, or the device; of a peer the
  * rest is the length of a datagram (times 8), 0: it is one.  What goes to the device has a source of the
  * peer that sent it and a destination of ours; what was joined gives, cut again, what it was made of.
- * What the device gave becomes datagrams that lie in its buffer, and whose packets are whole.
+ * What the device gave becomes datagrams that lie in its buffer, or where they were cut to, and whose
+ * packets are whole.
  */
 #include "fuzz.h"
 
@@ -19,6 +20,8 @@ struct world {
 	struct queue q;
 	struct peer *sender;        /* whose datagrams are being looked at */
 	size_t largest;             /* and what a piece can have at most */
+	struct { const uint8_t *at; size_t len; } payload[8192];    /* of them, in their order */
+	size_t npayload, seen;      /* handed on so far */
 };
 
 static struct podnet_prefix net(const char *text)
@@ -68,51 +71,53 @@ static struct table *make_table(void)
 
 /** A piece cut again, beside what it was made of. */
 struct again {
-	const struct iovec *iov;    /* of the piece: vnet, the first packet, payload, payload ... */
-	uint8_t *piece;             /* as it lies in one place */
-	size_t at;                  /* datagrams seen */
+	struct world *w;
 	struct out *out;
+	size_t n;                   /* datagrams seen */
 };
+
+/* The next one that came and had this payload. */
+static void came(struct world *w, const uint8_t *at, size_t len)
+{
+	while (w->seen < w->npayload &&
+	       (w->payload[w->seen].len != len || memcmp(w->payload[w->seen].at, at, len) != 0))
+		w->seen++;
+	must(w->seen++ < w->npayload);
+}
 
 static void check_cut(void *arg)
 {
 	struct again *a = arg;
 
-	for (size_t i = 0; i < a->out->n; i++, a->at++) {
+	for (size_t i = 0; i < a->out->n; i++, a->n++) {
 		const struct datagram *d = &a->out->v[i];
-		const struct iovec *parts = &a->out->iov[d->iov], *from = &a->iov[1 + a->at];
-		size_t head = parts[0].iov_len, skip = a->at ? 0 : head;
 		struct packet p;
-		uint8_t *whole = malloc(d->len);
 
-		must(whole && d->niov == 2 && parts[1].iov_len == from->iov_len - skip);
-		must(memcmp(parts[1].iov_base, (uint8_t *)from->iov_base + skip, parts[1].iov_len) == 0);
-		memcpy(whole, parts[0].iov_base, head);
-		memcpy(whole + head, parts[1].iov_base, parts[1].iov_len);
-		must(pn_packet_look(whole, d->len, &p) && p.len == d->len && p.data);
-		must(pn_sum_fold(pn_sum_add(pn_sum_pseudo(&p, p.protocol, p.len - p.l4), whole + p.l4, p.len - p.l4)) ==
+		must(pn_packet_look(d->at, d->len, &p) && p.len == d->len && p.data);
+		came(a->w, d->at + p.data, d->len - p.data);
+		must(pn_sum_fold(pn_sum_add(pn_sum_pseudo(&p, p.protocol, p.len - p.l4), d->at + p.l4, p.len - p.l4)) ==
 		     0xffff);
-		free(whole);
 	}
-	a->out->n = a->out->niov = a->out->nheads = 0;
+	a->out->n = a->out->ncut = 0;
 }
 
-static void cut_again(const struct virtio_net_hdr *vnet, const struct iovec *iov, size_t niov, size_t len)
+static void cut_again(struct world *w, const struct virtio_net_hdr *vnet, const struct iovec *iov, size_t len)
 {
 	struct podnet_overlay_peer spec = { .address = net("192.0.2.9"), .port = 1 };
 	struct peer *peer = pn_peer_make(&spec, NULL);
 	struct out *out = calloc(1, sizeof(*out));
 	uint8_t *room = malloc(HEAD_ROOM + len);
-	struct again a = { iov, room + HEAD_ROOM, 0, out };
+	struct again a = { w, out, 0 };
 	struct packet p;
+	uint32_t n = w->q.merge.packets;
 
 	must(peer && out && room);
-	for (size_t i = 1, at = HEAD_ROOM; i < niov; at += iov[i++].iov_len)
+	for (size_t i = 1, at = HEAD_ROOM; i < PIECE_IOV; at += iov[i++].iov_len)
 		memcpy(room + at, iov[i].iov_base, iov[i].iov_len);
-	must(pn_packet_look(a.piece, len, &p) && p.len == len);
-	must(pn_segment(out, vnet, &p, peer, check_cut, &a) == (int)niov - 1);
+	must(pn_packet_look(room + HEAD_ROOM, len, &p) && p.len == len);
+	must(pn_segment(out, vnet, &p, peer, check_cut, &a) == (int)n);
 	check_cut(&a);
-	must(a.at == niov - 1);
+	must(a.n == n);
 	free(room);
 	free(out);
 	pn_peer_unref(peer);
@@ -125,17 +130,18 @@ static int to_device(void *arg, const struct iovec *iov, size_t niov)
 	struct packet p;
 	size_t len = 0;
 
-	must(niov >= 2 && niov <= MERGE_MAX + 1 && iov[0].iov_len == sizeof(vnet));
+	must(niov == (w->q.merge.packets > 1 ? PIECE_IOV : PIECE_IOV - 1) && iov[0].iov_len == sizeof(vnet));
+	must(w->q.merge.packets <= MERGE_MAX);
 	memcpy(&vnet, iov[0].iov_base, sizeof(vnet));
 	for (size_t i = 1; i < niov; i++)
 		len += iov[i].iov_len;
 	/* the first one alone is shorter than its header says when others follow */
 	must(len <= PIECE_MAX && iov[1].iov_len >= 20);
 	p.ip = iov[1].iov_base;
-	if (niov == 2)
+	if (niov < PIECE_IOV)
 		must(pn_packet_look(p.ip, len, &p) && p.len == len && vnet.gso_type == VIRTIO_NET_HDR_GSO_NONE);
 	else
-		cut_again(&vnet, iov, niov, len);
+		cut_again(w, &vnet, iov, len);
 	p.version = p.ip[0] >> 4;
 	if (p.version == 4) {
 		must(p.ip[12] == 10 && p.ip[13] == (w->sender->framing == PODNET_OVERLAY_PI ? 2 : 1));
@@ -147,6 +153,17 @@ static int to_device(void *arg, const struct iovec *iov, size_t niov)
 	return w->largest % 7 == 0 ? -EIO : 0;
 }
 
+static void note_payload(struct world *w, uint8_t *data, size_t len)
+{
+	int skip = pn_framing_take(w->sender->framing, data, len);
+	struct packet p;
+
+	if (skip < 0 || !pn_packet_look(data + skip, len - (size_t)skip, &p) || !p.data)
+		return;
+	w->payload[w->npayload].at = p.ip + p.data;
+	w->payload[w->npayload++].len = p.len - p.data;
+}
+
 static void from_peer(struct world *w, uint8_t control, uint8_t *data, size_t len)
 {
 	struct sockaddr_storage from = place(control & 3);
@@ -154,7 +171,11 @@ static void from_peer(struct world *w, uint8_t control, uint8_t *data, size_t le
 
 	w->sender = pn_table_source(w->q.table, &from);
 	must((w->sender == NULL) == ((control & 3) == STRANGER));
-	pn_queue_take(&w->q, &from, data, len, part ? part : len);
+	part = part ? part : len;
+	w->npayload = w->seen = 0;
+	for (size_t at = 0; w->sender && at < len; at += part)
+		note_payload(w, data + at, len - at < part ? len - at : part);
+	pn_queue_take(&w->q, &from, data, len, part);
 	pn_merge_flush(&w->q.merge);
 }
 
@@ -173,24 +194,17 @@ static void check_given(void *arg)
 
 	for (size_t i = 0; i < g->out->n; i++) {
 		const struct datagram *d = &g->out->v[i];
-		const struct iovec *parts = &g->out->iov[d->iov];
-		uint8_t *whole = malloc(d->len ? d->len : 1);
-		size_t at = 0;
+		const uint8_t *begin = g->cut ? g->out->cut : g->begin;
 		struct packet p;
 		int skip;
 
-		must(whole && d->niov == (g->cut ? 2 : 1) && d->iov + d->niov <= g->out->niov);
-		for (uint16_t k = 0; k < d->niov; at += parts[k++].iov_len)
-			memcpy(whole + at, parts[k].iov_base, parts[k].iov_len);
-		must(at == d->len);
-		must((const uint8_t *)parts[d->niov - 1].iov_base >= g->begin &&
-		     (const uint8_t *)parts[d->niov - 1].iov_base + parts[d->niov - 1].iov_len <= g->end);
-		skip = pn_framing_take(g->framing, whole, at);
-		must(skip >= 0 && pn_packet_look(whole + skip, at - (size_t)skip, &p));
-		must(p.len == at - (size_t)skip);
-		free(whole);
+		must(d->at >= begin && d->at + d->len <= (g->cut ? begin + g->out->ncut : g->end));
+		skip = pn_framing_take(g->framing, d->at, d->len);
+		must(skip >= 0 && pn_packet_look(d->at + skip, d->len - (size_t)skip, &p));
+		must(p.len == d->len - (size_t)skip);
 	}
-	g->out->n = g->out->niov = g->out->nheads = 0;
+	must(g->out->ncut <= CUT_SIZE);
+	g->out->n = g->out->ncut = 0;
 }
 
 static void from_device(struct world *w, uint8_t control, const uint8_t *data, size_t len)
@@ -233,7 +247,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must(w);
 	w->q.tun = w->q.udp = -1;
 	w->q.table = make_table();
-	w->q.merge = (struct merge){ .tcp = true, .udp = true, .write = to_device, .arg = w };
+	w->q.merge = (struct merge){ .room = malloc(PIECE_MAX), .tcp = true, .udp = true, .write = to_device,
+				     .arg = w };
+	must(w->q.merge.room);
 	w->largest = size;
 	while (size >= 3) {
 		size_t len = (size_t)data[1] << 8 | data[2], n = len < size - 3 ? len : size - 3;
@@ -250,6 +266,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size -= 3 + n;
 	}
 	pn_table_unref(w->q.table);
+	free(w->q.merge.room);
 	free(w);
 	return 0;
 }
