@@ -216,6 +216,17 @@ static void mark_sign(struct kernel *k, const struct podnet_event *ev)
 		index_mark_mac(&k->index, ev->mac, ev->deleted ? NULL : &ev->prefix);
 }
 
+/*
+ * On a tunnel of the node's the neighbours and the FDB are those of paths, who know them by their signs
+ * (mark_sign()).  The kernel names nobody as who changed the FDB or took a neighbour away: each Node
+ * that comes or goes would have the node look at all it has.
+ */
+static bool is_signed(const struct podnet_event *ev, const struct khome *home)
+{
+	return strcmp(home->scope, "node") == 0 &&
+	       (ev->type == PODNET_EVENT_FDB || ev->type == PODNET_EVENT_NEIGH);
+}
+
 static void on_home(struct kernel *k, const struct podnet_event *ev)
 {
 	struct khome *home;
@@ -231,6 +242,8 @@ static void on_home(struct kernel *k, const struct podnet_event *ev)
 	    (ev->type == PODNET_EVENT_ADDR || node_route(ev)))
 		facts_due(k);
 	mark_sign(k, ev);
+	if (home && is_signed(ev, home))
+		return;
 	if (home && (of_ours_gone(ev) || in_place_of_ours(ev)))
 		mark_link(k, home->scope, &home->link);
 	if (by_link(ev) || !of_ours_gone(ev))

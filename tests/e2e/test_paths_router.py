@@ -95,6 +95,20 @@ def what_is_taken_away_comes_back():
         assert asks("a1.default", IPS["a2"][1]) == "a2 " + IPS["a1"][1], command
 
 
+def a_node_more_is_one_path():
+    """When a Node comes or goes, what leads to it is looked at, and the Network that tells its blocks."""
+    block = "10.244.200.0/22"
+    before = ONE.metric("podnet_reconciles_total")
+    for i in range(20):
+        ONE.client.post("/api/v1/nodes", {"metadata": {"name": "more", "annotations": {
+            "podnet.dev/node-address": "10.0.3.%d" % (i + 1)}}, "spec": {"podCIDRs": [block]}})
+        eventually("a path", lambda: block in ONE.routes())
+        ONE.client.delete("/api/v1/nodes/more")
+        eventually("none", lambda: block not in ONE.routes())
+    looked = ONE.metric("podnet_reconciles_total") - before
+    assert looked <= 2 * 40 + 2, looked
+
+
 def a_restart_changes_nothing():
     before = seen(), ip_json("link show pn-vxlan4", "node1")[0]["ifindex"]
     repairs = ONE.tail(100000).count("event=repaired")
@@ -171,5 +185,5 @@ def purged():
 if __name__ == "__main__":
     setup()
     main([every_pod_reaches_every_other, nothing_is_masqueraded_that_need_not, packets_as_large_as_the_link,
-          segments_fit, what_is_taken_away_comes_back, a_restart_changes_nothing, the_underlay_gets_smaller,
-          the_underlay_has_another_address, by_datagrams, no_way_is_told, the_other_node_goes, purged])
+          segments_fit, what_is_taken_away_comes_back, a_node_more_is_one_path, a_restart_changes_nothing,
+          the_underlay_gets_smaller, the_underlay_has_another_address, by_datagrams, no_way_is_told, the_other_node_goes, purged])
