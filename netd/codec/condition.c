@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <netd/codec/json.h>
 
-static json_t *find(const json_t *list, const char *type)
+json_t *json_condition(const json_t *list, const char *type)
 {
 	json_t *c;
 	size_t i;
@@ -65,7 +65,7 @@ int doc_set_condition(struct doc *doc, const char *path, const char *type, const
 	if (r < 0)
 		return r;
 	list = doc_at(doc, path);
-	c = find(list, type);
+	c = json_condition(list, type);
 	if (c)
 		return change(c, status, reason, message, now);
 	c = json_object();
@@ -74,6 +74,11 @@ int doc_set_condition(struct doc *doc, const char *path, const char *type, const
 		return -ENOMEM;
 	}
 	return json_array_append_new(list, c) < 0 ? -ENOMEM : 1;
+}
+
+bool doc_has_condition(const struct doc *doc, const char *path, const char *type)
+{
+	return json_condition(doc_at(doc, path), type) != NULL;
 }
 
 static int stamp(json_t *c, const json_t *before, const char *now)
@@ -104,7 +109,7 @@ int doc_stamp_conditions(struct doc *doc, const struct doc *old, const char *pat
 		const char *type = json_string_value(json_object_get(c, "type"));
 
 		if (type && r == 0)
-			r = stamp(c, find(before, type), now);
+			r = stamp(c, json_condition(before, type), now);
 	}
 	return r;
 }

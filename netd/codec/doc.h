@@ -64,6 +64,8 @@ int doc_merge_patch(struct doc *doc, const struct doc *patch);
  */
 int doc_set_condition(struct doc *doc, const char *path, const char *type, const char *status,
 		      const char *reason, const char *message, const char *now);
+/** doc_has_condition() - is there one of this type under @path? */
+bool doc_has_condition(const struct doc *doc, const char *path, const char *type);
 
 /**
  * doc_stamp_conditions() - lastTransitionTime of what a client wrote

@@ -34,6 +34,8 @@ void json_dump_text(const char *s, size_t len, struct buf *b);
 /** json_cause() - causes_add() of the value @v; NULL: none is told */
 void json_cause(struct causes *c, enum cause_reason reason, const char *field, const json_t *v,
 		const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/** json_condition() - the one of this type in a list of conditions, borrowed, or NULL */
+json_t *json_condition(const json_t *list, const char *type);
 /** json_strip_nulls() - null members of objects are absent ones */
 void json_strip_nulls(json_t *v);
 

@@ -16,16 +16,7 @@
 
 static const json_t *find(const struct doc *doc, const char *type)
 {
-	json_t *c;
-	size_t i;
-
-	json_array_foreach(doc_at(doc, CONDITIONS), i, c) {
-		const char *name = json_string_value(json_object_get(c, "type"));
-
-		if (name && strcmp(name, type) == 0)
-			return c;
-	}
-	return NULL;
+	return json_condition(doc_at(doc, CONDITIONS), type);
 }
 
 static const char *text_of(const json_t *condition, const char *member)

@@ -171,6 +171,32 @@ struct doc *new_object(const struct kind *kind, const char *ns, const char *name
 	return r == 0 ? take_ptr(doc) : NULL;
 }
 
+/** What is done later, and by which timer. */
+static const struct {
+	size_t timer;               /* offset in struct control */
+	void (*due)(void *control);
+} timers[] = {
+	{ offsetof(struct control, empty_timer), namespaces_empty },
+	{ offsetof(struct control, node_timer), node_restate },
+	{ offsetof(struct control, grace_timer), pods_expire },
+	{ offsetof(struct control, attach_timer), attach_all },
+	{ offsetof(struct control, lost_timer), lost_look },
+	{ offsetof(struct control, look_timer), grace_look },
+	{ offsetof(struct control, owner_timer), owners_collect },
+	{ offsetof(struct control, orphan_timer), orphans_look },
+	{ offsetof(struct control, slice_timer), slices_write },
+	{ offsetof(struct control, endpoints_timer), endpoints_write },
+	{ offsetof(struct control, mirror_timer), mirror_write },
+	{ offsetof(struct control, balancer_timer), balancer_look },
+	{ offsetof(struct control, event_timer), events_flush },
+	{ offsetof(struct control, redo_timer), redo },
+};
+
+static struct loop_timer **timer_at(struct control *control, size_t i)
+{
+	return (struct loop_timer **)((char *)control + timers[i].timer);
+}
+
 static int observe(struct control *control)
 {
 	const struct state_observer shared = {
@@ -194,35 +220,10 @@ int control_start(struct loop *loop, struct state *state, struct control **ret)
 		return r;
 	control->loop = loop;
 	control->state = state;
-	r = loop_timer_new(loop, namespaces_empty, control, &control->empty_timer);
-	if (r == 0)
-		r = loop_timer_new(loop, node_restate, control, &control->node_timer);
-	if (r == 0)
-		r = loop_timer_new(loop, pods_expire, control, &control->grace_timer);
-	if (r == 0)
-		r = loop_timer_new(loop, attach_all, control, &control->attach_timer);
-	if (r == 0)
-		r = loop_timer_new(loop, lost_look, control, &control->lost_timer);
-	if (r == 0)
-		r = loop_timer_new(loop, grace_look, control, &control->look_timer);
-	if (r == 0)
-		r = loop_timer_new(loop, owners_collect, control, &control->owner_timer);
-	if (r == 0)
-		r = loop_timer_new(loop, orphans_look, control, &control->orphan_timer);
-	if (r == 0)
-		r = loop_timer_new(loop, slices_write, control, &control->slice_timer);
-	if (r == 0)
-		r = loop_timer_new(loop, endpoints_write, control, &control->endpoints_timer);
-	if (r == 0)
-		r = loop_timer_new(loop, mirror_write, control, &control->mirror_timer);
-	if (r == 0)
-		r = loop_timer_new(loop, balancer_look, control, &control->balancer_timer);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(timers); i++)
+		r = loop_timer_new(loop, timers[i].due, control, timer_at(control, i));
 	if (r == 0)
 		r = probes_new(control);
-	if (r == 0)
-		r = loop_timer_new(loop, events_flush, control, &control->event_timer);
-	if (r == 0)
-		r = loop_timer_new(loop, redo, control, &control->redo_timer);
 	if (r == 0)
 		r = pods_after_reboot(control);
 	if (r == 0)
@@ -252,20 +253,8 @@ void control_stop(struct control *control)
 {
 	if (!control)
 		return;
-	loop_timer_free(control->empty_timer);
-	loop_timer_free(control->node_timer);
-	loop_timer_free(control->grace_timer);
-	loop_timer_free(control->attach_timer);
-	loop_timer_free(control->lost_timer);
-	loop_timer_free(control->look_timer);
-	loop_timer_free(control->owner_timer);
-	loop_timer_free(control->orphan_timer);
-	loop_timer_free(control->slice_timer);
-	loop_timer_free(control->endpoints_timer);
-	loop_timer_free(control->mirror_timer);
-	loop_timer_free(control->balancer_timer);
-	loop_timer_free(control->event_timer);
-	loop_timer_free(control->redo_timer);
+	for (size_t i = 0; i < ARRAY_SIZE(timers); i++)
+		loop_timer_free(*timer_at(control, i));
 	probes_free(control->probes);
 	node_free(control);
 	grace_free(control);

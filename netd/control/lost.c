@@ -12,26 +12,9 @@
 #include "internal.h"
 #include <errno.h>
 #include <netd/base/log.h>
-#include <stdio.h>
 
 #define LATER_MS    12000       /* when etcd was away, leases are as old as that: more than one lasts */
 #define RETRY_MS    1000
-
-static bool has_ready(const struct doc *doc)
-{
-	size_t n = doc_len(doc, "status.conditions");
-	char path[48];
-
-	for (size_t i = 0; i < n; i++) {
-		const char *type;
-
-		snprintf(path, sizeof(path), "status.conditions[%zu].type", i);
-		type = doc_str(doc, path);
-		if (type && strcmp(type, "Ready") == 0)
-			return true;
-	}
-	return false;
-}
 
 static void written(void *arg, int rc, const char *error)
 {
@@ -59,7 +42,7 @@ static int judge(void *arg, struct object *node)
 	doc = object_doc(node);
 	if (!doc)
 		return -ENOMEM;
-	if (!has_ready(doc))
+	if (!doc_has_condition(doc, "status.conditions", "Ready"))
 		return 0;
 	time_format(now_realtime_s(), now);
 	r = doc_set_condition(doc, "status.conditions", "Ready", "Unknown", "NodeStatusUnknown",

@@ -160,18 +160,10 @@ static int set_link_local(struct doc *doc, const struct node_report *report)
 static int set_paths(struct doc *doc, const struct node_report *report)
 {
 	const char *missing = report->missing;
-	char now[24], path[48];
-	bool told = report->others > 0;
+	char now[24];
 	int r;
 
-	for (size_t i = 0; i < doc_len(doc, "status.conditions") && !told; i++) {
-		const char *type;
-
-		snprintf(path, sizeof(path), "status.conditions[%zu].type", i);
-		type = doc_str(doc, path);
-		told = type && strcmp(type, PATHS_READY) == 0;
-	}
-	if (!told || !missing)
+	if (!missing || (!report->others && !doc_has_condition(doc, "status.conditions", PATHS_READY)))
 		return 0;
 	time_format(now_realtime_s(), now);
 	r = doc_set_condition(doc, "status.conditions", PATHS_READY, *missing ? "False" : "True",
