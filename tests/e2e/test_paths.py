@@ -10,8 +10,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from node import *              # noqa: E402, F403  pylint: disable=wildcard-import
 from nodes import Cluster, NODES, tell  # noqa: E402
-from reach import asks, Connected, everybody, Pinging, serve_all  # noqa: E402
-from services import serve      # noqa: E402
+from reach import asks, Connected, everybody, Pinging, populated  # noqa: E402
 
 CLUSTER = Cluster(3)
 ONE, TWO, THREE = CLUSTER.members
@@ -19,11 +18,7 @@ IPS = {}
 
 
 def setup():
-    CLUSTER.begin()
-    IPS.update(CLUSTER.pods())
-    serve_all(IPS)
-    for name in IPS:
-        serve(name + ".default", "back.py", 81)
+    IPS.update(populated(CLUSTER))
 
 
 def every_pod_reaches_every_other():

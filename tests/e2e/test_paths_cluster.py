@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from etcd import Etcd           # noqa: E402
 from node import *              # noqa: E402, F403  pylint: disable=wildcard-import
 from nodes import Cluster, NETWORK, NODES  # noqa: E402
-from reach import asks, Connected, everybody, Pinging, serve_all  # noqa: E402
+from reach import asks, Connected, everybody, Pinging, populated, serve_all  # noqa: E402
 from services import SERVICES, ask, in_netns, serve  # noqa: E402
 
 CLUSTER = Cluster(3, etcd=Etcd("10.0.0.250"))
@@ -20,11 +20,7 @@ IPS = {}
 
 
 def setup():
-    CLUSTER.begin()
-    IPS.update(CLUSTER.pods())
-    serve_all(IPS)
-    for name in IPS:
-        serve(name + ".default", "back.py", 81)
+    IPS.update(populated(CLUSTER))
     for member in CLUSTER.members:
         member.await_paths()
 

@@ -12,7 +12,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from node import *              # noqa: E402, F403  pylint: disable=wildcard-import
 from nodes import Cluster, NETWORK  # noqa: E402
-from reach import asks, everybody, serve_all  # noqa: E402
+from reach import asks, everybody, populated  # noqa: E402
 from services import in_netns  # noqa: E402
 
 CLUSTER = Cluster(2, router=True)
@@ -22,9 +22,7 @@ FDB = "bridge fdb show dev pn-vxlan4"
 
 
 def setup():
-    CLUSTER.begin()
-    IPS.update(CLUSTER.pods())
-    serve_all(IPS)
+    IPS.update(populated(CLUSTER))
     for member in CLUSTER.members:
         member.await_paths()
 

@@ -10,7 +10,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from node import *              # noqa: E402, F403  pylint: disable=wildcard-import
 from nodes import Cluster, NODES  # noqa: E402
-from reach import everybody, serve_all  # noqa: E402
+from reach import everybody, populated  # noqa: E402
 
 CLUSTER = Cluster(2, v6=False)
 ONE, TWO = CLUSTER.members
@@ -20,8 +20,7 @@ LOCAL = "podnet.dev/link-local"
 
 def through_a_tunnel():
     """IPv6 blocks only, while nothing is known of the other's link."""
-    IPS.update(CLUSTER.begin().pods("a"))
-    serve_all(IPS)
+    IPS.update(populated(CLUSTER, "a"))
     for one, other in ((ONE, TWO), (TWO, ONE)):
         one.client.patch(NODES + other.name, {"metadata": {"annotations": {LOCAL: None}}})
         eventually("through the tunnel", lambda o=one: "dev pn-vxlan4" in o.routes(6))

@@ -10,14 +10,13 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from node import *              # noqa: E402, F403  pylint: disable=wildcard-import
 from nodes import Cluster       # noqa: E402
-from reach import everybody, serve_all  # noqa: E402
+from reach import everybody, populated  # noqa: E402
 
 CLUSTER = Cluster(3, router=True, v4=False)
 
 
 def every_pod_reaches_every_other():
-    ips = CLUSTER.begin().pods("a")
-    serve_all(ips)
+    ips = populated(CLUSTER, "a")
     for member in CLUSTER.members:
         member.await_paths()
         assert "local fd0e:%d::%d" % (member.number, member.number) in member.run("ip -d link show pn-vxlan6")

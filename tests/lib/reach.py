@@ -15,9 +15,17 @@ def asks(client, address):
     return in_netns(client, lambda: ask(address, 80))
 
 
+def populated(cluster, names="ab"):
+    """Of nodes that run: pods that answer, and hold connections at port 81.  Their addresses by name."""
+    ips = cluster.begin().pods(names)
+    serve_all(ips)
+    return ips
+
+
 def serve_all(ips):
     for name in ips:
         serve(name + ".default", "echo.py", name, 80)
+        serve(name + ".default", "back.py", 81)
 
 
 def everybody(cluster, ips):
