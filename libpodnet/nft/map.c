@@ -70,7 +70,7 @@ static uint32_t type_of(const enum nft_field *f)
 	return type;
 }
 
-uint32_t nft_fields_size(const enum nft_field *f)
+static uint32_t fields_size(const enum nft_field *f)
 {
 	uint32_t n = nfields(f), size = 0;
 
@@ -245,10 +245,10 @@ void nft_map_put(struct nft_txn *t, const struct nft_map *m, uint32_t id)
 	mnl_attr_put_strz(nlh, NFTA_SET_NAME, m->name);
 	mnl_attr_put_u32(nlh, NFTA_SET_FLAGS, htonl(flags_of(m)));
 	mnl_attr_put_u32(nlh, NFTA_SET_KEY_TYPE, htonl(type_of(m->key)));
-	mnl_attr_put_u32(nlh, NFTA_SET_KEY_LEN, htonl(nft_fields_size(m->key)));
+	mnl_attr_put_u32(nlh, NFTA_SET_KEY_LEN, htonl(fields_size(m->key)));
 	if (flags_of(m) & NFT_SET_MAP) {
 		mnl_attr_put_u32(nlh, NFTA_SET_DATA_TYPE, htonl(data_type(m)));
-		mnl_attr_put_u32(nlh, NFTA_SET_DATA_LEN, htonl(nft_fields_size(m->data)));
+		mnl_attr_put_u32(nlh, NFTA_SET_DATA_LEN, htonl(fields_size(m->data)));
 	}
 	mnl_attr_put_u32(nlh, NFTA_SET_ID, htonl(id));
 	put_desc(nlh, m);
@@ -305,7 +305,7 @@ static void put_verdict(struct nlmsghdr *nlh, int32_t verdict, const char *chain
 
 void nft_elems_put(struct nft_elems *e, const struct nft_elem *elem)
 {
-	uint32_t size = nft_fields_size(e->map->key);
+	uint32_t size = fields_size(e->map->key);
 	struct nlmsghdr *nlh;
 	struct nlattr *nest;
 
@@ -321,7 +321,7 @@ void nft_elems_put(struct nft_elems *e, const struct nft_elem *elem)
 	if (e->type == NFT_MSG_NEWSETELEM && e->map->verdicts)
 		put_verdict(nlh, elem->verdict, elem->chain);
 	else if (e->type == NFT_MSG_NEWSETELEM && nfields(e->map->data))
-		put_value(nlh, NFTA_SET_ELEM_DATA, elem->data, nft_fields_size(e->map->data));
+		put_value(nlh, NFTA_SET_ELEM_DATA, elem->data, fields_size(e->map->data));
 	mnl_attr_nest_end(nlh, nest);
 }
 
@@ -378,7 +378,7 @@ static int on_map(const struct nlmsghdr *nlh, void *arg)
 	rd->seen->there = true;
 	rd->seen->wrong = got[NFTA_SET_FLAGS] != flags_of(m) || !described ||
 			  got[NFTA_SET_KEY_TYPE] != type_of(m->key) ||
-			  got[NFTA_SET_KEY_LEN] != nft_fields_size(m->key) ||
+			  got[NFTA_SET_KEY_LEN] != fields_size(m->key) ||
 			  (flags_of(m) & NFT_SET_MAP && got[NFTA_SET_DATA_TYPE] != data_type(m));
 	return 0;
 }

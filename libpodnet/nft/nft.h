@@ -120,12 +120,7 @@ struct nft_set_seen {
 /** nft_set_see() - read one; @ret zeroed by the caller, and its ranges his to free */
 int nft_set_see(struct nl *nl, const struct nft_set *set, struct nft_set_seen *ret,
 		struct podnet_error *err);
-void nft_set_put(struct nft_txn *t, const struct nft_set *set, uint32_t id);
 void nft_set_delete(struct nft_txn *t, const struct nft_set *set);
-void nft_set_flush(struct nft_txn *t, const struct nft_set *set);
-/** nft_set_elements() - add (NFT_MSG_NEWSETELEM) or delete (NFT_MSG_DELSETELEM) ranges */
-void nft_set_elements(struct nft_txn *t, const struct nft_set *set, uint16_t type,
-		      const struct nft_ranges *ranges);
 
 /** nft_set_repair() - make or fill it.  Return: number of changes or -ENOMEM. */
 int nft_set_repair(struct nft_txn *t, const struct nft_set *set, const struct nft_ranges *want,
@@ -175,8 +170,6 @@ struct nft_elems {
 	struct nlattr *list;
 };
 
-/** nft_fields_size() - bytes of a key or of data */
-uint32_t nft_fields_size(const enum nft_field *f);
 void nft_map_put(struct nft_txn *t, const struct nft_map *m, uint32_t id);
 void nft_map_delete(struct nft_txn *t, const struct nft_map *m);
 /** nft_elems_put() - one more; nothing else is put into the transaction before nft_elems_end() */

@@ -48,7 +48,7 @@ static uint32_t key_type(const struct nft_set *set)
 	return set->size == 4 ? TYPE_IPADDR : TYPE_IP6ADDR;
 }
 
-void nft_set_put(struct nft_txn *t, const struct nft_set *set, uint32_t id)
+static void put_set(struct nft_txn *t, const struct nft_set *set, uint32_t id)
 {
 	struct nlmsghdr *nlh = nft_txn_msg(t, NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL,
 					   "nft_set_create", set->name);
@@ -88,7 +88,7 @@ static struct nlmsghdr *elements_msg(struct nft_txn *t, const struct nft_set *se
 	return nlh;
 }
 
-void nft_set_flush(struct nft_txn *t, const struct nft_set *set)
+static void flush(struct nft_txn *t, const struct nft_set *set)
 {
 	elements_msg(t, set, NFT_MSG_DELSETELEM);
 }
@@ -117,7 +117,7 @@ static bool step(uint8_t *addr, uint8_t size, int by)
 	return false;
 }
 
-void nft_set_elements(struct nft_txn *t, const struct nft_set *set, uint16_t type,
+static void put_elements(struct nft_txn *t, const struct nft_set *set, uint16_t type,
 		      const struct nft_ranges *ranges)
 {
 	size_t i = 0;
@@ -151,8 +151,8 @@ static int repair_elements(struct nft_txn *t, const struct nft_set *set,
 	if (r == 0)
 		r = nft_ranges_minus(want, &have->ranges, &fresh);
 	if (r == 0) {
-		nft_set_elements(t, set, NFT_MSG_DELSETELEM, &gone);
-		nft_set_elements(t, set, NFT_MSG_NEWSETELEM, &fresh);
+		put_elements(t, set, NFT_MSG_DELSETELEM, &gone);
+		put_elements(t, set, NFT_MSG_NEWSETELEM, &fresh);
 		r = (int)(gone.n + fresh.n);
 	}
 	nft_ranges_fini(&gone);
@@ -168,10 +168,10 @@ int nft_set_repair(struct nft_txn *t, const struct nft_set *set, const struct nf
 	if (have->there && have->wrong)
 		nft_set_delete(t, set);
 	if (have->there && !have->wrong)
-		nft_set_flush(t, set);
+		flush(t, set);
 	else
-		nft_set_put(t, set, id);
-	nft_set_elements(t, set, NFT_MSG_NEWSETELEM, want);
+		put_set(t, set, id);
+	put_elements(t, set, NFT_MSG_NEWSETELEM, want);
 	return 1 + (int)want->n;
 }
 

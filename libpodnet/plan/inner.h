@@ -143,10 +143,6 @@ struct pn_dev *pn_dev_add(struct podnet_plan *plan, uint16_t ns, const char *nam
 /** pn_dev_get() - as pn_dev_find(), else asked of the kernel.  -ENODEV. */
 int pn_dev_get(struct podnet *ctx, struct podnet_plan *plan, uint16_t ns, const char *name,
 	       struct pn_dev **ret);
-/** pn_dump_links() - all links of a namespace into plan->devs and plan->have */
-int pn_dump_links(struct podnet *ctx, struct podnet_plan *plan, uint16_t ns,
-		  struct podnet_error *err);
-int pn_observe_links(struct podnet *ctx, struct podnet_plan *plan, struct podnet_error *err);
 int pn_observe_ip(struct podnet *ctx, struct podnet_plan *plan, struct podnet_error *err);
 int pn_observe_fdb(struct podnet *ctx, struct podnet_plan *plan, struct podnet_error *err);
 int pn_observe_limits(struct podnet *ctx, struct podnet_plan *plan, struct podnet_error *err);

@@ -103,7 +103,7 @@ static void forget(void *arg)
 	l->plan->have.n = kept;
 }
 
-int pn_dump_links(struct podnet *ctx, struct podnet_plan *plan, uint16_t ns,
+static int dump_links(struct podnet *ctx, struct podnet_plan *plan, uint16_t ns,
 		  struct podnet_error *err)
 {
 	struct links l = { .plan = plan, .ns = ns, .devs = plan->devs.n };
@@ -350,7 +350,7 @@ static int name_others(struct podnet *ctx, struct podnet_plan *plan)
 	return r;
 }
 
-int pn_observe_links(struct podnet *ctx, struct podnet_plan *plan, struct podnet_error *err)
+static int observe_links(struct podnet *ctx, struct podnet_plan *plan, struct podnet_error *err)
 {
 	bool absent = plan->mode & PN_DIFF_ABSENT;
 	int r = 0;
@@ -359,7 +359,7 @@ int pn_observe_links(struct podnet *ctx, struct podnet_plan *plan, struct podnet
 		const struct pn_space *space = &plan->spaces[i];
 
 		if (space->there && !space->own && !(absent && space->ours))
-			r = pn_dump_links(ctx, plan, (uint16_t)i, err);
+			r = dump_links(ctx, plan, (uint16_t)i, err);
 	}
 	if (r == 0)
 		r = look_named(ctx, plan);
@@ -431,7 +431,7 @@ int pn_observe(struct podnet *ctx, struct podnet_plan *plan, struct podnet_error
 	for (size_t i = 0; i < plan->nspaces && r == 0; i++)
 		r = observe_space(ctx, plan, (uint16_t)i, err);
 	if (r == 0)
-		r = pn_observe_links(ctx, plan, err);
+		r = observe_links(ctx, plan, err);
 	if (r == 0)
 		r = pn_observe_ip(ctx, plan, err);
 	if (r == 0)

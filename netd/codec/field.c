@@ -42,7 +42,7 @@ static void leave(struct walk *w, size_t was)
 	w->path[was] = '\0';
 }
 
-const char *field_format(enum field_type type, const char *s)
+static const char *wrong_format(enum field_type type, const char *s)
 {
 	static const char *(*const formats[])(const char *s) = {
 		[FIELD_LABEL] = format_label,
@@ -91,7 +91,7 @@ static void check_int(struct walk *w, const struct field *f, const json_t *v)
 			   (long long)f->min, (long long)f->max);
 }
 
-const char *field_values(const char *const *values, char *buf, size_t size)
+static const char *quoted(const char *const *values, char *buf, size_t size)
 {
 	size_t len = 0;
 
@@ -139,8 +139,8 @@ static void check_string(struct walk *w, const struct field *f, enum field_type 
 		return;                 /* an empty string is an absent one, as in Kubernetes */
 	if (type == FIELD_ENUM && !is_one_of(f->values, s))
 		causes_add(w->causes, CAUSE_NOT_SUPPORTED, w->path, s, "supported values: %s",
-			   field_values(f->values, buf, sizeof(buf)));
-	why = field_format(type, s);
+			   quoted(f->values, buf, sizeof(buf)));
+	why = wrong_format(type, s);
 	if (why)
 		causes_add(w->causes, CAUSE_INVALID, w->path, s, "%s", why);
 }

@@ -66,11 +66,7 @@ void field_check(const struct field *table, const struct doc *doc, const char *p
 		 struct causes *causes);
 /** field_decode() - what the checked object @v holds, to @base; 0 or -ENOMEM */
 int field_decode(const struct field *table, const struct value *v, struct arena *arena, void *base);
-/** field_format() - NULL, or why a string is not of this type */
-const char *field_format(enum field_type type, const char *s);
 /** field_trim() - @s without the blanks around it, at most 255 bytes of it; @buf */
 const char *field_trim(const char *s, char buf[256]);
-/** field_values() - "A", "B" in quotes */
-const char *field_values(const char *const *values, char *buf, size_t size);
 
 #endif

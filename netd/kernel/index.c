@@ -284,7 +284,7 @@ void index_learn(struct kindex *ix, struct podnet *ctx)
 	}
 }
 
-void index_mark(struct kindex *ix, struct kscope *scope)
+static void mark(struct kindex *ix, struct kscope *scope)
 {
 	if (scope->marked || scope->queued)
 		return;
@@ -298,7 +298,7 @@ void index_mark_name(struct kindex *ix, const char *name)
 	struct kscope *scope = index_scope(ix, name);
 
 	if (scope)
-		index_mark(ix, scope);
+		mark(ix, scope);
 }
 
 void index_mark_space(struct kindex *ix, const struct kns *ns)
@@ -306,7 +306,7 @@ void index_mark_space(struct kindex *ix, const struct kns *ns)
 	size_t i;
 
 	for (i = 0; i < ns->nusers; i++)
-		index_mark(ix, ns->users[i]);
+		mark(ix, ns->users[i]);
 }
 
 void index_mark_home(struct kindex *ix)
@@ -315,7 +315,7 @@ void index_mark_home(struct kindex *ix)
 
 	index_mark_name(ix, "node");
 	for (scope = ix->home_scopes; scope; scope = scope->next_home)
-		index_mark(ix, scope);
+		mark(ix, scope);
 }
 
 void index_mark_sign(struct kindex *ix, const struct podnet_prefix *prefix)
@@ -324,7 +324,7 @@ void index_mark_sign(struct kindex *ix, const struct podnet_prefix *prefix)
 	struct ksign *sign = map_get(&ix->signs, podnet_prefix_format(prefix, key));
 
 	if (sign)
-		index_mark(ix, sign->scope);
+		mark(ix, sign->scope);
 }
 
 void index_mark_mac(struct kindex *ix, const uint8_t mac[6], const struct podnet_prefix *dst)
@@ -333,7 +333,7 @@ void index_mark_mac(struct kindex *ix, const uint8_t mac[6], const struct podnet
 	struct ksign *sign = map_get(&ix->signs, podnet_mac_format(mac, key));
 
 	if (sign && (!dst || memcmp(dst, &sign->behind, sizeof(*dst)) != 0))
-		index_mark(ix, sign->scope);
+		mark(ix, sign->scope);
 }
 
 void index_mark_signs(struct kindex *ix)
@@ -342,7 +342,7 @@ void index_mark_signs(struct kindex *ix)
 	size_t pos = 0;
 
 	while ((sign = map_next(&ix->signs, &pos)))
-		index_mark(ix, sign->scope);
+		mark(ix, sign->scope);
 }
 
 struct khome *index_home(const struct kindex *ix, uint32_t link)

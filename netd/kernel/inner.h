@@ -66,7 +66,6 @@ struct kns *index_nsid(const struct kindex *ix, int32_t nsid);
 void index_relearn(struct kindex *ix, const struct kscope *scope, bool made);
 /** index_learn() - ask for the ids of namespaces that are new */
 void index_learn(struct kindex *ix, struct podnet *ctx);
-void index_mark(struct kindex *ix, struct kscope *scope);
 void index_mark_name(struct kindex *ix, const char *scope);
 void index_mark_space(struct kindex *ix, const struct kns *ns);
 void index_mark_home(struct kindex *ix);    /* "node", and scopes with routes in its namespace */

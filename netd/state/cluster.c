@@ -78,7 +78,7 @@ static void copy(char *to, size_t size, const char *from)
 	snprintf(to, size, "%s", from ? from : "");
 }
 
-int meta_parse(const struct etcd_kv *kv, struct cluster_meta *ret)
+static int parse_meta(const struct etcd_kv *kv, struct cluster_meta *ret)
 {
 	_cleanup_(doc_freep) struct doc *doc = NULL;
 	char why[160];
@@ -105,7 +105,7 @@ struct look {
 static int take_meta(const struct etcd_reply *reply, struct cluster_meta *ret)
 {
 	*ret = (struct cluster_meta){ .revision = reply->revision };
-	return reply->n ? meta_parse(&reply->kvs[0], ret) : 0;
+	return reply->n ? parse_meta(&reply->kvs[0], ret) : 0;
 }
 
 static void looked_at_start(void *arg, int rc, const char *words, const struct etcd_reply *reply)

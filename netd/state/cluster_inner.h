@@ -82,8 +82,6 @@ int cluster_await(struct cluster *c, int64_t limit_ms);
 void cluster_answer(struct cluster *c, int rc);
 /** cluster_follow() - open the watch behind what was seen */
 void cluster_follow(struct cluster *c);
-/** meta_parse() - KEY_META's value; 0, -EBADMSG */
-int meta_parse(const struct etcd_kv *kv, struct cluster_meta *ret);
 
 /* keys.c */
 const char *key_of_object(const struct kind *kind, const struct meta *meta, char buf[KEY_SIZE]);

@@ -145,12 +145,12 @@ static int release(struct txn *txn, const char *network, const struct podnet_pre
 	return txn_release_ip(txn, network, ip, 0);
 }
 
-int txn_release_service_ip(struct txn *txn, const struct podnet_prefix *ip)
+static int release_service_ip(struct txn *txn, const struct podnet_prefix *ip)
 {
 	return release(txn, CLAIM_SERVICES, ip);
 }
 
-int txn_release_node_port(struct txn *txn, uint32_t port)
+static int release_node_port(struct txn *txn, uint32_t port)
 {
 	struct podnet_prefix address = claim_port(port);
 
@@ -195,17 +195,17 @@ int txn_release_service(struct txn *txn, const struct service *svc, const struct
 		kept = &none;
 	for (size_t i = 0; r == 0 && i < svc->ncluster_ips; i++)
 		if (!service_holds_ip(kept, &svc->cluster_ips[i]))
-			r = txn_release_service_ip(txn, &svc->cluster_ips[i]);
+			r = release_service_ip(txn, &svc->cluster_ips[i]);
 	for (size_t i = 0; r == 0 && i < svc->nports; i++) {
 		uint32_t port = svc->ports[i].node_port;
 
 		if (port && port != health && !service_port_seen(svc, i) && !service_holds_port(kept, port))
-			r = txn_release_node_port(txn, port);
+			r = release_node_port(txn, port);
 	}
 	for (size_t i = 0; r == 0 && i < svc->ningress && svc->from_pool; i++)
 		if (svc->ingress[i].ip.family && !service_holds_balancer_ip(kept, &svc->ingress[i].ip))
 			r = txn_release_balancer_ip(txn, &svc->ingress[i].ip);
 	if (r == 0 && health && !service_holds_port(kept, health))
-		r = txn_release_node_port(txn, health);
+		r = release_node_port(txn, health);
 	return r;
 }

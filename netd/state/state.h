@@ -227,8 +227,6 @@ int txn_claim_service_ip(struct txn *txn, int family, const struct podnet_prefix
 			 const char *owner, struct podnet_prefix *ret);
 /** txn_claim_node_port() - @want, or 0: any; 0, -ENOSPC, -EADDRINUSE, -ERANGE */
 int txn_claim_node_port(struct txn *txn, uint32_t want, const char *owner, uint32_t *ret);
-int txn_release_service_ip(struct txn *txn, const struct podnet_prefix *ip);
-int txn_release_node_port(struct txn *txn, uint32_t port);
 int txn_release_balancer_ip(struct txn *txn, const struct podnet_prefix *ip);
 /** txn_release_service() - what @svc holds, but for what @kept holds too; free at once */
 int txn_release_service(struct txn *txn, const struct service *svc, const struct service *kept);
