@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <tests/lib/testlib.h>
 
-DEFINE_CLEANUP(struct podnet_services, podnet_services_free)
-
 #define ADD " add element inet podnet cluster-ips4 '{ 192.0.2.1 }'"
 #define LIST "nft list table inet podnet"
 
