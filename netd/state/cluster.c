@@ -428,6 +428,7 @@ void cluster_free(struct cluster *c)
 	loop_timer_free(c->hand_in);
 	loop_timer_free(c->turn.limit);
 	claims_free(c);
+	hand_in_free(c);
 	lease_free(c);
 	free(c);
 }

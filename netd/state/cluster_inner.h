@@ -38,6 +38,7 @@ struct shared_claim {
 };
 
 struct listing;
+struct handed;
 
 struct cluster {
 	struct loop *loop;
@@ -63,6 +64,7 @@ struct cluster {
 	struct txn *first, *last;   /* transactions that wait for etcd, in order */
 	struct txn *settled, *settled_last;     /* they have an outcome, and are to be told */
 	struct txn *limbo;          /* what they took is not free: nobody knows what became of them */
+	struct handed *handed;      /* hand_in.c: pods that have come back */
 	unsigned under_way;         /* parts that were sent */
 	uint64_t provisional;
 	struct {                    /* while the loop is run for an answer */
@@ -165,8 +167,12 @@ int pending_settle(struct txn *txn, struct object *before, struct object *now);
 int pending_drop(struct txn *txn, struct object *made);
 /** pending_settled() - the row of a pod that was deleted here */
 int pending_settled(struct txn *txn, struct object *last);
+
 /* hand_in.c */
 void hand_in(void *cluster);
+/** hand_in_seen() - @made is in etcd as @is */
+void hand_in_seen(struct cluster *c, struct object *made, const struct object *is);
+void hand_in_free(struct cluster *c);
 
 /* unowned.c */
 void unowned_look(void *cluster);

@@ -164,6 +164,90 @@ static int create_pod(struct cluster *c, struct object *made)
 	return why ? refuse(c, made, why) : offer(c, made);
 }
 
+/* ---- what was written after it was handed in ---- */
+
+/* It came back as it was handed in; an earlier time without an answer, perhaps, and has changed since. */
+struct handed {
+	struct cluster *cluster;
+	struct object *made;        /* its newest version here */
+	uint64_t rev;               /* etcd's */
+	struct handed *next;
+};
+
+static void handed_free(struct handed *h)
+{
+	object_unref(h->made);
+	free(h);
+}
+
+static void keep(struct cluster *c, struct handed *h)
+{
+	h->next = c->handed;
+	c->handed = h;
+}
+
+void hand_in_seen(struct cluster *c, struct object *made, const struct object *is)
+{
+	struct handed *h = calloc(1, sizeof(*h));
+
+	if (!h) {
+		log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=hand_in");
+		return;
+	}
+	*h = (struct handed){ .cluster = c, .made = object_ref(made), .rev = is->rev };
+	keep(c, h);
+	loop_timer_set(c->hand_in, 0);
+}
+
+void hand_in_free(struct cluster *c)
+{
+	struct handed *h;
+
+	while ((h = c->handed)) {
+		c->handed = h->next;
+		handed_free(h);
+	}
+}
+
+static void amended(void *arg, int rc, const char *error)
+{
+	struct handed *h = arg;
+
+	(void)error;
+	if (rc == -ENOTCONN || rc == -ETIMEDOUT)
+		keep(h->cluster, h);    /* with etcd again */
+	else
+		handed_free(h);
+}
+
+/* Unless another has written it meanwhile, who saw what was handed in. */
+static void amend(struct cluster *c, struct handed *h)
+{
+	_cleanup_(txn_dropp) struct txn *txn = NULL;
+	_cleanup_(doc_freep) struct doc *doc = object_doc(h->made);
+	const struct slot *s = slot_of(c, h->made);
+	struct object *was = s && s->accepted && s->accepted->rev == h->rev ? s->accepted : NULL;
+	struct object *obj = NULL;
+	int r = doc ? txn_new(c->state, &txn) : -ENOMEM;
+
+	if (r == 0 && was)
+		r = txn_put(txn, was->kind, doc, was, &obj);
+	if (r < 0 || obj == was)
+		handed_free(h);
+	else
+		txn_submit(take_ptr(txn), false, amended, h);
+}
+
+static void amend_all(struct cluster *c)
+{
+	struct handed *next;
+
+	for (struct handed *h = take_ptr(c->handed); h; h = next) {
+		next = h->next;
+		amend(c, h);
+	}
+}
+
 void hand_in(void *arg)
 {
 	struct cluster *c = arg;
@@ -172,8 +256,11 @@ void hand_in(void *arg)
 	size_t pos = 0;
 	int r = 0;
 
-	if (c->link != LINK_UP || !pending_any(c->state))
+	if (c->link != LINK_UP)
 		return;                 /* cluster_up() calls again */
+	amend_all(c);
+	if (!pending_any(c->state))
+		return;
 	if (!c->state->nobservers) {    /* netd has not begun to look */
 		loop_timer_set(c->hand_in, RETRY_MS);
 		return;

@@ -144,6 +144,8 @@ void pending_commit(struct state *state, const struct txn_write *w)
 	is = state_get(state, w->kind, key->ns, key->name);
 	if (w->before || is)
 		tell_here(state, w->before, is);
+	if (w->before && !w->now && is && same_uid(is, w->before))
+		hand_in_seen(state->cluster, w->before, is);
 }
 
 bool pending_revert(struct state *state, const struct txn_write *w)

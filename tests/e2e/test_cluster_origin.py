@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """test_cluster_origin.py - without etcd a node makes and deletes its runtimes' pods by itself, and hands in"""
 import contextlib
+import json
 import os
 import signal
 import sqlite3
@@ -92,6 +93,13 @@ def settled(member):
 
 def endpoints(member):
     return {ip for s in member.client.get(SLICES)["items"] for e in s["endpoints"] or [] for ip in e["addresses"]}
+
+
+def cut():
+    """Nothing comes from etcd to a."""
+    for command in ("table inet cut", "chain inet cut in { type filter hook input priority 0 ; }",
+                    "rule inet cut in ip saddr 10.0.0.250 drop"):
+        a.run("nft add " + command)
 
 
 def in_etcd(prefix):
@@ -200,6 +208,37 @@ def test_handed_in():
         eventually("its namespace is gone", lambda n=name: not has_namespace(n))
 
 
+def test_written_since():
+    """Handed in once without an answer, and written since: etcd gets that too, unless another has written it."""
+    cluster.etcd.kill()
+    away(a)
+    early = {}
+    for name in ("ours", "theirs"):
+        a.client.post(PODS, of_runtime(name))
+        early[name] = running(a, name)
+        status = early[name]["status"]
+        early[name]["status"] = dict({k: status[k] for k in ("networks", "podIP", "podIPs")}, phase="Pending")
+    cut()
+    cluster.etcd.start()
+    is_back(b)
+    for name in early:
+        cluster.etcd.put("/podnet/o/pods/default/" + name, json.dumps(early[name]))
+        a.client.patch(PODS + "/" + name, {"metadata": {"labels": {"written": "here"}}})
+        b.await_object(PODS + "/" + name, lambda o: True)
+    b.client.patch(PODS + "/theirs", {"metadata": {"labels": {"written": "there"}}})
+    a.run("nft delete table inet cut")
+    is_back(a)
+    for name, where in (("ours", "here"), ("theirs", "there")):
+        got = b.await_object(PODS + "/" + name, lambda o, w=where: o["status"]["phase"] == "Running" and
+                             o["metadata"].get("labels") == {"written": w})
+        assert got["metadata"]["uid"] == early[name]["metadata"]["uid"]
+        eventually("both say the same", lambda n=name: there(a, n) == there(b, n))
+    settled(a)
+    for name in early:
+        a.client.delete(PODS + "/" + name)
+    eventually("they are gone", lambda: set(listed(b)) == {"a1", "a2"})
+
+
 def test_conflict():
     """Of two that were made under one name etcd's stays, and an Event says so; so where a namespace has gone."""
     a.client.post("/api/v1/namespaces", {"metadata": {"name": "short-lived"}})
@@ -240,9 +279,7 @@ def unanswered():
     """What a asks etcd arrives, and nothing comes back."""
     a.client.post(PODS, of_runtime("before"))       # the connection that it took is kept
     a.client.delete(PODS + "/before")
-    for command in ("table inet cut", "chain inet cut in { type filter hook input priority 0 ; }",
-                    "rule inet cut in ip saddr 10.0.0.250 drop"):
-        a.run("nft add " + command)
+    cut()
 
 
 def test_unknown_address():
@@ -333,5 +370,5 @@ def test_reseeded():
 
 
 if __name__ == "__main__":
-    main([test_made, test_deleted, test_killed, test_handed_in, test_conflict, test_unknown,
+    main([test_made, test_deleted, test_killed, test_handed_in, test_written_since, test_conflict, test_unknown,
           test_unknown_address, test_any_time, test_reseeded])
