@@ -185,6 +185,8 @@ void kernel_stop(struct kernel *kernel);
 void kernel_submit(struct kernel *kernel, struct kernel_task *task);
 /** kernel_hint() - a pod is about to be committed: have a namespace ready for it */
 void kernel_hint(struct kernel *kernel);
+/** kernel_is_ready() - the pool has a namespace: what is made from it costs the node little */
+bool kernel_is_ready(const struct kernel *kernel);
 /** kernel_purge() - on the calling thread, no daemon running: all that is ours goes away */
 int kernel_purge(const char *netns_dir, const char *run_dir, void (*line)(void *arg, const char *),
 		 void *arg, struct podnet_error *err);

@@ -393,9 +393,14 @@ void kernel_submit(struct kernel *k, struct kernel_task *task)
 	queue_push(k->in, &task->node);
 }
 
+bool kernel_is_ready(const struct kernel *k)
+{
+	return __atomic_load_n(&k->pool_ready, __ATOMIC_RELAXED) > 0;
+}
+
 void kernel_hint(struct kernel *k)
 {
-	if (__atomic_load_n(&k->pool_ready, __ATOMIC_RELAXED))
+	if (kernel_is_ready(k))
 		return;
 	if (!__atomic_exchange_n(&k->hint_sent, true, __ATOMIC_SEQ_CST))
 		queue_push(k->in, &k->hint);

@@ -27,6 +27,7 @@ struct scope {
 	bool running;               /* a task is under way */
 	bool held;                  /* the kernel may hold something of it */
 	bool dead;                  /* freed when taken from the last queue that it is in */
+	bool ahead;                 /* the newest version was sent and is not committed: early.c */
 	struct { struct scope *next; bool in; } queued[2];
 	bool tried, first, failing;
 	bool stood;                 /* the newest version has been in the kernel, whole */
@@ -40,6 +41,7 @@ struct scope {
 	/* what its status says: host addresses of which epoch, and which generation */
 	uint64_t told;
 	int64_t told_generation;
+	size_t blocks;              /* of a Network: of this node, when it was compiled last */
 	struct scope *next_failing;
 };
 
@@ -116,6 +118,8 @@ enum mark {
 	MARK_DRIFT = 1 << 1,
 };
 void reconcile_mark(struct reconcile *rec, struct scope *scope, unsigned marks);
+/** reconcile_idle() - nothing that a client waits for waits for a place */
+bool reconcile_idle(const struct reconcile *rec);
 /* ---- carry.c ---- */
 
 /** carry_begin() - those of the store, before podnet-fwd is met */
@@ -140,6 +144,8 @@ void carry_changed(void *arg, const char *name);
 void reconcile_mark_all(struct reconcile *rec, unsigned marks);
 /** reconcile_begin() - the first pass, when the node's addresses and MTU are known */
 void reconcile_begin(struct reconcile *rec);
+/** reconcile_gone() - @old is not wanted any more, and something of it may be in the kernel */
+void reconcile_gone(struct reconcile *rec, struct object *old);
 /** reconcile_pump() - send what waits, as far as there are places */
 void reconcile_pump(struct reconcile *rec);
 void reconcile_arm_retry(struct reconcile *rec);
@@ -159,10 +165,18 @@ int want_compile(struct reconcile *rec, struct object *obj, struct podnet_set **
 
 /* early.c */
 void early_make(struct reconcile *rec, struct object *pod);
+/** early_send() - to the kernel, if that is right before the commit */
+void early_send(struct reconcile *rec);
+/** early_committed() - is @now what was sent before?  It is known then, and asks for nothing more */
+bool early_committed(struct scope *scope, const struct object *now);
+/** early_dropped() - of struct state_observer */
+void early_dropped(void *rec, const struct object *obj);
 /** early_drop() - what it was made from has changed */
 void early_drop(struct reconcile *rec);
 /** early_take_set() - of just this version, or NULL */
 struct podnet_set *early_take_set(struct reconcile *rec, const struct object *obj);
+/** early_status() - the status too, now that nothing waits for it */
+void early_status(struct reconcile *rec);
 struct doc *early_take_status(struct reconcile *rec, const struct object *obj);
 
 /* result.c */
@@ -302,5 +316,11 @@ void node_report(struct reconcile *rec);
 /** node_mark_networks() - what stands in their status may be another thing */
 void node_mark_networks(struct reconcile *rec);
 size_t node_count_blocks(const struct reconcile *rec);
+/** node_blocks() - those of one Network */
+size_t node_blocks(const struct reconcile *rec, const struct object *network);
+/** node_short_of_blocks() - the scope of the pod's Network @i, if it does not know of all; or NULL */
+struct scope *node_short_of_blocks(const struct reconcile *rec, const struct pod *pod, size_t i);
+/** node_has_blocks() - the node and the pod's Networks know of all that its addresses are from */
+bool node_has_blocks(const struct reconcile *rec, const struct pod *pod);
 
 #endif

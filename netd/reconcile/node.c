@@ -28,6 +28,31 @@ size_t node_count_blocks(const struct reconcile *rec)
 	return count.n;
 }
 
+size_t node_blocks(const struct reconcile *rec, const struct object *network)
+{
+	const struct podnet_prefix *blocks = NULL;
+
+	return ipam_blocks(state_ipam(rec->conf.state), network->meta->name, &blocks);
+}
+
+struct scope *node_short_of_blocks(const struct reconcile *rec, const struct pod *pod, size_t i)
+{
+	const struct object *net = state_get(rec->conf.state, &kinds[KIND_NETWORK], "",
+					     pod->attached[i].network);
+	struct scope *scope = net ? scope_find(rec, net->meta->uid) : NULL;
+
+	return scope && scope->blocks != node_blocks(rec, net) ? scope : NULL;
+}
+
+bool node_has_blocks(const struct reconcile *rec, const struct pod *pod)
+{
+	size_t i = 0;
+
+	while (i < pod->nattached && !node_short_of_blocks(rec, pod, i))
+		i++;
+	return i == pod->nattached && node_count_blocks(rec) == rec->blocks;
+}
+
 /* The first of each family, IPv4 first. */
 static size_t choose(const struct podnet_prefix *from, size_t n, struct podnet_prefix ret[2])
 {

@@ -14,12 +14,14 @@
  *
  * A version that the kernel may hold and that is not wanted any more is kept in `past`, as the
  * store keeps its tombstone, until a task has replaced it or taken it away.
+ * #syscalls: sched_yield
  */
 #include "inner.h"
 
 #include <errno.h>
 #include <netd/base/log.h>
 #include <netd/metrics/metrics.h>
+#include <sched.h>
 #include <stdio.h>
 
 /* Tasks under way at a time: enough that the kernel thread never waits for the loop. */
@@ -102,6 +104,11 @@ static void set_marks(struct scope *scope, unsigned marks)
 	scope->dirty = true;
 	scope->urgent |= (marks & MARK_URGENT) != 0;
 	scope->drift |= (marks & MARK_DRIFT) != 0;
+}
+
+bool reconcile_idle(const struct reconcile *rec)
+{
+	return !rec->queues[0].head && rec->queues[0].under_way < places[0];
 }
 
 void reconcile_mark(struct reconcile *rec, struct scope *scope, unsigned marks)
@@ -239,25 +246,22 @@ static void mark_node(struct reconcile *rec)
 		reconcile_mark(rec, scope, MARK_URGENT);
 }
 
-/* A pod may have made its network claim a block. */
+/* A pod may have made its network claim a block; either may know of it already, as it was claimed. */
 static void mark_blocks(struct reconcile *rec, const struct pod *pod)
 {
+	struct scope *scope;
 	size_t i;
 
-	if (node_count_blocks(rec) == rec->blocks)
-		return;
-	mark_node(rec);
+	if (node_count_blocks(rec) != rec->blocks)
+		mark_node(rec);
 	for (i = 0; i < pod->nattached; i++) {
-		struct object *net = state_get(rec->conf.state, &kinds[KIND_NETWORK], "",
-					       pod->attached[i].network);
-		struct scope *scope = net ? scope_find(rec, net->meta->uid) : NULL;
-
+		scope = node_short_of_blocks(rec, pod, i);
 		if (scope)
 			reconcile_mark(rec, scope, MARK_URGENT);
 	}
 }
 
-static void on_deleted(struct reconcile *rec, struct object *old)
+void reconcile_gone(struct reconcile *rec, struct object *old)
 {
 	struct scope *scope = scope_get(rec, old->meta->uid);
 
@@ -273,7 +277,7 @@ static void on_deleted(struct reconcile *rec, struct object *old)
 static void on_written(struct reconcile *rec, struct object *old, struct object *now)
 {
 	struct scope *scope = scope_get(rec, now->meta->uid);
-	bool news = is_news(old, now);
+	bool news = is_news(old, now), sent = scope && early_committed(scope, now);
 
 	if (!scope) {
 		log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=reconcile");
@@ -295,7 +299,8 @@ static void on_written(struct reconcile *rec, struct object *old, struct object 
 		tunnels_count(rec, scope, now);
 		tunnels_settle(rec);
 	}
-	reconcile_mark(rec, scope, MARK_URGENT);
+	if (!sent)
+		reconcile_mark(rec, scope, MARK_URGENT);
 	if (now->kind->id == KIND_POD && !old)
 		same_mark(rec, now);
 }
@@ -311,7 +316,7 @@ static void on_changed(void *arg, const struct object *was, const struct object 
 	lost_changed(rec, any, now);
 	services_changed(rec, old, now);
 	if (old && now && scope_is_ours(rec, old) && strcmp(old->meta->uid, now->meta->uid) != 0) {
-		on_deleted(rec, old);
+		reconcile_gone(rec, old);
 		old = NULL;
 	}
 	if (!scope_is_ours(rec, any) && (now || !scope_may_be_here(rec, any)))
@@ -321,7 +326,7 @@ static void on_changed(void *arg, const struct object *was, const struct object 
 	if (now)
 		on_written(rec, old, now);
 	else
-		on_deleted(rec, old);
+		reconcile_gone(rec, old);
 	/* what nodes have of Networks is told there; each writes of itself */
 	if (any->kind->id == KIND_NODE && (!old || !now) &&
 	    state_count(rec->conf.state, any->kind) <= TOLD_NODES + 1 &&
@@ -368,7 +373,10 @@ static int text_cmp(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* What is ours in the kernel and of nobody whom the store knows. */
+/*
+ * What is ours in the kernel and of nobody whom the store knows.  Before all that clients ask for: what a
+ * crash has left of a pod that was not committed may have the name or the address that is given next.
+ */
 static int send_sweep(struct reconcile *rec)
 {
 	_cleanup_(kernel_task_freep) struct kernel_task *task = kernel_task_new(KERNEL_SWEEP, "");
@@ -388,6 +396,7 @@ static int send_sweep(struct reconcile *rec)
 	qsort(task->scopes, task->nscopes, sizeof(*task->scopes), text_cmp);
 	if (paths_sweep(rec, task) < 0)
 		return -ENOMEM;
+	task->urgent = true;
 	kernel_submit(rec->kernel, take_ptr(task));
 	return 0;
 }
@@ -517,9 +526,9 @@ int reconcile_start(const struct reconcile_config *conf, struct reconcile **ret,
 	r = start_kernel(rec, err);
 	if (r < 0)
 		return r;
-	r = state_observe(conf->state,
-			  &(struct state_observer){ .changed = on_changed, .arg = rec, .here = true,
-						    .mended = rewrite_mended });
+	r = state_observe(conf->state, &(struct state_observer){
+			  .changed = on_changed, .arg = rec, .here = true,
+			  .mended = rewrite_mended, .dropped = early_dropped });
 	if (r < 0)
 		return fail(err, r);
 	if (conf->resync_s)
@@ -566,7 +575,11 @@ bool reconcile_ready(const struct reconcile *rec)
 void reconcile_hint(struct reconcile *rec, struct object *pod)
 {
 	kernel_hint(rec->kernel);
+	/* on this processor the store's thread may wait for us: it goes first, the disk takes long */
+	sched_yield();
 	early_make(rec, pod);
+	early_send(rec);
+	early_status(rec);
 }
 
 size_t reconcile_node_ips(const struct reconcile *rec, struct podnet_prefix ret[2])

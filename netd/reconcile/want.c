@@ -340,6 +340,8 @@ static int ensure_task(struct reconcile *rec, struct scope *scope, struct kernel
 		return paths_ensure(rec, &in, scope, task, err);
 	if (same_as_other(rec, scope->now, err))
 		return -EEXIST;
+	if (scope->now->kind->id == KIND_NETWORK)
+		scope->blocks = node_blocks(rec, scope->now);
 	task->set = early_take_set(rec, scope->now);
 	r = task->set ? 0 : compile_object(&in, scope->now, &task->set, err);
 	if (r < 0)

@@ -153,6 +153,9 @@ static void revert_write(struct state *state, const struct txn_write *w)
 		return;
 	if (cache_accept(&state->caches[w->kind->id], any->meta, w->before) < 0)
 		log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=cache");
+	for (size_t k = 0; w->now && k < state->nobservers; k++)
+		if (state->observers[k].dropped)
+			state->observers[k].dropped(state->observers[k].arg, w->now);
 }
 
 void txn_revert_effects(struct txn *txn)

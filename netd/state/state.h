@@ -87,6 +87,8 @@ struct state_observer {
 	void (*nodes)(void *arg);
 	/* may be NULL: etcd has not taken a pod that was made here without it, and which goes */
 	void (*refused)(void *arg, const struct object *pod, const char *why);
+	/* may be NULL: @obj, accepted and not committed, will never be.  Borrowed. */
+	void (*dropped)(void *arg, const struct object *obj);
 	/* @changed is told of what this node has, as state_each_here() */
 	bool here;
 };

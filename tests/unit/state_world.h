@@ -27,6 +27,7 @@ struct world {
 	struct node_config conf;
 	char dir[64], path[96], error[STORE_WORDS];
 	char seen[512];             /* what the observer was told */
+	char dropped[256];          /* and of what will never be committed */
 	char here[512];             /* and who looks at what this node has */
 	unsigned waiting;
 	int rc[8];
@@ -58,10 +59,18 @@ static inline void on_here(void *arg, const struct object *old, const struct obj
 		 (now ? now : old)->meta->uid);
 }
 
+static inline void on_dropped(void *arg, const struct object *obj)
+{
+	struct world *w = arg;
+	size_t len = strlen(w->dropped);
+
+	snprintf(w->dropped + len, sizeof(w->dropped) - len, "%s ", obj->meta->name);
+}
+
 static inline void open_world(struct world *w)
 {
 	struct store_config conf = { .path = w->path, .loop = w->loop, .now_ms = 1700000000000 };
-	struct state_observer observer = { .changed = on_change, .arg = w };
+	struct state_observer observer = { .changed = on_change, .dropped = on_dropped, .arg = w };
 	struct state_observer here = { .changed = on_here, .arg = w, .here = true };
 
 	assert_int_equal(store_open(&conf, &w->store, w->error), 0);

@@ -81,6 +81,7 @@ static void dropped_leaves_nothing(void **state)
 	put_pod(txn, "a", "", NULL);
 	assert_int_equal(ipam_used(state_ipam(w->state), "net"), 1);
 	txn_drop(txn);
+	assert_string_equal(w->dropped, "a net ");
 	assert_null(accepted(w, "a"));
 	assert_int_equal(ipam_used(state_ipam(w->state), "net"), 0);
 	assert_int_equal(state_count(w->state, &kinds[KIND_POD]), 0);
@@ -137,6 +138,7 @@ static void failure_falls_back(void **state)
 	for (unsigned i = 0; i < 3; i++)
 		assert_true(w->rc[i] < 0);
 	assert_string_equal(w->seen, "");
+	assert_string_equal(w->dropped, "a b ");
 	assert_ptr_equal(accepted(w, "a"), before);
 	assert_null(accepted(w, "b"));
 	assert_int_equal(ipam_used(state_ipam(w->state), "net"), 0);
@@ -169,6 +171,7 @@ static void tombstones_until_torn_down(void **state)
 	submit(w, txn);
 	settle(w);
 	assert_int_equal(tombstones(w), 2);
+	assert_int_equal(store_revision(w->store), rev + 1);    /* a tombstone has none */
 	assert_null(committed(w, "a"));
 	close_world(w);
 	open_world(w);
