@@ -14,6 +14,7 @@
 
 struct field;
 struct selectable;
+struct tape;
 struct value;
 
 struct kind {
@@ -72,8 +73,11 @@ int kind_decode(const struct kind *kind, const char *bytes, size_t len, struct a
 		void **ret);
 /** kind_decode_doc() - the same of a document that is not stored yet; NULL: no memory */
 void *kind_decode_doc(const struct kind *kind, const struct doc *doc, struct arena *arena);
-/** kind_restamp() - a stored object under another revision; NULL: no memory, or it has none */
-struct bytes *kind_restamp(const struct bytes *stored, uint64_t rev);
+/**
+ * kind_restamp() - a stored object under another revision; NULL: no memory, or it has none
+ * @tape: @stored, read
+ */
+struct bytes *kind_restamp(const struct tape *tape, const struct bytes *stored, uint64_t rev);
 
 /**
  * kind_check() - everything that can be said of a body alone: envelope (apiVersion, kind, name,

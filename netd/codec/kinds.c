@@ -192,11 +192,13 @@ struct bytes *kind_bytes(const struct kind *served, struct bytes *stored)
 int kind_decode(const struct kind *kind, const char *bytes, size_t len, struct arena *arena,
 		void **ret)
 {
-	_cleanup_(tape_fini) struct tape tape = { 0 };
+	_cleanup_(tape_fini) struct tape tape;
 	char why[160];
 	void *model;
-	int r = tape_read(&tape, bytes, len, why);
+	int r;
 
+	tape_init(&tape);
+	r = tape_read(&tape, bytes, len, why);
 	if (r == 0 && !value_is(tape.v, VALUE_OBJECT))
 		r = -EINVAL;
 	if (r < 0)
@@ -217,21 +219,16 @@ void *kind_decode_doc(const struct kind *kind, const struct doc *doc, struct are
 }
 
 /* A string stands in the tape where it stands in the text, and a revision has no escapes. */
-struct bytes *kind_restamp(const struct bytes *stored, uint64_t rev)
+struct bytes *kind_restamp(const struct tape *tape, const struct bytes *stored, uint64_t rev)
 {
-	_cleanup_(tape_fini) struct tape tape = { 0 };
-	const struct value *v;
+	const struct value *v = value_at(tape->v, "metadata.resourceVersion");
 	struct buf b = { 0 };
 	struct bytes *ret;
-	char why[160];
 	size_t at;
 
-	if (tape_read(&tape, stored->data, stored->len, why) < 0)
-		return NULL;
-	v = value_at(tape.v, "metadata.resourceVersion");
 	if (!value_is(v, VALUE_STRING))
 		return NULL;
-	at = (size_t)(v->text - tape.text);
+	at = (size_t)(v->text - tape->text);
 	buf_add(&b, stored->data, at);
 	buf_printf(&b, "%" PRIu64, rev);
 	buf_add(&b, stored->data + at + v->n, stored->len - at - v->n);

@@ -67,10 +67,12 @@ static json_t *make(const struct value *v)
 
 int json_parse(const char *text, size_t len, json_t **ret, char why[160])
 {
-	struct tape t = { 0 };
+	struct tape t;
 	json_t *v = NULL;
-	int r = tape_read(&t, text, len, why);
+	int r;
 
+	tape_init(&t);
+	r = tape_read(&t, text, len, why);
 	if (r == 0) {
 		v = make(t.v);
 		r = v ? 0 : -ENOMEM;

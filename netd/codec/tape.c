@@ -39,11 +39,15 @@ static int fail(struct parser *ps, const char *what)
 static int grow(struct parser *ps)
 {
 	struct tape *t = ps->t;
-	size_t cap = t->cap ? t->cap * 2 : 128;
-	struct value *more = realloc(t->v, cap * sizeof(*more));
+	size_t cap = t->cap ? t->cap * 2 : TAPE_FEW;
+	struct value *more = t->few;
 
+	if (t->cap)
+		more = realloc(t->v == t->few ? NULL : t->v, cap * sizeof(*more));
 	if (!more)
 		return fail(ps, NULL);
+	if (t->cap && t->v == t->few)
+		memcpy(more, t->few, sizeof(t->few));
 	t->v = more;
 	t->cap = cap;
 	return 0;
@@ -485,12 +489,13 @@ static int explain(const struct parser *ps, const char *text, char why[160])
 static int make_copy(struct tape *t, const char *text, size_t len)
 {
 	if (t->room <= len) {
-		free(t->text);
+		if (t->text != t->small)
+			free(t->text);
 		t->room = 0;
-		t->text = malloc(len + 1 > 1024 ? len + 1 : 1024);
+		t->text = len < TAPE_SMALL ? t->small : malloc(len + 1);
 		if (!t->text)
 			return -ENOMEM;
-		t->room = len + 1 > 1024 ? len + 1 : 1024;
+		t->room = len < TAPE_SMALL ? TAPE_SMALL : len + 1;
 	}
 	if (len)
 		memcpy(t->text, text, len);
@@ -520,7 +525,9 @@ int tape_read(struct tape *t, const char *text, size_t len, char why[160])
 
 void tape_fini(struct tape *t)
 {
-	free(t->v);
-	free(t->text);
-	*t = (struct tape){ 0 };
+	if (t->v != t->few)
+		free(t->v);
+	if (t->text != t->small)
+		free(t->text);
+	tape_init(t);
 }

@@ -10,6 +10,10 @@
 
 #include <netd/base/base.h>
 
+/* What most stored objects have at most: values, and bytes of text. */
+#define TAPE_FEW    128
+#define TAPE_SMALL  1536
+
 enum value_type {
 	VALUE_NULL, VALUE_FALSE, VALUE_TRUE, VALUE_INTEGER, VALUE_REAL, VALUE_STRING, VALUE_LIST,
 	VALUE_OBJECT
@@ -27,12 +31,24 @@ struct value {
 	};
 };
 
-/** Zero-initialised; read again and again, it keeps its memory. */
+/**
+ * Zero-initialised, or by tape_init(); read again and again, it keeps its memory.  Not to be copied:
+ * a short text and its values lie in it.
+ */
 struct tape {
 	struct value *v;            /* the first one is the whole */
 	char *text;
 	size_t n, cap, room;
+	struct value few[TAPE_FEW];
+	char small[TAPE_SMALL];
 };
+
+static inline void tape_init(struct tape *t)
+{
+	t->v = NULL;
+	t->text = NULL;
+	t->n = t->cap = t->room = 0;
+}
 
 /**
  * tape_read() - any text of JSON; what @t held before is gone

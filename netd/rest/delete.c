@@ -39,12 +39,10 @@ static int add_finalizer(struct doc *doc, const char *finalizer)
 	return doc_set_str(doc, path, finalizer);
 }
 
-int delete_mark(struct call *c, struct doc *doc, const struct object *obj,
-		const struct delete_options *o)
+static int mark(struct call *c, struct doc *doc, const struct object *obj,
+		const struct delete_options *o, bool held)
 {
 	const struct kind_hooks *h = hooks_of(c->kind);
-	bool held = o->finalizer && !obj->meta->deleted && c->kind->id != KIND_NAMESPACE &&
-		    has_dependents(c, obj);
 	char now[24];
 	int r = held ? add_finalizer(doc, o->finalizer) : 0, stays;
 
@@ -59,6 +57,21 @@ int delete_mark(struct call *c, struct doc *doc, const struct object *obj,
 	if (r == 0)
 		r = doc_set_int(doc, "metadata.deletionGracePeriodSeconds", 0);
 	return r < 0 ? r : 1;
+}
+
+/* What goes at once need not be read. */
+int delete_mark(struct call *c, const struct object *obj, const struct delete_options *o,
+		struct doc **ret)
+{
+	const struct kind_hooks *h = hooks_of(c->kind);
+	bool held = o->finalizer && !obj->meta->deleted && c->kind->id != KIND_NAMESPACE &&
+		    has_dependents(c, obj);
+
+	if (!held && !obj->meta->nfinalizers &&
+	    (!h->retire || (h->at_once && h->at_once(obj, o->grace_s))))
+		return 0;
+	*ret = object_doc(obj);
+	return *ret ? mark(c, *ret, obj, o, held) : -ENOMEM;
 }
 
 static int reply_done(struct call *c, struct txn *txn, struct object *obj)
@@ -83,9 +96,9 @@ static int reply_done(struct call *c, struct txn *txn, struct object *obj)
 
 static int delete_object(struct call *c, struct object *obj, const struct delete_options *o)
 {
-	_cleanup_(doc_freep) struct doc *doc = object_doc(obj);
+	_cleanup_(doc_freep) struct doc *doc = NULL;
 	_cleanup_(txn_dropp) struct txn *txn = NULL;
-	int stays = doc ? delete_mark(c, doc, obj, o) : -ENOMEM;
+	int stays = delete_mark(c, obj, o, &doc);
 	struct object *kept;
 	int r;
 

@@ -19,8 +19,8 @@ struct delete_options {
 int delete_options(struct call *c, struct delete_options *ret);
 int delete_preconditions(struct call *c, const struct delete_options *o, const struct object *obj);
 
-/* delete.c: 1: @doc was marked as being deleted and stays; 0: nothing holds the object */
-int delete_mark(struct call *c, struct doc *doc, const struct object *obj,
-		const struct delete_options *o);
+/* delete.c: 1: it stays, and *@ret is marked as being deleted; 0: nothing holds the object */
+int delete_mark(struct call *c, const struct object *obj, const struct delete_options *o,
+		struct doc **ret);
 
 #endif

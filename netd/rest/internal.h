@@ -79,6 +79,8 @@ struct kind_hooks {
 	int (*deletable)(struct call *c, const struct object *obj);
 	/* instead of removing at once: change @doc and return 1; 0: remove.  @grace_s -1: none given */
 	int (*retire)(struct call *c, struct doc *doc, const struct object *obj, int64_t grace_s);
+	/* with retire: it would return 0; NULL: it never does */
+	bool (*at_once)(const struct object *obj, int64_t grace_s);
 	void (*accepted)(struct rest *rest, struct object *obj);       /* a create was submitted */
 };
 const struct kind_hooks *hooks_of(const struct kind *kind);

@@ -104,10 +104,20 @@ static int admit(struct call *c, struct txn *txn, struct doc *doc)
 	return r < 0 ? refuse_attach(c, &fault) : 0;
 }
 
-/* Grace: what is asked for, else what the pod says, else none. */
+/* What is asked for, else what the pod says, else none. */
+static int64_t grace_of(const struct object *obj, int64_t grace_s)
+{
+	return grace_s >= 0 ? grace_s : obj->pod->grace_s;
+}
+
+static bool at_once(const struct object *obj, int64_t grace_s)
+{
+	return grace_of(obj, grace_s) <= 0;
+}
+
 static int retire(struct call *c, struct doc *doc, const struct object *obj, int64_t grace_s)
 {
-	int64_t now = now_realtime_s(), grace = grace_s >= 0 ? grace_s : obj->pod->grace_s;
+	int64_t now = now_realtime_s(), grace = grace_of(obj, grace_s);
 	char text[24];
 	int r;
 
@@ -213,5 +223,6 @@ const struct kind_hooks pod_hooks = {
 	.admit = admit,
 	.keep_status = keep_status,
 	.retire = retire,
+	.at_once = at_once,
 	.accepted = accepted,
 };

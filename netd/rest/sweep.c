@@ -118,8 +118,7 @@ static int sweep_object(struct sweep *s, struct object *obj, struct object *chos
 			*place = object_ref(chosen);
 		return 0;
 	}
-	doc = object_doc(obj);
-	r = doc ? delete_mark(&c, doc, obj, &s->options) : -ENOMEM;
+	r = delete_mark(&c, obj, &s->options, &doc);
 	if (r > 0)
 		r = txn_put(s->txn, s->kind, doc, obj, &kept);
 	else if (r == 0)

@@ -61,6 +61,8 @@ int object_new(const struct kind *kind, const struct value *doc, struct bytes *b
 	       struct object **ret);
 /** object_read() - the same of @bytes that were not read yet; 0, -EINVAL (no JSON), -ENOMEM */
 int object_read(const struct kind *kind, struct bytes *bytes, uint64_t rev, struct object **ret);
+/** object_restamp() - the same version under another revision; 0 or -ENOMEM */
+int object_restamp(const struct object *obj, uint64_t rev, struct object **ret);
 /** object_kind_of() - a tombstone says by its apiVersion and kind what it was */
 const struct kind *object_kind_of(const struct value *doc);
 

@@ -28,11 +28,31 @@ int object_new(const struct kind *kind, const struct value *doc, struct bytes *b
 
 int object_read(const struct kind *kind, struct bytes *bytes, uint64_t rev, struct object **ret)
 {
-	_cleanup_(tape_fini) struct tape tape = { 0 };
+	_cleanup_(tape_fini) struct tape tape;
 	char why[160];
-	int r = tape_read(&tape, bytes->data, bytes->len, why);
+	int r;
 
+	tape_init(&tape);
+	r = tape_read(&tape, bytes->data, bytes->len, why);
 	return r < 0 ? r : object_new(kind, tape.v, bytes, rev, ret);
+}
+
+int object_restamp(const struct object *obj, uint64_t rev, struct object **ret)
+{
+	_cleanup_(bytes_unrefp) struct bytes *bytes = NULL;
+	_cleanup_(tape_fini) struct tape tape;
+	char why[160];
+	int r;
+
+	tape_init(&tape);
+	r = tape_read(&tape, obj->bytes->data, obj->bytes->len, why);
+	if (r < 0)
+		return r;
+	bytes = kind_restamp(&tape, obj->bytes, rev);
+	r = bytes ? object_new(obj->kind, tape.v, bytes, rev, ret) : -ENOMEM;
+	if (r == 0)
+		((struct meta *)(uintptr_t)(*ret)->meta)->rev = rev;
+	return r;
 }
 
 struct object *object_ref(struct object *obj)

@@ -138,16 +138,10 @@ static int add_write(struct txn *txn, const struct kind *kind, struct object *be
 	return r;
 }
 
-/* Of a replica the revisions are etcd's, and what is this node's own has none. */
-static void local_revision(struct txn *txn, struct store_op *op)
-{
-	if (txn->state->cluster)
-		op->quiet = true;
-	else
-		op->rev = store_next_revision(txn->state->store);
-}
-
-/* Kept for the kernel part: what may still be there of an earlier version. */
+/*
+ * Kept for the kernel part: what may still be there of an earlier version.  It is this node's own: no
+ * event tells of it, and it has no revision.
+ */
 int txn_tombstone(struct txn *txn, struct object *obj)
 {
 	char *name = arena_printf(&txn->batch.arena, "%s.%llu", obj->meta->uid,
@@ -158,13 +152,11 @@ int txn_tombstone(struct txn *txn, struct object *obj)
 		.ns = "",
 		.name = name,
 		.bytes = obj->bytes,
+		.quiet = true,
 	};
 	int r = name ? txn_effect(txn, &(struct txn_effect){ EFFECT_TOMB, .object = obj }) : -ENOMEM;
 
-	if (r < 0)
-		return r;
-	local_revision(txn, &op);
-	return txn_op(txn, &op);
+	return r < 0 ? r : txn_op(txn, &op);
 }
 
 static int stamp(struct doc *doc, uint64_t rev)
@@ -244,15 +236,6 @@ int txn_put(struct txn *txn, const struct kind *kind, struct doc *doc, struct ob
 	return r;
 }
 
-/* The last state of what is deleted: as it was, under the revision of the deletion. */
-static int restamp(struct txn *txn, const struct object *obj, struct object **ret)
-{
-	uint64_t rev = store_next_revision(txn->state->store);
-	_cleanup_(bytes_unrefp) struct bytes *bytes = kind_restamp(obj->bytes, rev);
-
-	return bytes ? object_read(obj->kind, bytes, rev, ret) : -ENOMEM;
-}
-
 static int release_all(struct txn *txn, struct object *obj)
 {
 	if (obj->kind->id == KIND_POD)
@@ -275,7 +258,7 @@ int txn_delete(struct txn *txn, struct object *obj, struct object **last)
 	if (r == 0 && kind->in_kernel && !txn->state->cluster)
 		r = txn_tombstone(txn, obj);
 	if (r == 0)
-		r = restamp(txn, obj, &gone);
+		r = object_restamp(obj, store_next_revision(txn->state->store), &gone);
 	if (r == 0)
 		r = txn_op(txn, &(struct store_op){ .type = STORE_DELETE, .rev = gone->rev,
 			   .kind = kind->store_name, .ns = gone->meta->ns,
@@ -293,14 +276,13 @@ static int forget_tombstone(struct txn *txn, struct tombstone *t)
 	char *name = arena_printf(&txn->batch.arena, "%s.%llu", last->meta->uid,
 				  (unsigned long long)last->rev);
 	struct store_op op = { .type = STORE_DELETE, .kind = TEARDOWN_KIND, .ns = "", .name = name,
-			       .bytes = last->bytes };
+			       .quiet = true };
 	int r = name ? txn_effect(txn, &(struct txn_effect){ EFFECT_UNTOMB, .object = last })
 		     : -ENOMEM;
 
 	if (r < 0)
 		return r;
 	t->going = true;
-	local_revision(txn, &op);
 	return txn_op(txn, &op);
 }
 

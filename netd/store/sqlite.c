@@ -150,16 +150,18 @@ static int missing(struct sqlite *s, const struct store_op *op)
 	return -EBADMSG;
 }
 
+/* A replica may be told anew of what it has: no state before does not say that there is no row. */
 static int apply_put(struct sqlite *s, const struct store_op *op)
 {
-	enum store_event_type type = STORE_MODIFIED;
-	int r = write_object(s, op, SQL_UPDATE);
+	enum store_event_type type = op->prev ? STORE_MODIFIED : STORE_ADDED;
+	int r = write_object(s, op, op->prev ? SQL_UPDATE : SQL_INSERT);
+	bool done = r < 0 || sqlite3_changes(s->writer.conn) > 0;
 
-	if (r == 0 && sqlite3_changes(s->writer.conn) == 0) {
-		if (op->prev)
-			return missing(s, op);
-		type = STORE_ADDED;
-		r = write_object(s, op, SQL_INSERT);
+	if (!done && op->prev)
+		return missing(s, op);
+	if (!done) {
+		type = STORE_MODIFIED;
+		r = write_object(s, op, SQL_UPDATE);
 	}
 	if (r == 0)
 		r = write_event(s, op, type);

@@ -21,7 +21,9 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_ROLLBACK] = "ROLLBACK",
 	[SQL_UPDATE] = "UPDATE object SET rev = ?4, bytes = ?5 "
 		       "WHERE kind = ?1 AND ns = ?2 AND name = ?3",
-	[SQL_INSERT] = "INSERT INTO object (kind, ns, name, rev, bytes) VALUES (?1, ?2, ?3, ?4, ?5)",
+	/* of one that is there already no row changes */
+	[SQL_INSERT] = "INSERT INTO object (kind, ns, name, rev, bytes) VALUES (?1, ?2, ?3, ?4, ?5) "
+		       "ON CONFLICT (kind, ns, name) DO NOTHING",
 	[SQL_DELETE] = "DELETE FROM object WHERE kind = ?1 AND ns = ?2 AND name = ?3",
 	[SQL_EVENT] = "INSERT INTO event (kind, ns, name, rev, bytes, prev, type) "
 		      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",

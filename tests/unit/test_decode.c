@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <netd/codec/kind.h>
+#include <netd/codec/tape.h>
 #include <netinet/in.h>
 #include <stdio.h>
 
@@ -443,8 +444,12 @@ static void restamped(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct bytes *was = bytes_new(rows[i].text, strlen(rows[i].text));
-		struct bytes *now = kind_restamp(was, 1234);
+		_cleanup_(tape_fini) struct tape tape = { 0 };
+		struct bytes *now;
+		char why[160];
 
+		assert_int_equal(tape_read(&tape, was->data, was->len, why), 0);
+		now = kind_restamp(&tape, was, 1234);
 		assert_int_equal(now != NULL, rows[i].want != NULL);
 		if (now)
 			assert_string_equal(now->data, rows[i].want);

@@ -168,6 +168,23 @@ static void close_commits(void **state)
 	assert_int_equal(store_next_revision(w->store), NOW_MS + 20);
 }
 
+/* A replica is told again of what it has: no state before, and there is a row. */
+static void told_again(void **state)
+{
+	struct world *w = *state;
+	struct store_batch *b = batch(w);
+
+	put(w, b, "a", "one", NULL);
+	assert_int_equal(run(w, b), 0);
+	b = batch(w);
+	put(w, b, "a", "two", NULL);
+	put(w, b, "b", "x", NULL);
+	assert_int_equal(run(w, b), 0);
+	expect_objects(w, "pods/default/a=two@1\npods/default/b=x@2\n");
+	assert_int_equal(store_history(w->store, NULL, NOW_MS - 1, 9, see_event, w), 3);
+	expect(w, "A0 a=one<\nM1 a=two<\nA2 b=x<\n");
+}
+
 /* What is a node's own in a replica: a row without an event, of whatever revision. */
 static void quiet(void **state)
 {
@@ -216,6 +233,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BOTH(objects_and_history), BOTH(claims), BOTH(failure_takes_followers),
 		BOTH(trimming), BOTH(meta), BOTH(close_commits), BOTH(quiet),
+		BOTH(told_again),
 		cmocka_unit_test_setup_teardown(replica, begin_file, end),
 	};
 
