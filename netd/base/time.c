@@ -159,6 +159,7 @@ int random_bytes(void *p, size_t n)
 
 void uuid_make(char buf[37])
 {
+	static const char digits_of[] = "0123456789abcdef";
 	uint8_t b[16];
 
 	/* getrandom(2) of 16 bytes has no way to fail on a kernel that has it; clocks stand in */
@@ -169,9 +170,13 @@ void uuid_make(char buf[37])
 	}
 	b[6] = (b[6] & 0x0f) | 0x40;        /* RFC 4122: version 4 */
 	b[8] = (b[8] & 0x3f) | 0x80;        /* and its variant */
-	snprintf(buf, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
-		 b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
-		 b[13], b[14], b[15]);
+	for (size_t i = 0; i < sizeof(b); i++) {
+		if (i >= 4 && i <= 10 && i % 2 == 0)
+			*buf++ = '-';
+		*buf++ = digits_of[b[i] >> 4];
+		*buf++ = digits_of[b[i] & 15];
+	}
+	*buf = '\0';
 }
 
 int name_generate(const char *prefix, char ret[64])

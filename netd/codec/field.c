@@ -36,6 +36,20 @@ static size_t enter(struct walk *w, const char *fmt, ...)
 	return was;
 }
 
+/* The same of a member, of which there are many. */
+static size_t enter_member(struct walk *w, const char *name)
+{
+	size_t was = w->len, len = strlen(name);
+
+	if (was + len + 2 > sizeof(w->path))
+		return enter(w, "%s%s", was ? "." : "", name);
+	if (was)
+		w->path[w->len++] = '.';
+	memcpy(w->path + w->len, name, len + 1);
+	w->len += len;
+	return was;
+}
+
 static void leave(struct walk *w, size_t was)
 {
 	w->len = was;
@@ -266,10 +280,9 @@ static void check_value(struct walk *w, const struct field *f, enum field_type t
 	}
 }
 
+/* One that is required. */
 static void check_absent(struct walk *w, const struct field *f)
 {
-	if (!(f->flags & FIELD_REQUIRED))
-		return;
 	if (f->type == FIELD_OBJECT && f->sub)
 		check_object(w, f->sub, NULL);  /* what is missing is said by the member's name */
 	else
@@ -294,7 +307,7 @@ static void check_unknown(struct walk *w, const struct field *table, const json_
 
 		if (knows(table, key))
 			continue;
-		was = enter(w, "%s%s", w->len ? "." : "", key);
+		was = enter_member(w, key);
 		causes_add(w->causes, CAUSE_UNKNOWN, w->path, NULL, "%s", "");
 		leave(w, was);
 	}
@@ -304,14 +317,14 @@ static void check_object(struct walk *w, const struct field *table, const json_t
 {
 	for (const struct field *f = table; f->name; f++) {
 		const json_t *v = json_object_get(obj, f->name);
-		bool strict = w->strict;
+		bool strict = w->strict, absent = !v || json_is_null(v);
 		size_t was;
 
-		if (f->flags & FIELD_SERVER)
+		if ((f->flags & FIELD_SERVER) || (absent && !(f->flags & FIELD_REQUIRED)))
 			continue;
-		was = enter(w, "%s%s", w->len ? "." : "", f->name);
+		was = enter_member(w, f->name);
 		w->strict = strict && !(f->flags & FIELD_OPEN);
-		if (v && !json_is_null(v))
+		if (!absent)
 			check_value(w, f, f->type, v);
 		else
 			check_absent(w, f);

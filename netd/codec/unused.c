@@ -122,6 +122,20 @@ static void append(struct place *p, const char *fmt, ...)
 		p->len += (size_t)n < room ? (size_t)n : room - 1;
 }
 
+static void append_member(struct place *p, const char *name)
+{
+	size_t len = strlen(name);
+
+	if (p->len + len + 2 > sizeof(p->text)) {
+		append(p, "%s%s", p->len ? "." : "", name);
+		return;
+	}
+	if (p->len)
+		p->text[p->len++] = '.';
+	memcpy(p->text + p->len, name, len + 1);
+	p->len += len;
+}
+
 static void cut(struct place *p, size_t len)
 {
 	p->len = len;
@@ -129,12 +143,11 @@ static void cut(struct place *p, size_t len)
 }
 
 /* A row may be about one value alone: PATH=VALUE. */
-static bool is_row(const char *row, const char *path, const json_t *v)
+static bool is_row(const char *row, const char *path, size_t len, const json_t *v)
 {
 	const char *value = json_string_value(v);
-	size_t len = strlen(path);
 
-	if (strncmp(row, path, len) != 0)
+	if (*row != *path || strncmp(row, path, len) != 0)
 		return false;
 	return !row[len] || (row[len] == '=' && value && strcmp(row + len + 1, value) == 0);
 }
@@ -143,7 +156,7 @@ static bool is_row(const char *row, const char *path, const json_t *v)
 static int find_row(const struct walk *w, const json_t *v)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		if (is_row(rows[i].path, w->plain.text, v) &&
+		if (is_row(rows[i].path, w->plain.text, w->plain.len, v) &&
 		    (!*rows[i].kind || strcmp(rows[i].kind, w->kind->name) == 0))
 			return rows[i].quiet ? -1 : 1;
 	return 0;
@@ -152,7 +165,7 @@ static int find_row(const struct walk *w, const json_t *v)
 static const struct field *find_field(const struct field *table, const char *name)
 {
 	for (; table->name; table++)
-		if (strcmp(table->name, name) == 0)
+		if (*table->name == *name && strcmp(table->name, name) == 0)
 			return table;
 	return NULL;
 }
@@ -221,8 +234,8 @@ static void note_object(struct walk *w, const struct field *table, const json_t 
 
 		if (was && json_equal(was, v))
 			continue;
-		append(&w->full, "%s%s", full ? "." : "", key);
-		append(&w->plain, "%s%s", plain ? "." : "", key);
+		append_member(&w->full, key);
+		append_member(&w->plain, key);
 		note_member(w, find_field(table, key), v, was);
 		cut(&w->full, full);
 		cut(&w->plain, plain);

@@ -5,7 +5,8 @@
  * Room: libmicrohttpd calls request_answer() once when the header is there, once per piece of the
  * body, and once at the end; after a resume it calls again, and there the answer is queued.
  * While suspended a connection is in nobody's epoll set, so who wants to know that the client is
- * gone watches the descriptor for a hang-up meanwhile.  May include: netd/base, libmicrohttpd.
+ * gone watches the descriptor for a hang-up meanwhile; not from the first moment, since most are
+ * answered before anybody has lost patience.  May include: netd/base, libmicrohttpd.
  * #syscalls: getsockopt
  */
 #include <errno.h>
@@ -13,6 +14,7 @@
 #include <netd/http/server.h>
 #include <sys/epoll.h>
 
+#define WATCH_MS    300         /* of waiting */
 #define DROP_BYTES  (128 * LIMIT_BODY_BYTES)    /* of too large a body, so that its 413 is read */
 
 static int hex(char c)
@@ -138,6 +140,14 @@ static bool body_add(struct request *req, const char *data, size_t len)
 	return true;
 }
 
+static void watch_later(struct request *req)
+{
+	struct loop_timer *timer = req->door->http->waiting;
+
+	if (req->abort && !req->hangup && !loop_timer_armed(timer))
+		loop_timer_set(timer, WATCH_MS);
+}
+
 static enum MHD_Result queue_response(struct request *req)
 {
 	struct MHD_Response *response = take_ptr(req->response);
@@ -187,8 +197,7 @@ static enum MHD_Result proceed(struct request *req)
 	case REQUEST_HANDLING:
 		req->state = REQUEST_WAITING;
 		MHD_suspend_connection(req->conn);
-		if (req->abort)
-			http_on_abort(req, req->abort, req->abort_arg);
+		watch_later(req);
 		return MHD_YES;
 	case REQUEST_WAITING:           /* resumed because the server ends */
 	case REQUEST_ABORTED:
@@ -287,6 +296,15 @@ static void on_hangup(void *arg, uint32_t events)
 	req->state = REQUEST_ABORTED;
 	req->abort(req->abort_arg);
 	request_resume(req);
+}
+
+void requests_watch(void *arg)
+{
+	const struct http *http = arg;
+
+	for (struct request *req = http->requests; req; req = req->next)
+		if (req->state == REQUEST_WAITING && req->abort)
+			request_watch_hangup(req, on_hangup, req);
 }
 
 void request_close(struct request *req)
@@ -463,5 +481,5 @@ void http_on_abort(struct request *req, void (*fn)(void *arg), void *arg)
 	req->abort = fn;
 	req->abort_arg = arg;
 	if (req->state == REQUEST_WAITING)
-		request_watch_hangup(req, on_hangup, req);
+		watch_later(req);
 }

@@ -67,6 +67,8 @@ static void after_turn(void *arg)
 	struct http *http = arg;
 
 	for (struct door *door = http->doors; door; door = door->next) {
+		if (door->pending && !TAILQ_EMPTY(&door->woken))
+			run(door, 1);           /* answers go ahead of watches */
 		streams_resume(door, STREAMS_PER_TURN);
 		if (patience_ms(door) == 0)
 			run(door, RUNS_PER_TURN);
@@ -155,8 +157,11 @@ int http_open(struct loop *loop, const struct http_config *conf, struct http **r
 	http->loop = loop;
 	http->conf = *conf;
 	callers_limits(conf->limits, &http->limits);
-	r = loop_each_turn(loop, before_turn, after_turn, http);
+	r = loop_timer_new(loop, requests_watch, http, &http->waiting);
+	if (r == 0)
+		r = loop_each_turn(loop, before_turn, after_turn, http);
 	if (r < 0) {
+		loop_timer_free(http->waiting);
 		free(http);
 		return r;
 	}
@@ -185,6 +190,7 @@ void http_close(struct http *http)
 		run(door, RUNS_AT_CLOSE);
 		door_free(door);
 	}
+	loop_timer_free(http->waiting);
 	map_fini(&http->clients);
 	free(http);
 }

@@ -100,6 +100,7 @@ struct http {
 	int callers, streams;
 	size_t held;
 	struct request *requests;
+	struct loop_timer *waiting;         /* some wait, and nobody looks whether they are there */
 	bool closing;
 };
 
@@ -128,6 +129,7 @@ void request_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
 size_t request_unescape(void *cls, struct MHD_Connection *conn, char *s);
 void request_close(struct request *req);        /* the server ends */
 void request_resume(struct request *req);
+void requests_watch(void *http);                /* who waits for so long may be gone meanwhile */
 void request_watch_hangup(struct request *req, void (*fn)(void *arg, uint32_t events), void *arg);
 void request_finish(struct request *req, unsigned code, struct MHD_Response *response,
 		    const char *content_type);

@@ -39,6 +39,12 @@ static bool empty(const struct doc *doc, const char *path)
 	return text ? !*text : !doc_has(doc, path);
 }
 
+/* What is there has matched. */
+static int fill(struct doc *doc, const char *path, const char *value)
+{
+	return doc_has(doc, path) ? 0 : doc_set_str(doc, path, value);
+}
+
 static int set_envelope(struct call *c, struct doc *doc)
 {
 	char api[64];
@@ -52,15 +58,15 @@ static int set_envelope(struct call *c, struct doc *doc)
 		r = match(c, doc, "metadata.name", c->name);
 	if (r < 0)
 		return r;
-	r = doc_set_str(doc, "apiVersion", api);
+	r = fill(doc, "apiVersion", api);
 	if (r == 0)
 		r = kind_take_in(c->served, doc);
 	if (r == 0)
-		r = doc_set_str(doc, "kind", c->kind->name);
+		r = fill(doc, "kind", c->kind->name);
 	if (r == 0)
 		r = doc_set_object(doc, "metadata");
 	if (r == 0 && c->kind->namespaced)
-		r = doc_set_str(doc, "metadata.namespace", c->ns);
+		r = fill(doc, "metadata.namespace", c->ns);
 	if (r == -EINVAL)
 		return refuse(c, 400, "BadRequest", "metadata: must be an object");
 	doc_remove(doc, "metadata.selfLink");
