@@ -74,7 +74,7 @@ int kind_decode(const struct kind *kind, const char *bytes, size_t len, struct a
 /** kind_decode_doc() - the same of a document that is not stored yet; NULL: no memory */
 void *kind_decode_doc(const struct kind *kind, const struct doc *doc, struct arena *arena);
 /**
- * kind_restamp() - a stored object under another revision; NULL: no memory, or it has none
+ * kind_restamp() - a stored object under another revision; NULL: no memory, or it has none of digits
  * @tape: @stored, read
  */
 struct bytes *kind_restamp(const struct tape *tape, const struct bytes *stored, uint64_t rev);

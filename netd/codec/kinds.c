@@ -218,7 +218,7 @@ void *kind_decode_doc(const struct kind *kind, const struct doc *doc, struct are
 	return bytes && kind_decode(kind, bytes->data, bytes->len, arena, &model) == 0 ? model : NULL;
 }
 
-/* A string stands in the tape where it stands in the text, and a revision has no escapes. */
+/* A string stands in the tape where it stands in the text. */
 struct bytes *kind_restamp(const struct tape *tape, const struct bytes *stored, uint64_t rev)
 {
 	const struct value *v = value_at(tape->v, "metadata.resourceVersion");
@@ -229,6 +229,8 @@ struct bytes *kind_restamp(const struct tape *tape, const struct bytes *stored, 
 	if (!value_is(v, VALUE_STRING))
 		return NULL;
 	at = (size_t)(v->text - tape->text);
+	if (stored->data[at + v->n] != '"')     /* a character is escaped */
+		return NULL;
 	buf_add(&b, stored->data, at);
 	buf_printf(&b, "%" PRIu64, rev);
 	buf_add(&b, stored->data + at + v->n, stored->len - at - v->n);

@@ -215,6 +215,24 @@ def test_watch_order():
     again.close()
 
 
+def test_written_by_hand():
+    """What somebody puts into etcd on many lines is told on one, under etcd's revision."""
+    a, b = nodes()
+    made = a.client.post(SERVICES, service("hand"))
+    seen(b, SERVICES + "/hand")
+    key, value = [kv for kv in cluster.etcd.get("/podnet/o/services", "/podnet/o/servicet").items()
+                  if kv[0].endswith("/hand")][0]
+    value = json.loads(value)
+    value["metadata"]["labels"] = {"by": "hand"}
+    watch = b.watch(SERVICES + "?resourceVersion=" + made["metadata"]["resourceVersion"])
+    cluster.etcd.put(key, json.dumps(value, indent=1))
+    told = watch.next()
+    assert told["object"] == seen(a, SERVICES + "/hand", lambda o: o["metadata"].get("labels")), told
+    assert int(told["object"]["metadata"]["resourceVersion"]) > int(made["metadata"]["resourceVersion"])
+    watch.close()
+    a.client.delete(SERVICES + "/hand")
+
+
 def test_namespaces():
     """A namespace with content of both nodes is emptied and goes."""
     a, b = nodes()
@@ -252,4 +270,4 @@ def test_end():
 
 if __name__ == "__main__":
     main([test_one_store, test_blocks, test_pods_elsewhere, test_increments, test_patches, test_numbers,
-          test_watch_order, test_namespaces, test_restart, test_end])
+          test_watch_order, test_written_by_hand, test_namespaces, test_restart, test_end])

@@ -439,6 +439,7 @@ static void restamped(void **state)
 		  "{\"x\":\"\\u00e9\\n\",\"metadata\":{\"resourceVersion\":\"1234\",\"y\":[\"\\t\"]}}" },
 		{ "{\"metadata\":{\"name\":\"a\"},\"resourceVersion\":\"9\"}", NULL },
 		{ "{\"metadata\":{\"resourceVersion\":9}}", NULL },
+		{ "{\"metadata\":{\"resourceVersion\":\"1\\u0032\"}}", NULL },
 	};
 
 	(void)state;
