@@ -32,6 +32,37 @@ static int parse_len(const char *text)
 	return v;
 }
 
+/* "10.0.0.1" as inet_pton(3) reads it, of which there are most; where it ends, or NULL */
+static const char *parse_quad(const char *p, uint8_t addr[16])
+{
+	for (int i = 0; i < 4; i++) {
+		const char *from = p;
+		unsigned int v = 0;
+
+		while (*p >= '0' && *p <= '9' && p - from < 3)
+			v = v * 10 + (unsigned int)(*p++ - '0');
+		if (p == from || v > 255 || (*from == '0' && p - from > 1))
+			return NULL;
+		addr[i] = (uint8_t)v;
+		if (i < 3 && *p++ != '.')
+			return NULL;
+	}
+	return p;
+}
+
+static int parse_plain(const char *text, struct podnet_prefix *ret)
+{
+	struct podnet_prefix p = { .family = AF_INET };
+	const char *end = parse_quad(text, p.addr);
+	int len = !end ? -1 : *end == '/' ? parse_len(end + 1) : *end ? -1 : 32;
+
+	if (len < 0 || len > 32)
+		return -EINVAL;
+	p.len = (uint8_t)len;
+	*ret = p;
+	return 0;
+}
+
 int podnet_prefix_parse(const char *text, struct podnet_prefix *ret)
 {
 	const char *slash = text ? strchr(text, '/') : NULL;
@@ -42,6 +73,8 @@ int podnet_prefix_parse(const char *text, struct podnet_prefix *ret)
 
 	if (!text)
 		return -EINVAL;
+	if (parse_plain(text, ret) == 0)
+		return 0;
 	n = slash ? (size_t)(slash - text) : strlen(text);
 	if (n >= sizeof(addr))
 		return -EINVAL;

@@ -77,6 +77,15 @@ static int month_days(int year, int month)
 	return month == 2 && leap ? 29 : days[month - 1];
 }
 
+/* Days from 1970-01-01 on; years count from one 400 before, so that none is less than 0. */
+static int64_t days_of(int year, int month, int day)
+{
+	static const int before[] = { 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334 };
+	int64_t whole = year + 399, days = 365 * whole + whole / 4 - whole / 100 + whole / 400;
+
+	return days - 865259 + before[month - 1] + (month > 2 && month_days(year, 2) == 29) + day - 1;
+}
+
 /* "Z", or hours and minutes east of Greenwich; the text must end there. */
 static int parse_zone(const char *p, int *ret_s)
 {
@@ -98,23 +107,26 @@ static int parse_zone(const char *p, int *ret_s)
 	return 0;
 }
 
-static bool parse_clock(const char **p, struct tm *tm)
+/* seconds of the day, or -1 */
+static int parse_clock(const char **p)
 {
-	tm->tm_hour = digits(p, 2);
-	if (tm->tm_hour < 0 || tm->tm_hour > 23 || *(*p)++ != ':')
-		return false;
-	tm->tm_min = digits(p, 2);
-	if (tm->tm_min < 0 || tm->tm_min > 59 || *(*p)++ != ':')
-		return false;
-	tm->tm_sec = digits(p, 2);
-	return tm->tm_sec >= 0 && tm->tm_sec <= 60;     /* 60: a leap second */
+	int h = digits(p, 2), m, s;
+
+	if (h < 0 || h > 23 || *(*p)++ != ':')
+		return -1;
+	m = digits(p, 2);
+	if (m < 0 || m > 59 || *(*p)++ != ':')
+		return -1;
+	s = digits(p, 2);
+	if (s < 0 || s > 60)            /* 60: a leap second */
+		return -1;
+	return h * 3600 + m * 60 + s;
 }
 
 int time_parse(const char *text, int64_t *s)
 {
 	const char *p = text;
-	struct tm tm = { 0 };
-	int year, month, zone;
+	int year, month, day, clock, zone;
 	int64_t at;
 
 	year = digits(&p, 4);
@@ -123,10 +135,11 @@ int time_parse(const char *text, int64_t *s)
 	month = digits(&p, 2);
 	if (month < 1 || month > 12 || *p++ != '-')
 		return -EINVAL;
-	tm.tm_mday = digits(&p, 2);
-	if (tm.tm_mday < 1 || tm.tm_mday > month_days(year, month) || !literal(&p, 'T'))
+	day = digits(&p, 2);
+	if (day < 1 || day > month_days(year, month) || !literal(&p, 'T'))
 		return -EINVAL;
-	if (!parse_clock(&p, &tm))
+	clock = parse_clock(&p);
+	if (clock < 0)
 		return -EINVAL;
 	if (*p == '.') {
 		if (p++, digits(&p, 1) < 0)
@@ -136,9 +149,7 @@ int time_parse(const char *text, int64_t *s)
 	}
 	if (parse_zone(p, &zone) < 0)
 		return -EINVAL;
-	tm.tm_year = year - 1900;
-	tm.tm_mon = month - 1;
-	at = (int64_t)timegm(&tm) - zone;
+	at = days_of(year, month, day) * 86400 + clock - zone;
 	if (at < YEAR_1 || at > YEAR_9999_END)  /* a zone may lead there; it cannot be written */
 		return -EINVAL;
 	*s = at;

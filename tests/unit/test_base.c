@@ -48,6 +48,20 @@ static void time_texts(void **state)
 	}
 }
 
+/* Each day of 0001 to 9999, as gmtime(3) has it. */
+static void time_days(void **state)
+{
+	(void)state;
+	for (int64_t s = -62135596800; s < 253402300800; s += 86399) {
+		char text[24];
+		int64_t back;
+
+		time_format(s, text);
+		if (time_parse(text, &back) < 0 || back != s)
+			fail_msg("%s: %lld is not %lld", text, (long long)back, (long long)s);
+	}
+}
+
 static const struct { int64_t s; const char *want; } formats[] = {
 	{ 0, "1970-01-01T00:00:00Z" },
 	{ 1136214245, "2006-01-02T15:04:05Z" },
@@ -229,7 +243,8 @@ static void log_texts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(time_texts), cmocka_unit_test(time_formats),
+		cmocka_unit_test(time_texts), cmocka_unit_test(time_days),
+		cmocka_unit_test(time_formats),
 		cmocka_unit_test(arena_memory), cmocka_unit_test(arena_waste),
 		cmocka_unit_test(bytes_and_buffers), cmocka_unit_test(map_against_array),
 		cmocka_unit_test(map_iterates), cmocka_unit_test(uuids),

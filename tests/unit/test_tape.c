@@ -18,6 +18,36 @@ static const struct value *read_text(struct tape *t, const char *text)
 	return t->v;
 }
 
+/* What ends plain letters, after any number of them: the text of it, what is read, NULL: it is refused. */
+static const struct special { const char *text, *want; } specials[] = {
+	{ "", "" }, { "\\\"", "\"" }, { "\\\\", "\\" }, { "\\u0041", "A" }, { "\xc3\xa9", "\xc3\xa9" },
+	{ "\x7f ", "\x7f " }, { "!#[]", "!#[]" }, { "\x1f", NULL }, { "\n", NULL }, { "\xff", NULL },
+	{ "\xc3", NULL }, { "\\x", NULL },
+};
+
+static void letters(void **state)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz";
+	_cleanup_(tape_fini) struct tape t = { 0 };
+	char text[128], want[128], why[160];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(specials); i++)
+		for (int n = 0; n < 2 * 18; n++) {
+			const struct special *c = &specials[i];
+			int before = n / 2, behind = n % 2 ? 9 : 0;
+
+			snprintf(text, sizeof(text), "\"%.*s%s%.*s\"", before, plain, c->text, behind, plain);
+			if (!c->want) {
+				assert_int_equal(tape_read(&t, text, strlen(text), why), -EINVAL);
+				continue;
+			}
+			snprintf(want, sizeof(want), "%.*s%s%.*s", before, plain, c->want, behind, plain);
+			assert_string_equal(value_text(read_text(&t, text)), want);
+			assert_int_equal(tape_read(&t, text, strlen(text) - 1, why), -EINVAL);
+		}
+}
+
 static void finding(void **state)
 {
 	_cleanup_(tape_fini) struct tape t = { 0 };
@@ -147,6 +177,7 @@ static void failing_allocations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(letters),
 		cmocka_unit_test(finding),
 		cmocka_unit_test(walking),
 		cmocka_unit_test(twice),
