@@ -25,6 +25,9 @@ char *arena_strndup(struct arena *a, const char *s, size_t n);
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void arena_fini(struct arena *a);
 
+/** heap_grow() - for so much that this thread is about to allocate, little by little */
+void heap_grow(size_t bytes);
+
 /** Immutable bytes shared by count, also between threads. */
 struct bytes {
 	unsigned refs;              /* atomic */

@@ -175,17 +175,12 @@ void balancer_node(struct control *control, const struct node_report *report)
 		look_soon(control);
 }
 
-static int start_one(void *arg, struct object *obj)
+int balancer_start_one(void *arg, struct object *obj)
 {
 	struct control *control = arg;
 
 	note(control, obj, missing(control, obj->service));
 	return 0;
-}
-
-void balancer_start(struct control *control)
-{
-	state_each(control->state, &kinds[KIND_SERVICE], NULL, start_one, control);
 }
 
 void balancer_free(struct control *control)

@@ -211,6 +211,16 @@ static int observe(struct control *control)
 
 DEFINE_CLEANUP(struct control, control_stop)
 
+/* Each is fetched from memory once for all of them: that is what a look at so many costs. */
+static int start_service(void *arg, struct object *service)
+{
+	slices_know_one(arg, service);
+	slices_start_one(arg, service);
+	endpoints_start_one(arg, service);
+	balancer_start_one(arg, service);
+	return ranges_start_one(arg, service);
+}
+
 int control_start(struct loop *loop, struct state *state, struct control **ret)
 {
 	_cleanup_(control_stopp) struct control *control = calloc(1, sizeof(*control));
@@ -234,12 +244,8 @@ int control_start(struct loop *loop, struct state *state, struct control **ret)
 		return r;
 	namespaces_start(control);
 	owners_start(control);
-	slices_know(control);
-	slices_start(control);
-	endpoints_start(control);
+	state_each(state, &kinds[KIND_SERVICE], NULL, start_service, control);
 	mirror_start(control);
-	balancer_start(control);
-	ranges_start(control);
 	probes_start(control);
 	loop_timer_set(control->grace_timer, 0);
 	loop_timer_set(control->attach_timer, 0);

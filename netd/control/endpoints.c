@@ -313,7 +313,7 @@ void endpoints_write(void *arg)
 		loop_timer_set(control->endpoints_timer, GATHER_MS);
 }
 
-static int start_one(void *arg, struct object *service)
+int endpoints_start_one(void *arg, struct object *service)
 {
 	if (service->service->nselector)
 		mark(arg, service->meta->ns, service->meta->name);
@@ -322,5 +322,5 @@ static int start_one(void *arg, struct object *service)
 
 void endpoints_start(struct control *control)
 {
-	state_each(control->state, &kinds[KIND_SERVICE], NULL, start_one, control);
+	state_each(control->state, &kinds[KIND_SERVICE], NULL, endpoints_start_one, control);
 }

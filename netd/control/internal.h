@@ -122,12 +122,14 @@ bool slice_is_made(const struct object *slice);
 /** service_owner_ref() - metadata.ownerReferences of what is made of a Service */
 const char *service_owner_ref(const struct object *service, char ret[512]);
 
-void slices_know(struct control *control);      /* once, before slices_start() */
+int slices_know_one(void *arg, struct object *service);         /* once, before what follows */
 void slices_start(struct control *control);
+int slices_start_one(void *arg, struct object *service);        /* the same, of one; as below */
 void slices_changed(struct control *control, const struct object *old, const struct object *now);
 void slices_write(void *control);
 
 void endpoints_start(struct control *control);
+int endpoints_start_one(void *arg, struct object *service);
 void endpoints_changed(struct control *control, const struct object *old, const struct object *now);
 void endpoints_write(void *control);
 
@@ -135,10 +137,10 @@ void mirror_start(struct control *control);
 void mirror_changed(struct control *control, const struct object *old, const struct object *now);
 void mirror_write(void *control);
 
-/** ranges_start() - tell of Services whose cluster IPs and node ports are not of today's ranges */
-void ranges_start(struct control *control);
+/** ranges_start_one() - tell of a Service whose cluster IPs or node ports are not of today's ranges */
+int ranges_start_one(void *arg, struct object *service);
 
-void balancer_start(struct control *control);
+int balancer_start_one(void *arg, struct object *service);
 void balancer_changed(struct control *control, const struct object *old, const struct object *now);
 /** balancer_node() - which addresses are nobody's to have */
 void balancer_node(struct control *control, const struct node_report *report);

@@ -41,7 +41,7 @@ static void check_ip(struct control *control, const struct object *obj, const st
 		      podnet_prefix_format_addr(ip, text), cidrs[0], *cidrs[1] ? "," : "", cidrs[1]);
 }
 
-static int check_one(void *arg, struct object *obj)
+int ranges_start_one(void *arg, struct object *obj)
 {
 	const struct service *svc = obj->service;
 
@@ -51,9 +51,4 @@ static int check_one(void *arg, struct object *obj)
 		check_port(arg, obj, svc->ports[i].node_port);
 	check_port(arg, obj, svc->health_check_port);
 	return 0;
-}
-
-void ranges_start(struct control *control)
-{
-	state_each(control->state, &kinds[KIND_SERVICE], NULL, check_one, control);
 }

@@ -570,25 +570,20 @@ void slices_write(void *arg)
 		loop_timer_set(control->slice_timer, 0);
 }
 
-static int start_one(void *arg, struct object *service)
+int slices_start_one(void *arg, struct object *service)
 {
 	if (is_chooser(service))
 		mark(arg, service->meta->ns, service->meta->name);
 	return 0;
 }
 
-static int know_one(void *arg, struct object *service)
+int slices_know_one(void *arg, struct object *service)
 {
 	selectors_changed(arg, NULL, service);
 	return 0;
 }
 
-void slices_know(struct control *control)
-{
-	state_each(control->state, &kinds[KIND_SERVICE], NULL, know_one, control);
-}
-
 void slices_start(struct control *control)
 {
-	state_each(control->state, &kinds[KIND_SERVICE], NULL, start_one, control);
+	state_each(control->state, &kinds[KIND_SERVICE], NULL, slices_start_one, control);
 }

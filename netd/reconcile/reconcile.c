@@ -447,7 +447,8 @@ void reconcile_begin(struct reconcile *rec)
 	if (node)
 		node->node = true;
 	for (i = 0; r == 0 && i < KIND_COUNT; i++)
-		r = state_each_here(rec->conf.state, &kinds[i], start_object, rec);
+		if (kinds[i].in_kernel)
+			r = state_each_here(rec->conf.state, &kinds[i], start_object, rec);
 	if (r == 0)
 		r = state_each_tombstone(rec->conf.state, start_tombstone, rec);
 	if (r == 0)

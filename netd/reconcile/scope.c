@@ -130,10 +130,11 @@ void scope_mend(struct reconcile *rec, struct scope *scope)
 
 bool scope_is_ours(const struct reconcile *rec, const struct object *obj)
 {
-	const char *node = object_node(obj);
+	const char *node;
 
 	if (!obj->kind->in_kernel || object_unattached(obj))
 		return false;
+	node = object_node(obj);
 	return !node || strcmp(node, rec->node->node_name) == 0;
 }
 

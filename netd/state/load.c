@@ -16,6 +16,7 @@
 #include <stdio.h>
 
 #define BATCH 512
+#define ROW_BYTES 2048          /* of an object, mostly */
 
 int state_fail(char error[STORE_WORDS], int r, const char *what)
 {
@@ -117,25 +118,53 @@ static int keep_object(struct loading *l, const struct row *row, struct object *
 	return r < 0 ? r : cache_append(&state->caches[obj->kind->id], obj);
 }
 
-static int sort_cache(struct loading *l, struct cache *cache)
+/** A cache that is sorted by a thread. */
+struct sorting {
+	struct cache *cache;
+	const struct object *twice;
+	int rc;
+};
+
+static void *sort(void *arg)
 {
-	const struct object *obj;
+	struct sorting *s = arg;
+
+	s->rc = cache_sort(s->cache, &s->twice);
+	return NULL;
+}
+
+static int sorted(struct loading *l, const struct sorting *s)
+{
 	struct row row;
 
-	if (cache_sort(cache, &obj) < 0)
-		return -ENOMEM;
-	if (!obj)
-		return 0;
-	row = (struct row){ .kind = obj->kind->store_name, .ns = obj->meta->ns, .name = obj->meta->name };
+	if (s->rc < 0 || !s->twice)
+		return s->rc;
+	row = (struct row){ .kind = s->twice->kind->store_name, .ns = s->twice->meta->ns,
+			    .name = s->twice->meta->name };
 	return complain(&row, TWICE, "", l->error);
 }
 
+/* The largest cache by another thread, the rest by this one. */
 static int sort_objects(struct loading *l)
 {
-	int r = sort_cache(l, &l->state->made);
+	struct sorting all[KIND_COUNT + 1] = { { .cache = &l->state->made } }, *largest = all;
+	pthread_t thread;
+	bool away;
+	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < KIND_COUNT; i++)
-		r = sort_cache(l, &l->state->caches[i]);
+	for (size_t i = 0; i < KIND_COUNT; i++) {
+		all[i + 1] = (struct sorting){ .cache = &l->state->caches[i] };
+		if (all[i + 1].cache->n > largest->cache->n)
+			largest = &all[i + 1];
+	}
+	away = largest->cache->n > BATCH && pthread_create(&thread, NULL, sort, largest) == 0;
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (!away || &all[i] != largest)
+			sort(&all[i]);
+	if (away)
+		pthread_join(thread, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(all) && r == 0; i++)
+		r = sorted(l, &all[i]);
 	return r;
 }
 
@@ -149,6 +178,12 @@ static void *decode(void *arg)
 					    b->why);
 	__atomic_store_n(&b->done, true, __ATOMIC_RELEASE);
 	return NULL;
+}
+
+static void *decode_away(void *arg)
+{
+	heap_grow(BATCH * ROW_BYTES);
+	return decode(arg);
 }
 
 static int keep(struct loading *l, struct waiting *w, const char *why)
@@ -192,7 +227,7 @@ static int take(struct loading *l, struct batch *b)
 static bool send_away(struct batch *b)
 {
 	b->done = false;
-	b->away = pthread_create(&b->thread, NULL, decode, b) == 0;
+	b->away = pthread_create(&b->thread, NULL, decode_away, b) == 0;
 	return b->away;
 }
 
