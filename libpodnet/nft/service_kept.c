@@ -96,19 +96,30 @@ static uint64_t sip_end(uint64_t v[4])
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
+/* Up to the last word that is not 0; how many. */
+static size_t put_words(uint64_t *to, const uint8_t from[NFT_KEY_SIZE])
+{
+	size_t n = NFT_KEY_SIZE / sizeof(*to);
+
+	memcpy(to, from, NFT_KEY_SIZE);
+	while (n && !to[n - 1])
+		n--;
+	return n;
+}
+
 /* An element is hashed in words, and all of it counts but what the kernel does not tell. */
 static void sum_add(struct sum *sum, const uint64_t secret[2], const struct svc_elem *e)
 {
 	uint64_t v[4] = { secret[0] ^ 0x736f6d6570736575u, secret[1] ^ 0x646f72616e646f6du ^ 0xee,
 			  secret[0] ^ 0x6c7967656e657261u, secret[1] ^ 0x7465646279746573u };
-	uint64_t words[1 + 2 * NFT_KEY_SIZE / 8] = { (uint64_t)e->map << 8 | e->family };
-	size_t n = svc_is_verdict(e->map) ? 2 + NFT_KEY_SIZE / 8 : ARRAY_SIZE(words);
+	uint64_t words[1 + 2 * NFT_KEY_SIZE / sizeof(uint64_t)];
+	size_t key = put_words(words + 1, e->key), n = key + 1;
 
-	memcpy(&words[1], e->key, sizeof(e->key));
 	if (svc_is_verdict(e->map))
-		words[n - 1] = e->u.to.chain;
+		words[n++] = e->u.to.chain;
 	else
-		memcpy(&words[1 + NFT_KEY_SIZE / 8], e->u.data, sizeof(e->u.data));
+		n += put_words(words + n, e->u.data);
+	words[0] = (uint64_t)e->map << 24 | (uint64_t)e->family << 16 | key << 8 | n;
 	for (size_t i = 0; i < n; i++) {
 		v[3] ^= words[i];
 		sip_round(v);

@@ -97,6 +97,8 @@ struct kernel {
 	struct podnet_pool *pool;
 	struct podnet_services *services;
 	bool services_told, nets_told;      /* both: what is declared is whole */
+	size_t services_n;          /* frontends that were told */
+	struct podnet_error services_err;   /* of a part that could not be told: it is never whole then */
 	bool foreign;               /* somebody else wrote to the table, and nobody has looked yet */
 	int epoll, inotify, records;
 	bool inotify_on, stopping, hinted;

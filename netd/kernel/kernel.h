@@ -29,6 +29,7 @@ struct kernel_services {
 	struct arena arena;
 	struct podnet_frontend *set, *absent;
 	size_t nset, nabsent, set_cap, absent_cap;
+	bool more;                  /* of the first ones: more follow, and then all are committed */
 };
 /** kernel_services_set() - a copy of @f with its arrays.  0 or -ENOMEM. */
 int kernel_services_set(struct kernel_services *s, const struct podnet_frontend *f);

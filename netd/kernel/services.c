@@ -5,9 +5,9 @@
  * Room: on the kernel thread, but for the copies, which the sender makes.  May include: inner.h,
  * netd/base, metrics, include/podnet.
  *
- * The handle is told the networks by the node's task and the frontends by tasks of their own.
- * Before both have come once, what is declared is not whole, and committing it would take away
- * what an earlier netd left.
+ * The handle is told the networks by the node's task and the frontends by tasks of their own, the
+ * first of them in parts.  Before both have come once, what is declared is not whole, and committing
+ * it would take away what an earlier netd left.
  *
  * Connections to endpoints that went are looked for after the commit, when no client waits: one
  * pass for all that changed meanwhile, and a second one a moment later for packets that were under
@@ -25,6 +25,8 @@
 
 #define LOOKS_APART_US  250000
 #define RETRY_US        1000000
+#define FRONTEND_BYTES  1024    /* that the handle takes for one, mostly */
+#define SENT_BYTES      256     /* and when it is sent */
 
 static int grow(struct kernel_services *s, struct podnet_frontend **v, size_t n, size_t *cap)
 {
@@ -143,12 +145,22 @@ int kernel_take_services(struct kernel *k, struct kernel_task *task)
 	/* built without nftables: that matters to those only who have services */
 	if (r == -EOPNOTSUPP && !s->nset)
 		return 0;
+	heap_grow(s->nset * FRONTEND_BYTES);
 	for (size_t i = 0; i < s->nabsent && r == 0; i++)
 		r = podnet_services_absent(k->services, &s->absent[i], &task->err);
 	for (size_t i = 0; i < s->nset && r == 0; i++)
 		r = podnet_services_set(k->services, &s->set[i], &task->err);
-	if (r < 0)
+	k->services_n += s->nset;
+	if (r < 0 && s->more)
+		k->services_err = task->err;
+	if (r < 0 || s->more)
 		return r;
+	if (!k->services_told && k->services_err.code < 0) {
+		task->err = k->services_err;
+		return task->err.code;
+	}
+	if (!k->services_told)
+		heap_grow(k->services_n * SENT_BYTES);
 	k->services_told = true;
 	r = commit(k, task);
 	task->changes += r > 0 ? r : 0;

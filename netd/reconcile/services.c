@@ -21,6 +21,7 @@
 #include <stdio.h>
 
 #define KEY_SIZE 512
+#define FIRST_TASK 512          /* frontends in one, when all are sent */
 
 static void svc_free(struct svc *svc)
 {
@@ -334,9 +335,12 @@ static void unkeep(struct svc *svc)
 /* Before others want it; and the next of its name begins with none of it, and so counts from 0. */
 static int drop_ended(struct reconcile *rec, struct kernel_services *out)
 {
+	struct services *s = rec->services;
 	int r = 0;
 
-	for (struct svc *svc = rec->services->dirty; svc && r == 0; svc = svc->next_dirty) {
+	if (!s->begun)                  /* nothing was sent that could end */
+		return 0;
+	for (struct svc *svc = s->dirty; svc && r == 0; svc = svc->next_dirty) {
 		struct making m = { .rec = rec, .out = out, .svc = svc };
 
 		if (!svc->ended)
@@ -369,6 +373,7 @@ static int compile_one(struct making *m)
 
 	if (!slices)
 		return -ENOMEM;
+	m->svc->ended = false;
 	unkeep(m->svc);
 	ports_mark(&m->svc->holds);
 	for (size_t i = 0; i < m->svc->nslices; i++)
@@ -398,8 +403,8 @@ static void forget(struct services *s, struct svc *svc)
 	svc_free(svc);
 }
 
-/* Those that cannot be compiled for want of memory stay marked. */
-static int compile_dirty(struct reconcile *rec, struct kernel_services *out)
+/* Up to so many frontends.  Those that cannot be compiled for want of memory stay marked. */
+static int compile_dirty(struct reconcile *rec, struct kernel_services *out, size_t most)
 {
 	struct services *s = rec->services;
 	const char *zone = zone_of(rec);
@@ -409,7 +414,7 @@ static int compile_dirty(struct reconcile *rec, struct kernel_services *out)
 
 	if (r == 0)
 		r = lost_names(rec, &lost, &nlost);
-	while (s->dirty && r == 0) {
+	while (s->dirty && r == 0 && out->nset < most) {
 		struct making m = { .rec = rec, .out = out, .svc = s->dirty, .zone = zone,
 				    .lost = lost, .nlost = nlost };
 
@@ -423,7 +428,7 @@ static int compile_dirty(struct reconcile *rec, struct kernel_services *out)
 		else
 			forget(s, m.svc);
 	}
-	if (r == 0)
+	if (r == 0 && !s->dirty)
 		ports_whole(s->ports);
 	return r;
 }
@@ -442,31 +447,50 @@ void services_mended(struct reconcile *rec)
 		tell_ports(rec);
 }
 
+static struct kernel_task *make_task(struct reconcile *rec)
+{
+	struct services *s = rec->services;
+	struct kernel_task *task = kernel_task_new(KERNEL_SERVICES, SERVICES_SCOPE);
+
+	if (task)
+		task->services = calloc(1, sizeof(*task->services));
+	if (!task || !task->services ||
+	    compile_dirty(rec, task->services, s->begun ? SIZE_MAX : FIRST_TASK) < 0) {
+		log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=services");
+		kernel_task_free(task);
+		return NULL;
+	}
+	task->services->more = !s->begun && s->dirty;
+	task->urgent = true;
+	return task;
+}
+
+/* At the start the kernel thread takes in what is compiled while the rest is. */
 static void submit(struct reconcile *rec)
 {
 	struct services *s = rec->services;
 	struct kernel_task *task;
+	bool more = true;
 
 	if (s->under_way || !ports_ready(s->ports) || (!s->dirty && s->begun))
 		return;
-	task = kernel_task_new(KERNEL_SERVICES, SERVICES_SCOPE);
-	if (task)
-		task->services = calloc(1, sizeof(*task->services));
-	if (!task || !task->services || compile_dirty(rec, task->services) < 0) {
-		log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=services");
-		kernel_task_free(task);
-		return;
+	while (more) {
+		task = make_task(rec);
+		if (!task)
+			return;
+		if (s->begun && !task->services->nset && !task->services->nabsent) {
+			kernel_task_free(task);
+			tell_ports(rec);
+			return;
+		}
+		more = task->services->more;
+		if (!more) {
+			fault_point("services-compiled");
+			s->under_way = s->begun = true;
+			metric_add(METRIC_RECONCILES, 1);
+		}
+		kernel_submit(rec->kernel, task);
 	}
-	if (s->begun && !task->services->nset && !task->services->nabsent) {
-		kernel_task_free(task);
-		tell_ports(rec);
-		return;
-	}
-	fault_point("services-compiled");
-	task->urgent = true;
-	s->under_way = s->begun = true;
-	metric_add(METRIC_RECONCILES, 1);
-	kernel_submit(rec->kernel, task);
 }
 
 void services_send(struct reconcile *rec)
@@ -542,6 +566,8 @@ void services_done(struct reconcile *rec, const struct kernel_task *task)
 	struct scope *node = scope_find(rec, NODE_SCOPE);
 	char text[256], quoted[300];
 
+	if (task->services->more)       /* the last of them says how it went */
+		return;
 	rec->services->under_way = false;
 	rec->services->told = true;
 	rec->services->failed = task->rc < 0;
