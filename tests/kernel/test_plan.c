@@ -169,7 +169,9 @@ static const struct drift { const char *says, *how, *line; } drifts[] = {
 	{ "neighbour deleted", "ip neigh del 10.0.0.2 dev pn0", NULL },
 	{ "neighbour changed", "ip neigh replace 10.0.0.2 dev pn0 lladdr 02:00:00:00:00:01 proto 142",
 	  NULL },
-	{ "renamed", "ip link set pn0 down; ip link set pn0 name x0; ip link set x0 up", NULL },
+	/* shown, so that the kernel is through with what "up" began, and takes packets */
+	{ "renamed", "ip link set pn0 down; ip link set pn0 name x0; ip link set x0 up; "
+	  "ip link show x0 >/dev/null; ip -n blue link show eth0 >/dev/null", NULL },
 	{ "route added", "ip route add 10.0.0.3 dev pn0 proto 142", "route del 10.0.0.3/32 dev pn0" },
 	{ "route added inside", "ip -n blue route add 10.7.0.0/16 dev eth0 proto 142",
 	  "route del blue 10.7.0.0/16 dev eth0" },
