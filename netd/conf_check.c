@@ -117,5 +117,9 @@ int conf_check(const struct conf *conf, char why[256])
 			 LIMIT_MTU_IPV6);
 		return -EINVAL;
 	}
+	if (conf->udp_port == conf->vxlan_port) {
+		snprintf(why, 256, "udp-port: %u is vxlan-port already", conf->udp_port);
+		return -EINVAL;
+	}
 	return check_overlap(conf, why);
 }

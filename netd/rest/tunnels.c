@@ -97,18 +97,22 @@ static void check_prefix(const struct others *o, const struct podnet_prefix *dst
 	taken(o, field, podnet_prefix_format(dst, text), by);
 }
 
-/* What leads to the pods of other nodes is netd's, though it may not be there yet. */
-static void check_node(const struct others *o, const struct node_config *conf)
+/*
+ * What leads to the pods of other nodes is netd's, though it may not be there yet; its ports are the
+ * same on every node, whichever one the Tunnel is to be on.
+ */
+static void check_nodes(const struct others *o, const struct node_config *conf)
 {
 	const struct tunnel *mine = o->mine;
+	bool shares = mine->type == TUNNEL_VXLAN && mine->port == conf->vxlan_port;
+	bool theirs = shares ? mine->id == NODE_VXLAN_ID
+			     : mine->port == conf->vxlan_port || mine->port == conf->udp_port;
 	char text[16];
 
-	if (!same(mine->node_name, conf->node_name) || mine->port != conf->vxlan_port ||
-	    (mine->type == TUNNEL_VXLAN && mine->id != NODE_VXLAN_ID))
+	if (!theirs)
 		return;
-	snprintf(text, sizeof(text), "%u", mine->type == TUNNEL_VXLAN ? mine->id : mine->port);
-	causes_add_bare(o->causes, CAUSE_INVALID,
-			mine->type == TUNNEL_VXLAN ? "spec.id" : "spec.port", text,
+	snprintf(text, sizeof(text), "%u", shares ? mine->id : mine->port);
+	causes_add_bare(o->causes, CAUSE_INVALID, shares ? "spec.id" : "spec.port", text,
 			"netd itself has it, for the pods of other nodes");
 }
 
@@ -156,7 +160,7 @@ static int validate(struct call *c, const struct doc *doc, const struct object *
 	o.mine = kind_decode_doc(c->kind, doc, request_arena(c->req));
 	if (!o.mine || sort_prefixes(&o, request_arena(c->req)) < 0)
 		return refuse_memory(c);
-	check_node(&o, state_config(c->rest->state));
+	check_nodes(&o, state_config(c->rest->state));
 	state_each_accepted(c->rest->state, c->kind, NULL, check_tunnel, &o);
 	return state_each_accepted(c->rest->state, &kinds[KIND_ROUTE], NULL, check_route, &o);
 }

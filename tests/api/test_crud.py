@@ -260,6 +260,9 @@ def tunnels():
             ("spec.id", 'Tunnel "t2" has it', {"type": "vxlan", "id": 5, "port": 4790}),
             ("spec.id", "netd itself has it", {"type": "vxlan", "id": 142, "port": 4789}),
             ("spec.port", "netd itself has it", {"port": 4789}),
+            ("spec.port", "netd itself has it", {"port": 4788}),
+            ("spec.port", "netd itself has it", {"port": 4788, "nodeName": "another"}),
+            ("spec.port", "netd itself has it", {"type": "vxlan", "id": 6, "port": 4788}),
             ("spec.interface", 'Tunnel "t1" has it', {"port": 9001, "interface": "t1"}),
             ("spec.peers[0].cidrs[1]", 'Tunnel "t1" has it', {"port": 9001, "cidrs": ["10.82.0.0/24", "10.81.0.0/24"]}),
             ("spec.peers[0].cidrs[0]", 'Route "tr" has it', {"port": 9001, "cidrs": ["10.83.0.0/24"]})):

@@ -48,6 +48,7 @@ static const struct conf_case {
 	{ "blocks larger than all", "block-size = 12,64\n", { NULL },
 	  "block-size: 10.244.0.0/16 is smaller than a block of /12", 0, 0 },
 	{ "less than a default block", "", { "--cluster-cidr=10.244.0.0/24" }, NULL, 16, 0 },
+	{ "one port for two backends", "", { "--udp-port=4789" }, "udp-port: 4789 is vxlan-port already", 0, 0 },
 	{ "too short for IPv6", "", { "--mtu=600" }, "mtu: 600 must be at least 1280 with IPv6", 0, 0 },
 	{ "just long enough", "", { "--mtu=1280" }, NULL, 16, 1280 },
 	{ "no room for services", "", { "--service-cidr=10.1.0.0/29" },
