@@ -165,6 +165,8 @@ int pending_take(struct cluster *c, struct txn *txn);
 int pending_settle(struct txn *txn, struct object *before, struct object *now);
 /** pending_drop() - the row of a pod that was made here, and what is known of it */
 int pending_drop(struct txn *txn, struct object *made);
+/** pending_waits() - one that was made here is called as @obj, and is shown in its place */
+bool pending_waits(const struct state *state, const struct object *obj);
 /** pending_settled() - the row of a pod that was deleted here */
 int pending_settled(struct txn *txn, struct object *last);
 

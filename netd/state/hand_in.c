@@ -5,6 +5,10 @@
  * Room: state.  Deletions first, each of the pod with that uid and no other; then what was made, if
  * nothing is called so.  What etcd does not take goes from here, for etcd's is what all others see.  All
  * of it may be tried again: what had been done is found in what has been delivered.
+ *
+ * A pod that others' finalizers hold has left this kernel, and another may have its addresses by now: it
+ * is marked in etcd as one that has ended and has none.  From then on it is there for this node as for
+ * all, but where the one that was made under its name waits for it.
  * May include: netd/cluster/etcd.h, codec, model, netd/base.
  */
 #include "cluster_inner.h"
@@ -39,15 +43,37 @@ static const struct slot *slot_of(const struct cluster *c, const struct object *
 static int mark(struct txn *txn, struct object *obj)
 {
 	_cleanup_(doc_freep) struct doc *doc = object_doc(obj);
+	int64_t at = now_realtime_s();
 	struct object *marked;
 	char now[24];
 	int r;
 
-	time_format(now_realtime_s(), now);
+	if (obj->meta->deleted && obj->meta->deleted < at)
+		at = obj->meta->deleted;
+	time_format(at, now);
 	r = doc ? doc_set_str(doc, "metadata.deletionTimestamp", now) : -ENOMEM;
 	if (r == 0)
 		r = doc_set_int(doc, "metadata.deletionGracePeriodSeconds", 0);
+	if (r == 0)
+		r = doc_set_json(doc, "status", "{\"phase\":\"Failed\"}");
 	return r < 0 ? r : txn_put(txn, obj->kind, doc, obj, &marked);
+}
+
+static bool is_marked(const struct object *obj)
+{
+	return obj->meta->deleted && obj->meta->nfinalizers && !obj->pod->nattached;
+}
+
+static int settle(struct cluster *c, struct object *last)
+{
+	_cleanup_(txn_dropp) struct txn *txn = NULL;
+	int r = txn_new(c->state, &txn);
+
+	if (r == 0)
+		r = pending_settled(txn, last);
+	if (r == 0)
+		txn_store(take_ptr(txn), true, NULL, NULL);
+	return r;
 }
 
 static int delete_pod(struct cluster *c, struct object *last)
@@ -55,24 +81,19 @@ static int delete_pod(struct cluster *c, struct object *last)
 	_cleanup_(txn_dropp) struct txn *txn = NULL;
 	const struct slot *s = slot_of(c, last);
 	struct object *obj = s && is_same(s->accepted, last) ? s->accepted : NULL;
+	bool same = s && is_same(s->committed, last);
 	int r;
 
-	if (!obj && s && is_same(s->committed, last))
-		return 0;               /* it is on its way */
-	if (obj && obj->meta->deleted && obj->meta->nfinalizers)
-		return 0;
+	if (!obj)
+		return same ? 0 : settle(c, last);      /* or it is on its way */
+	if (is_marked(obj))
+		return obj != s->committed || pending_waits(c->state, obj) ? 0 : settle(c, last);
 	r = txn_new(c->state, &txn);
-	if (r == 0 && !obj)
-		r = pending_settled(txn, last);
-	else if (r == 0)
+	if (r == 0)
 		r = obj->meta->nfinalizers ? mark(txn, obj) : txn_delete(txn, obj, NULL);
-	if (r < 0)
-		return r;
-	if (obj)
+	if (r == 0)
 		txn_submit(take_ptr(txn), false, handed_in, c);
-	else
-		txn_store(take_ptr(txn), true, NULL, NULL);
-	return 0;
+	return r;
 }
 
 /* ---- what was made ---- */

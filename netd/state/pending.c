@@ -146,6 +146,8 @@ void pending_commit(struct state *state, const struct txn_write *w)
 		tell_here(state, w->before, is);
 	if (w->before && !w->now && is && same_uid(is, w->before))
 		hand_in_seen(state->cluster, w->before, is);
+	else if (w->before && !w->now && state->cluster)    /* what it stood before may be seen again */
+		loop_timer_set(state->cluster->hand_in, 0);
 }
 
 bool pending_revert(struct state *state, const struct txn_write *w)
@@ -180,8 +182,13 @@ void pending_moved(struct state *state, const struct txn_write *w)
 
 	if (gone && pending_unmade(state, w->before))
 		pending_forget(state, w->before);
-	if (gone && state->cluster)     /* its name may be what another waits for */
-		loop_timer_set(state->cluster->hand_in, 0);
+	if (state->cluster && (gone || (w->now && pending_unmade(state, w->now))))
+		loop_timer_set(state->cluster->hand_in, 0);     /* its name is free, or it is marked */
+}
+
+bool pending_waits(const struct state *state, const struct object *obj)
+{
+	return cache_slot(&state->made, obj->meta->ns, obj->meta->name);
 }
 
 int pending_drop(struct txn *txn, struct object *made)

@@ -36,7 +36,7 @@ def there(member, name):
     """The pod, or None."""
     got, _, text = member.client.raw("GET", PODS + "/" + name)
     assert got in (200, 404), text
-    return member.client.get(PODS + "/" + name) if got == 200 else None
+    return json.loads(text) if got == 200 else None
 
 
 def listed(member):
@@ -275,6 +275,48 @@ def test_conflict():
     eventually("all is gone", lambda: listed(a) == listed(b) and set(listed(a)) == {"a1", "a2"})
 
 
+def test_finalized():
+    """One that was deleted here, and held by another node meanwhile: all have it as one that ends."""
+    for name in ("held", "again"):
+        a.client.post(PODS, of_runtime(name))
+        a.await_running(name)
+        b.await_running(name)
+    old = there(a, "again")["metadata"]["uid"]
+    cluster.etcd.kill()
+    away(a)
+    for name in ("held", "again"):
+        a.client.delete(PODS + "/" + name)
+    a.client.post(PODS, of_runtime("again"))
+    made["again"] = running(a, "again")
+    cut()
+    cluster.etcd.start()
+    is_back(b)
+    for name in ("held", "again"):
+        b.client.patch(PODS + "/" + name, {"metadata": {"finalizers": ["test.dev/held"]}})
+    a.run("nft delete table inet cut")
+    is_back(a)
+    for name in ("held", "again"):
+        got = b.await_object(PODS + "/" + name, lambda o: o["metadata"].get("deletionTimestamp"))
+        assert got["status"] == {"phase": "Failed"}, got["status"]
+    eventually("both say the same", lambda: there(a, "held") == there(b, "held"))
+    assert not has_namespace("held")
+    got, _, text = a.client.raw("POST", PODS, of_runtime("held"))
+    assert got == 409 and json.loads(text)["reason"] == "AlreadyExists", text
+    assert there(a, "again")["metadata"]["uid"] == made["again"]["metadata"]["uid"]
+    assert there(b, "again")["metadata"]["uid"] == old
+    restart(a)
+    is_back(a)
+    assert there(a, "held") == there(b, "held") and not has_namespace("held")
+    a.client.patch(PODS + "/held", {"metadata": {"finalizers": None}})
+    b.client.patch(PODS + "/again", {"metadata": {"finalizers": None}})
+    b.await_object(PODS + "/again", lambda o: o["metadata"]["uid"] == made["again"]["metadata"]["uid"])
+    eventually("both say the same", lambda: there(a, "again") == there(b, "again"))
+    eventually("it is gone", lambda: "held" not in listed(a) and "held" not in listed(b))
+    settled(a)
+    a.client.delete(PODS + "/again")
+    eventually("all is gone", lambda: listed(a) == listed(b) and set(listed(a)) == {"a1", "a2"})
+
+
 def unanswered():
     """What a asks etcd arrives, and nothing comes back."""
     a.client.post(PODS, of_runtime("before"))       # the connection that it took is kept
@@ -370,5 +412,5 @@ def test_reseeded():
 
 
 if __name__ == "__main__":
-    main([test_made, test_deleted, test_killed, test_handed_in, test_written_since, test_conflict, test_unknown,
-          test_unknown_address, test_any_time, test_reseeded])
+    main([test_made, test_deleted, test_killed, test_handed_in, test_written_since, test_conflict, test_finalized,
+          test_unknown, test_unknown_address, test_any_time, test_reseeded])
