@@ -27,6 +27,13 @@ void arena_fini(struct arena *a);
 
 /** heap_grow() - for so much that this thread is about to allocate, little by little */
 void heap_grow(size_t bytes);
+/** heap_huge() - the first thread is about to allocate tens of MiB, to keep: from huge pages, if it calls
+ *  heap_grown() now and then, until heap_small() */
+void heap_huge(void);
+void heap_grown(void);
+void heap_small(void);
+/** heap_huge_thread() - the same for another thread, once */
+void heap_huge_thread(void);
 
 /** Immutable bytes shared by count, also between threads. */
 struct bytes {

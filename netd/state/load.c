@@ -16,6 +16,7 @@
 #include <stdio.h>
 
 #define BATCH 512
+#define MANY  16                /* batches: where page faults begin to count */
 #define ROW_BYTES 2048          /* of an object, mostly */
 
 int state_fail(char error[STORE_WORDS], int r, const char *what)
@@ -100,12 +101,14 @@ struct batch {
 	pthread_t thread;
 	bool away;                      /* it is the thread's */
 	bool done;                      /* atomic; the thread is through */
+	bool huge;                      /* it is one of many */
 };
 
 struct loading {
 	struct state *state;
 	char *error;
 	struct batch *filling, *other;
+	size_t nbatches;
 };
 
 static int keep_object(struct loading *l, const struct row *row, struct object *obj)
@@ -182,6 +185,10 @@ static void *decode(void *arg)
 
 static void *decode_away(void *arg)
 {
+	const struct batch *b = arg;
+
+	if (b->huge)
+		heap_huge_thread();
 	heap_grow(BATCH * ROW_BYTES);
 	return decode(arg);
 }
@@ -238,6 +245,10 @@ static int turn(struct loading *l)
 	bool busy = l->other->away && !__atomic_load_n(&l->other->done, __ATOMIC_ACQUIRE);
 	int r;
 
+	full->huge = ++l->nbatches >= MANY;
+	if (l->nbatches == MANY)
+		heap_huge();
+	heap_grown();
 	if (busy || !send_away(full)) {
 		decode(full);
 		return take(l, full);
@@ -280,6 +291,7 @@ static int load_objects(struct loading *l)
 	}
 	forget(l->filling);
 	last = take(l, l->other);       /* also after a failure: it has a thread */
+	heap_small();
 	tape_fini(&batches[0].tape);
 	tape_fini(&batches[1].tape);
 	r = r < 0 ? r : last;
