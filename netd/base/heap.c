@@ -8,8 +8,8 @@
  * call that changes a mapping, while page faults of the other threads wait (glibc, malloc/arena.c,
  * grow_heap()).  What was given back lies free at the heap's end, and is taken from there.
  *
- * Of what tens of thousands of objects need, most of the time goes into page faults.  There huge pages
- * are asked for; trim.c gives back by the page what was too much.
+ * Where tens of thousands of objects are loaded, an eighth of the time goes into page faults.  There
+ * huge pages are asked for; trim.c gives back by the page what was too much.
  * #syscalls: madvise brk
  */
 #include <malloc.h>

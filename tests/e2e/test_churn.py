@@ -166,18 +166,19 @@ def others_commit():
     nft, times = Nftables(), []
     both, one = [(SERVER_IP, 9000), (SERVER_IP, 9001)], [(SERVER_IP, 9000)]
     busy = Busybody(nft.commit, 0.001)
-    for i in range(50):
+    for i in itertools.count():
         API.put(SLICES + "/beside-1", wish("beside", 1, i % 2))
         times.append(wait_for(ip, both if i % 2 else one))
+        if i % 2 and i >= 49 and busy.n > 100:
+            break
     spread("a change, others commit every ms, from its answer", times)
     times = []
     flusher = Nftables()
     for _ in range(20):
         flusher.flush()
         times.append(wait_for(ip, both))
-    n = busy.stop()
+    busy.stop()
     spread("a flush repaired, others commit every ms", times)
-    assert n > 200, n
     assert in_netns("client.default", lambda: ask(ip, 80)).startswith("s ")
 
 
