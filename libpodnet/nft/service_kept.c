@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libpodnet/base/base.h>
+#include <libpodnet/base/sip.h>
 #include <libpodnet/context.h>
 #include <libpodnet/nft/services.h>
 #include <podnet/podnet.h>
@@ -70,32 +71,6 @@ void svc_kept_free(struct svc_kept *k)
 
 /* ---- the sum ---- */
 
-static inline uint64_t rotl(uint64_t x, unsigned int n)
-{
-	return x << n | x >> (64 - n);
-}
-
-static inline void sip_round(uint64_t v[4])
-{
-	v[0] += v[1];
-	v[1] = rotl(v[1], 13) ^ v[0];
-	v[0] = rotl(v[0], 32);
-	v[2] += v[3];
-	v[3] = rotl(v[3], 16) ^ v[2];
-	v[0] += v[3];
-	v[3] = rotl(v[3], 21) ^ v[0];
-	v[2] += v[1];
-	v[1] = rotl(v[1], 17) ^ v[2];
-	v[2] = rotl(v[2], 32);
-}
-
-static uint64_t sip_end(uint64_t v[4])
-{
-	for (int i = 0; i < 3; i++)
-		sip_round(v);
-	return v[0] ^ v[1] ^ v[2] ^ v[3];
-}
-
 /* Up to the last word that is not 0; how many. */
 static size_t put_words(uint64_t *to, const uint8_t from[NFT_KEY_SIZE])
 {
@@ -110,8 +85,7 @@ static size_t put_words(uint64_t *to, const uint8_t from[NFT_KEY_SIZE])
 /* An element is hashed in words, and all of it counts but what the kernel does not tell. */
 static void sum_add(struct sum *sum, const uint64_t secret[2], const struct svc_elem *e)
 {
-	uint64_t v[4] = { secret[0] ^ 0x736f6d6570736575u, secret[1] ^ 0x646f72616e646f6du ^ 0xee,
-			  secret[0] ^ 0x6c7967656e657261u, secret[1] ^ 0x7465646279746573u };
+	uint64_t v[4];
 	uint64_t words[1 + 2 * NFT_KEY_SIZE / sizeof(uint64_t)];
 	size_t key = put_words(words + 1, e->key), n = key + 1;
 
@@ -120,11 +94,10 @@ static void sum_add(struct sum *sum, const uint64_t secret[2], const struct svc_
 	else
 		n += put_words(words + n, e->u.data);
 	words[0] = (uint64_t)e->map << 24 | (uint64_t)e->family << 16 | key << 8 | n;
-	for (size_t i = 0; i < n; i++) {
-		v[3] ^= words[i];
-		sip_round(v);
-		v[0] ^= words[i];
-	}
+	sip_begin(v, secret);
+	v[1] ^= 0xee;
+	for (size_t i = 0; i < n; i++)
+		sip_word(v, words[i]);
 	v[2] ^= 0xee;
 	sum->v[0] += sip_end(v);
 	v[1] ^= 0xdd;

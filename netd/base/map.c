@@ -4,9 +4,10 @@
  *
  * Room: memory only.  Clients choose the keys, so the hash is SipHash-1-3 (Aumasson, Bernstein)
  * with a random key per map.  Linear probing, at most three quarters full; a removal shifts the
- * run behind it back, so that there are no tombstones.  May include: netd/base, libc.
+ * run behind it back, so that there are no tombstones.  May include: netd/base, libpodnet/base/sip.h, libc.
  */
 #include <errno.h>
+#include <libpodnet/base/sip.h>
 #include <netd/base/base.h>
 
 struct map_slot {
@@ -15,39 +16,12 @@ struct map_slot {
 	uint64_t hash;
 };
 
-static inline uint64_t rotl(uint64_t x, unsigned n)
-{
-	return x << n | x >> (64 - n);
-}
-
-static inline void sip_round(uint64_t v[4])
-{
-	v[0] += v[1];
-	v[1] = rotl(v[1], 13) ^ v[0];
-	v[0] = rotl(v[0], 32);
-	v[2] += v[3];
-	v[3] = rotl(v[3], 16) ^ v[2];
-	v[0] += v[3];
-	v[3] = rotl(v[3], 21) ^ v[0];
-	v[2] += v[1];
-	v[1] = rotl(v[1], 17) ^ v[2];
-	v[2] = rotl(v[2], 32);
-}
-
-static void sip_word(uint64_t v[4], uint64_t word)
-{
-	v[3] ^= word;
-	sip_round(v);
-	v[0] ^= word;
-}
-
 static uint64_t siphash(const uint64_t key[2], const char *s)
 {
-	uint64_t v[4] = { key[0] ^ 0x736f6d6570736575ULL, key[1] ^ 0x646f72616e646f6dULL,
-			  key[0] ^ 0x6c7967656e657261ULL, key[1] ^ 0x7465646279746573ULL };
 	size_t len = strlen(s), left = len;
-	uint64_t word;
+	uint64_t v[4], word;
 
+	sip_begin(v, key);
 	for (; left >= 8; left -= 8, s += 8) {
 		memcpy(&word, s, 8);
 		sip_word(v, word);
@@ -56,9 +30,7 @@ static uint64_t siphash(const uint64_t key[2], const char *s)
 	memcpy(&word, s, left);
 	sip_word(v, word | (uint64_t)len << 56);
 	v[2] ^= 0xff;
-	for (unsigned i = 0; i < 3; i++)
-		sip_round(v);
-	return v[0] ^ v[1] ^ v[2] ^ v[3];
+	return sip_end(v);
 }
 
 /* The slot that has @key, or the free one where it belongs.  There is always a free one. */
