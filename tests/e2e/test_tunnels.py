@@ -75,9 +75,11 @@ def packets():
 
 
 def drift():
-    """Repaired; a flush goes on until nothing is there, so ip(8) may give up on what comes back meanwhile."""
+    """Repaired.  One thing at a time: a flush goes on until nothing is there, and may never see that."""
     for damage in ("bridge fdb del %s dev vx0" % THERE, "bridge fdb replace %s dev vx0 dst 10.0.0.99" % THERE,
-                   "ip neigh flush dev vx0 nud permanent || true", "ip route flush dev vx0 || true", "ip addr flush dev vx0 || true",
+                   "ip neigh del 10.0.0.20 dev vx0", "ip route del 172.20.1.0/24 dev vx0",
+                   "ip -6 route del fd20:0:0:1::/64 dev vx0", "ip addr del 172.20.0.1/32 dev vx0",
+                   "ip addr del fd20::1/128 dev vx0",
                    "ip link set vx0 down", "ip link set vx0 mtu 1300", "ip link set vx0 address 02:00:00:00:00:99",
                    "ip link del vx0", "ip link set vx0 down name vx9"):
         sh(damage)
