@@ -11,7 +11,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from nftables import Nftables, elements, frontend, slots     # noqa: E402
 from node import PODS, Node, eventually, main, pod, run     # noqa: E402
-from services import SERVICES, SLICES, ask, in_netns, make_world, serve     # noqa: E402
+from services import SERVICES, SIGMAS, SLICES, ask, in_netns, make_world, serve     # noqa: E402
 
 CONNECTIONS = 10000
 MAGLEV = 16381
@@ -55,12 +55,12 @@ def share(ip, times):
 
 
 def within(count, parts):
-    """4 sigma of each one's part."""
+    """Each one's part, but for chance."""
     total, whole = sum(count.values()), sum(parts.values())
     for name, part in parts.items():
         p = part / whole
         sigma = (total * p * (1 - p)) ** 0.5
-        assert abs(count[name] - total * p) <= 4 * sigma, (count, parts)
+        assert abs(count[name] - total * p) <= SIGMAS * sigma, (count, parts)
     assert set(count) <= set(parts), count
 
 
