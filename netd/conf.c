@@ -115,7 +115,8 @@ static const struct row rows[] = {
 	CIDRS("load-balancer-cidr", balancer_cidrs, NULL,
 	      "addresses given to Services of type LoadBalancer, one range a family; default: none"),
 	OTHER("node-port-range", conf_parse_port_range, "30000-32767", "MIN-MAX", "node ports of Services"),
-	OTHER("block-size", conf_parse_blocks, "22,64", "V4,V6", "prefix lengths of a node's blocks"),
+	OTHER("block-size", conf_parse_blocks, "22,64", "V4,V6",
+	      "prefix lengths of a node's blocks: 8 to 30, 48 to 120"),
 	TEXT("user", user, "podnet", "NAME", "who to become after the start, if there is such a user"),
 	PATH("state-dir", state_dir, "/var/lib/podnet", "where the database is"),
 	PATH("run-dir", run_dir, "/run/podnet", "socket, and records of what carries no mark"),
@@ -229,6 +230,8 @@ static const char *reason_of(int r)
 		return "a URL has no blanks, and no '?'";
 	case CONF_TOO_LONG:
 		return "at most 8 URLs of 200 bytes each";
+	case CONF_NO_BLOCK:
+		return "a block of IPv4 is from 8 to 30, one of IPv6 from 48 to 120";
 	}
 	return NULL;
 }

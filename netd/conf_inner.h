@@ -29,6 +29,7 @@ struct row {
 #define CONF_NO_SCHEME      (-EPROTONOSUPPORT)
 #define CONF_BLANK          (-EBADMSG)
 #define CONF_TOO_LONG       (-EMSGSIZE)
+#define CONF_NO_BLOCK       (-EOVERFLOW)
 
 /* conf_value.c: parsers of a row */
 int conf_parse_node_ip(struct conf *conf, const struct row *row, const char *value);

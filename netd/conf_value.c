@@ -144,8 +144,10 @@ int conf_parse_blocks(struct conf *conf, const struct row *row, const char *valu
 	char more;
 
 	(void)row;
-	if (sscanf(value, "%u,%u%c", &v4, &v6, &more) != 2 || v4 < 8 || v4 > 30 || v6 < 48 || v6 > 120)
+	if (sscanf(value, "%u,%u%c", &v4, &v6, &more) != 2)
 		return -EINVAL;
+	if (v4 < 8 || v4 > 30 || v6 < 48 || v6 > 120)
+		return CONF_NO_BLOCK;
 	conf->block_len[0] = (uint8_t)v4;
 	conf->block_len[1] = (uint8_t)v6;
 	conf->blocks_said = true;
