@@ -320,6 +320,18 @@ static size_t read_weights(const char *text, struct weighed *ret)
 	return n;
 }
 
+/* A weight for what can be no Pod would never count. */
+static void check_weighed(const char *field, const struct weighed *w, struct causes *causes)
+{
+	char name[260];
+	const char *why;
+
+	snprintf(name, sizeof(name), "%.*s", (int)w->len, w->name);
+	why = format_subdomain(name);
+	if (why)
+		causes_add(causes, CAUSE_INVALID, field, name, "no Pod can have this name: %s", why);
+}
+
 static void check_weights(const char *field, const char *text, struct causes *causes)
 {
 	struct weighed *v = calloc(strlen(text) / 2 + 1, sizeof(*v));
@@ -331,8 +343,10 @@ static void check_weights(const char *field, const char *text, struct causes *ca
 	if (*text && !n)
 		causes_add(causes, CAUSE_INVALID, field, text,
 			   "POD=WEIGHT, each from 1 to 256, joined by commas");
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		check_weighed(field, &v[i], causes);
 		sum += v[i].weight;
+	}
 	if (sum > WEIGHTS_MAX) {
 		snprintf(name, sizeof(name), "%ld", sum);
 		causes_add_bare(causes, CAUSE_INVALID, field, name,

@@ -31,6 +31,9 @@ static const struct check_case cases[] = {
 	  "Duplicate metadata.annotations[podnet.dev/weights] Duplicate value: \"a\"|"
 	  "Duplicate metadata.annotations[podnet.dev/weights] Duplicate value: \"ab\"", NULL },
 	{ KIND_SERVICE, "{'metadata':{'annotations':{'podnet.dev/weights':''}}}", "", NULL },
+	{ KIND_SERVICE, "{'metadata':{'annotations':{'podnet.dev/weights':'web-1.a=1, Web_1=2, b =3'}}}",
+	  "Invalid metadata.annotations[podnet.dev/weights] Invalid value: \"Web_1\": no Pod can have this name|"
+	  "Invalid metadata.annotations[podnet.dev/weights] Invalid value: \"b \": no Pod can have this name", NULL },
 	{ KIND_SERVICE, "{'metadata':{'annotations':{'podnet.dev/algorithm':'rr'}}}",
 	  "NotSupported metadata.annotations[podnet.dev/algorithm] Unsupported value: \"rr\": "
 	  "supported values: \"maglev\"", NULL },
