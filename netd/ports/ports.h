@@ -105,6 +105,8 @@ struct ports_tunnel {
  */
 int ports_tunnel_put(struct ports *p, const struct ports_tunnel *t);
 void ports_tunnel_drop(struct ports *p, const char *name);
+/** ports_is_here() - may a socket of this node have the address?  The port is ignored */
+bool ports_is_here(const struct fwd_addr *at);
 /** ports_tunnels_whole() - all that are wanted have been put: what else podnet-fwd carries goes */
 void ports_tunnels_whole(struct ports *p);
 /** ports_tunnels_ask() - have the counters told */

@@ -82,3 +82,13 @@ int socket_make(const struct fwd_addr *at, bool relayed)
 		r = tcp ? reserve_tcp(fd, at) : reserve_udp(fd, at);
 	return r < 0 ? r : take_fd(fd);
 }
+
+/* Whatever link it is on: the kernel is asked, not a list.  For want of a descriptor it is taken as here. */
+bool ports_is_here(const struct fwd_addr *at)
+{
+	_cleanup_close_ int fd = socket(at->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct fwd_addr any = *at;
+
+	any.port_be = 0;
+	return fd < 0 || bind_to(fd, &any) != -EADDRNOTAVAIL;
+}

@@ -97,6 +97,21 @@ static void drop_past(struct reconcile *rec, const struct scope *scope, const st
 	}
 }
 
+/* Made all the same, of either type: the address may come, and then all is there. */
+static int find_local(const struct tunnel *t, struct podnet_error *err)
+{
+	struct fwd_addr at = place_of(&t->local, 0);
+	char text[PODNET_PREFIX_STRLEN];
+
+	if (ports_is_here(&at))
+		return 0;
+	*err = (struct podnet_error){ .code = -EADDRNOTAVAIL, .step = "tunnel_local",
+				      .why = "no address of this node" };
+	snprintf(err->object, sizeof(err->object), "spec.local %s",
+		 podnet_prefix_format_addr(&t->local, text));
+	return err->code;
+}
+
 int carry_made(struct reconcile *rec, const struct scope *scope, struct podnet_error *err)
 {
 	const struct tunnel *t;
@@ -104,12 +119,12 @@ int carry_made(struct reconcile *rec, const struct scope *scope, struct podnet_e
 	int r;
 
 	drop_past(rec, scope, scope->sent);
-	if (!is_udp(scope->sent))
+	if (scope->sent->kind->id != KIND_TUNNEL)
 		return 0;
 	t = scope->sent->tunnel;
-	r = carry_tunnel(rec, t, NULL, 0);
+	r = is_udp(scope->sent) ? carry_tunnel(rec, t, NULL, 0) : 0;
 	if (r >= 0)
-		return r;
+		return find_local(t, err);
 	*err = (struct podnet_error){ .code = r, .step = "tunnel_carry" };
 	snprintf(err->object, sizeof(err->object), "tunnel %s at %s port %u", t->interface,
 		 podnet_prefix_format_addr(&t->local, text), t->port);

@@ -124,7 +124,7 @@ bool reconcile_idle(const struct reconcile *rec);
 
 /** carry_begin() - those of the store, before podnet-fwd is met */
 void carry_begin(struct reconcile *rec);
-/** carry_made() - the scope's device is there.  0, or negative with @err: it is not carried */
+/** carry_made() - the scope's device is there.  0, or negative with @err: nothing can be carried */
 int carry_made(struct reconcile *rec, const struct scope *scope, struct podnet_error *err);
 /** carry_gone() - the scope has no version any more */
 void carry_gone(struct reconcile *rec, const struct scope *scope);
@@ -281,6 +281,12 @@ const char *tunnels_missing(const struct reconcile *rec, const char **why);
 /** tunnels_changed() - podnet-fwd does not carry the tunnel of this name any more */
 void tunnels_changed(struct reconcile *rec, const char *name);
 void tunnels_free(struct reconcile *rec);
+
+/* overlap.c */
+/** overlap_put() - a Tunnel's condition OverlapsCluster, and an Event when it becomes true */
+int overlap_put(const struct reconcile *rec, struct doc *doc, const struct object *obj, const char *now);
+/** overlap_mark() - Nodes, blocks or addresses of the node are others: look at Tunnels again */
+void overlap_mark(struct reconcile *rec);
 
 /* status.c */
 struct outcome {

@@ -194,6 +194,7 @@ static void readdress(struct reconcile *rec)
 
 	ports_moved(rec);
 	balanced_moved(rec);
+	overlap_mark(rec);              /* and `local` of a Tunnel may be here now */
 	if (node)
 		reconcile_mark(rec, node, 0);
 }

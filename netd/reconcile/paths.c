@@ -313,6 +313,7 @@ void paths_news(struct reconcile *rec)
 	while ((uid = ipam_news(state_ipam(rec->conf.state)))) {
 		struct scope *scope = scope_find(rec, uid);
 
+		overlap_mark(rec);
 		if (!scope || !scope->now)
 			continue;
 		tunnels_count(rec, scope, scope->now);

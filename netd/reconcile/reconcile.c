@@ -327,6 +327,8 @@ static void on_changed(void *arg, const struct object *was, const struct object 
 		on_written(rec, old, now);
 	else
 		reconcile_gone(rec, old);
+	if (any->kind->id == KIND_NODE && is_news(old, now))
+		overlap_mark(rec);
 	/* what nodes have of Networks is told there; each writes of itself */
 	if (any->kind->id == KIND_NODE && (!old || !now) &&
 	    state_count(rec->conf.state, any->kind) <= TOLD_NODES + 1 &&

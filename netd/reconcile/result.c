@@ -27,6 +27,8 @@ static const char *reason_of(const struct podnet_error *err)
 		if (strcmp(field, "network") == 0)
 			return "NetworkNotFound";
 		return strcmp(field, "link") == 0 ? "LinkNotFound" : "NamespaceNotFound";
+	case -EADDRNOTAVAIL:
+		return "AddressNotFound";
 	case -ENODEV:
 		return "LinkNotFound";
 	case -ENETUNREACH:
@@ -191,7 +193,7 @@ static bool told(const struct reconcile *rec, const struct scope *scope, bool wa
 		return true;            /* that is the other's to write */
 	return !was_failing && !changes && scope->told == rec->epoch &&
 	       scope->told_generation == sent->meta->generation &&
-	       sent->kind->id != KIND_NETWORK;
+	       sent->kind->id != KIND_NETWORK && sent->kind->id != KIND_TUNNEL;
 }
 
 static void made(struct reconcile *rec, struct scope *scope, const struct kernel_task *task,
@@ -210,6 +212,8 @@ static void made(struct reconcile *rec, struct scope *scope, const struct kernel
 			scope->dirty = true;
 		}
 	}
+	if (scope->node && changes)     /* a block more, perhaps */
+		overlap_mark(rec);
 	if (scope->node)
 		tell_node(rec, true, "");
 	else if (before || !told(rec, scope, was_failing, changes))

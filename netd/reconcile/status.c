@@ -251,6 +251,8 @@ static int put_other(const struct reconcile *rec, struct doc *doc, const struct 
 		r = put_overlap(rec, doc, sent->network, now);
 	if (r == 0 && sent->kind->id == KIND_NETWORK)
 		r = put_blocks(rec, doc, sent->meta->name);
+	if (r == 0 && sent->kind->id == KIND_TUNNEL)
+		r = overlap_put(rec, doc, sent, now);
 	return r;
 }
 

@@ -184,6 +184,55 @@ def taken():
     sh("ip link del dummy9; ip link del vx99")
 
 
+def condition(name, kind, status, words):
+    """It becomes so, and says why; an Event says the same."""
+    told = NODE.await_object(URL + "/" + name, lambda o: any(
+        c["type"] == kind and c["status"] == status and words in c.get("message", "")
+        for c in o.get("status", {}).get("conditions", [])))
+    why = next(c for c in told["status"]["conditions"] if c["type"] == kind)
+    if words:
+        eventually("an Event: " + words, lambda: [e for e in NODE.client.get("/api/v1/events")["items"]
+                   if e["involvedObject"]["name"] == name and e["type"] == "Warning"
+                   and e["message"] == why["message"]])
+    return why
+
+
+def not_here():
+    """A local address that the node has not: not Ready until it has it, of either type; on lo is on the node."""
+    for kind, spec in (("vxlan", {"id": 77}), ("udp", {"port": 9077})):
+        NODE.client.post(URL, {"metadata": {"name": kind}, "spec": dict(
+            {"type": kind, "local": "198.51.100.7", "interface": "pl" + kind}, **spec)})
+        why = condition(kind, "Ready", "False", "spec.local 198.51.100.7: no address of this node")
+        assert why["reason"] == "AddressNotFound", why
+        assert link("pl" + kind)
+        sh("ip addr add 198.51.100.7/32 dev lo")
+        NODE.await_ready(URL + "/" + kind)
+        NODE.client.delete(URL + "/" + kind)
+        sh("ip addr del 198.51.100.7/32 dev lo")
+
+
+def led_away():
+    """Of nodes' blocks and Services' addresses, also when the block came later; what is wider leads nothing away."""
+    own = NODE.client.get("/api/v1/nodes/node1")["spec"]["podCIDRs"][0]
+    inside = own.rsplit(".", 1)[0] + ".128/25"
+    peer = {"address": "10.0.0.20", "cidrs": ["172.23.1.0/24", inside]}
+    NODE.client.post(URL, {"metadata": {"name": "away"}, "spec": {
+        "type": "vxlan", "id": 88, "local": "10.0.0.10", "peers": [peer]}})
+    field = "spec.peers[0].cidrs[1]: "
+    condition("away", "OverlapsCluster", "True", field + "%s leads away from %s, a block of this node" % (inside, own))
+    for cidrs, words in ((["10.96.7.0/24"], "Services"), (["10.240.0.0/12"], None), (["172.24.7.0/24"], None)):
+        NODE.client.patch(URL + "/away", {"spec": {"peers": [dict(peer, cidrs=cidrs)]}})
+        condition("away", "OverlapsCluster", "True" if words else "False", words or "")
+    nodes = "/api/v1/nodes"
+    NODE.client.post(nodes, {"metadata": {"name": "other"}, "spec": {"podCIDRs": ["172.24.0.0/16"]}})
+    NODE.client.patch(nodes + "/other/status", {"status": {
+        "addresses": [{"type": "InternalIP", "address": "10.0.0.20"}]}})
+    condition("away", "OverlapsCluster", "True", '172.24.7.0/24 leads away from 172.24.0.0/16, a block of Node "other"')
+    NODE.client.delete(nodes + "/other")
+    condition("away", "OverlapsCluster", "False", "")
+    NODE.client.delete(URL + "/away")
+
+
 def gone():
     NODE.client.delete(URL + "/tun0")
     eventually("no tun0", lambda: not link("tun0"))
@@ -192,4 +241,4 @@ def gone():
     assert not link("vx0") and "proto 142" not in run("ip route"), run("ip route")
 
 
-main([setup, packets, drift, changes, underlay_mtu, ipv6_underlay, restart, tun, taken, gone])
+main([setup, packets, drift, changes, underlay_mtu, ipv6_underlay, restart, tun, taken, not_here, led_away, gone])
