@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """test_cluster_origin.py - without etcd a node makes and deletes its runtimes' pods by itself, and hands in"""
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ ROUNDS = 6
 cluster = Cluster(2, etcd=Etcd("10.0.0.250"), flags=["--node-grace", "2"])
 a, b = cluster.members
 made, watch = {}, None
+asked = itertools.count()
 
 
 def of_runtime(name, labels=None, **spec):
@@ -53,8 +55,12 @@ def has_namespace(name):
 
 
 def away(member):
-    eventually("writes are refused", lambda: code(member, "POST", SERVICES, {
-        "metadata": {"name": "refused"}, "spec": {"ports": [{"port": 80}]}}) == 503)
+    """Asked by what may be asked again where it has arrived all the same."""
+    def refused():
+        label = {"metadata": {"labels": {"asked": str(next(asked))}}}
+        return member.client.raw("PATCH", "/api/v1/namespaces/default", label, {
+            "Content-Type": "application/merge-patch+json"})[0] == 503
+    eventually("writes are refused", refused)
 
 
 def is_back(member):

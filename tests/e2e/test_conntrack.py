@@ -6,6 +6,7 @@ that only what netd does about connection tracking can lead them elsewhere: a UD
 on sending would keep its entry alive for ever, and a SYN is sent again from the same port.
 conntrack(8) is the second opinion on what the kernel remembers.
 """
+import errno
 import os
 import re
 import socket
@@ -73,6 +74,10 @@ class Caller:
             return ""               # dropped on its way out of the node
         except (socket.timeout, TimeoutError):
             return ""
+        except OSError as err:
+            if err.errno not in (errno.EHOSTUNREACH, errno.ENETUNREACH):
+                raise
+            return ""               # sent on to a pod that has just gone
 
     def reaches(self, who, within=None):
         """It never stops asking."""
