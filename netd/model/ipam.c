@@ -477,6 +477,19 @@ int ipam_hold(struct ipam *ipam, const char *network, const struct podnet_prefix
 	return load_block(ipam, net, block, owner);
 }
 
+/* A Node that was deleted may come back with the block: what is held or cools down is so all the same. */
+static void keep_taken(struct net *net, const struct ipam_block *b)
+{
+	for (uint32_t slot = 0; slot < b->slots; slot++) {
+		struct podnet_prefix ip = ipam_block_address(b, slot);
+
+		if (!ipam_block_test(b, slot) || ipam_block_reserved(&b->prefix, &ip))
+			continue;
+		if (add(&net->far, &ip) < 0)
+			net->used--;
+	}
+}
+
 void ipam_give_block(struct ipam *ipam, const char *network, const struct podnet_prefix *block)
 {
 	struct net *net = map_get(&ipam->nets, network);
@@ -484,6 +497,7 @@ void ipam_give_block(struct ipam *ipam, const char *network, const struct podnet
 	for (size_t i = 0; net && i < net->own.n; i++) {
 		if (!ipam_same(&net->own.v[i], block))
 			continue;
+		keep_taken(net, &net->blocks[i]);
 		ipam_block_fini(&net->blocks[i]);
 		memmove(&net->blocks[i], &net->blocks[i + 1],
 			(net->own.n - i - 1) * sizeof(*net->blocks));

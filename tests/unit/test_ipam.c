@@ -98,6 +98,14 @@ static const struct step {
 	{ "time 2000", NULL },
 	{ "take 4 10.0.0.4", "EADDRINUSE" },
 	{ "take 4", "10.0.0.2 -" },
+	{ "give 10.0.0.26 2060", NULL },
+	{ "unblock 10.0.0.24/29", NULL },       /* and comes back with its Node */
+	{ "load block n/10.0.0.24/29 me 0", NULL },
+	{ "take 4", "10.0.0.27 -" },
+	{ "take 4 10.0.0.26", "EADDRINUSE" },
+	{ "take 4 10.0.0.30", "EADDRINUSE" },
+	{ "time 2060", NULL },
+	{ "take 4 10.0.0.26", "10.0.0.26 -" },
 };
 
 static void run_step(struct ipam *ipam, const struct network *net, const struct step *s,
@@ -272,13 +280,27 @@ static void random_back(struct race *g)
 	g->until[i] = HELD;
 }
 
+/* a Node was deleted and came back: what is held is, and what cools down does */
+static void random_block(struct race *g)
+{
+	struct podnet_prefix block = prefix("10.0.0.0/27");
+	char key[32];
+
+	if (rnd(&g->seed) % 20)
+		return;
+	block.addr[3] = (uint8_t)(rnd(&g->seed) % SPAN / 32 * 32);
+	snprintf(key, sizeof(key), "n/10.0.0.%u/27", block.addr[3]);
+	ipam_give_block(g->ipam, "n", &block);
+	assert_int_equal(ipam_load(g->ipam, "block", key, "me", 0), 0);
+}
+
 static void beside_a_model(void **state)
 {
 	_cleanup_(ipam_freep) struct ipam *ipam = fresh();
 	struct race g = { .ipam = ipam, .net = net_of("10.0.0.0/25", 27, NULL, 0), .seed = 7 };
 	void (*const moves[])(struct race *g) = {
 		random_take, random_take, random_take, random_want, random_give, random_give,
-		random_give, random_give, random_back,
+		random_give, random_give, random_back, random_block,
 	};
 
 	(void)state;
