@@ -15,6 +15,7 @@
 #include <netd/base/log.h>
 #include <netd/fwd/fwd.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -35,6 +36,7 @@ struct tunnel {
 	unsigned int nqueues, nthreads;
 	pthread_t threads[FWD_QUEUES];
 	int ended;                  /* eventfd: a queue's thread has ended by itself */
+	atomic_bool told;           /* and the log says so */
 	struct loop_watch *watch;
 };
 
@@ -44,17 +46,32 @@ struct service {
 	unsigned int queue;
 };
 
+/* Whose device is gone is told in plain words; whether that was meant netd knows, which says so if not. */
+static void log_end(struct tunnel *t, int r, const struct podnet_error *err)
+{
+	char text[256];
+
+	if (atomic_exchange(&t->told, true))
+		return;                 /* another queue's thread, of the same */
+	if (r == -EBADFD) {             /* drivers/net/tun.c */
+		log_event(LOG_LEVEL_INFO, "tunnel_ended", "tunnel=%s why=\"its device is gone\"", t->name);
+		return;
+	}
+	podnet_error_text(err, text, sizeof(text));
+	log_event(LOG_LEVEL_WARNING, "tunnel_ended", "tunnel=%s err=\"%s\"", t->name, text);
+}
+
 static void *serve(void *arg)
 {
 	struct service s = *(struct service *)arg;
 	struct podnet_error err = { 0 };
 	uint64_t one = 1;
-	char text[256];
+	int r;
 
 	free(arg);
-	if (podnet_overlay_run(s.t->ov, s.queue, &err) < 0) {
-		podnet_error_text(&err, text, sizeof(text));
-		log_event(LOG_LEVEL_WARNING, "tunnel_ended", "tunnel=%s err=\"%s\"", s.t->name, text);
+	r = podnet_overlay_run(s.t->ov, s.queue, &err);
+	if (r < 0) {
+		log_end(s.t, r, &err);
 		if (write(s.t->ended, &one, sizeof(one)) < 0)
 			log_event(LOG_LEVEL_ERROR, "tunnel_not_told", "tunnel=%s", s.t->name);
 	}

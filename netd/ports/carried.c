@@ -368,15 +368,16 @@ void carried_lost(struct ports *p, const struct fwd_msg *msg)
 
 	fwd_name_get(msg, name);
 	t = map_get(&p->tunnels, name);
-	log_event(LOG_LEVEL_WARNING, "tunnel_lost", "tunnel=%s", name);
 	if (!t)
 		return;
 	t->has = false;
 	t->sent = 0;
-	if (t->wanted)
-		p->conf.tunnel_changed(p->conf.arg, t->name);
-	else
+	if (!t->wanted) {               /* its device was taken away, and it is not needed any more */
 		remove_tunnel(p, t);
+		return;
+	}
+	log_event(LOG_LEVEL_WARNING, "tunnel_lost", "tunnel=%s", name);
+	p->conf.tunnel_changed(p->conf.arg, t->name);
 }
 
 void carried_parted(struct ports *p)

@@ -126,7 +126,7 @@ bool reconcile_idle(const struct reconcile *rec);
 void carry_begin(struct reconcile *rec);
 /** carry_made() - the scope's device is there.  0, or negative with @err: nothing can be carried */
 int carry_made(struct reconcile *rec, const struct scope *scope, struct podnet_error *err);
-/** carry_gone() - the scope has no version any more */
+/** carry_gone() - the scope has no version any more; before its device goes, so that nobody wonders */
 void carry_gone(struct reconcile *rec, const struct scope *scope);
 /**
  * carry_tunnel() - have podnet-fwd carry the packets of @t's device

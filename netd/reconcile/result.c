@@ -347,7 +347,6 @@ static void finish(struct reconcile *rec, struct scope *scope, const struct kern
 	if (task->changes)
 		kick_failing(rec);
 	if (task->type == KERNEL_ABSENT) {
-		carry_gone(rec, scope);
 		gone(rec, scope);
 		return;
 	}

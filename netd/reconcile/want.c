@@ -364,6 +364,7 @@ static int absent_task(struct reconcile *rec, struct scope *scope, struct kernel
 	fill_input(rec, &l, &in);
 	if (last->kind->id == KIND_NODE)
 		return paths_absent(rec, &in, scope, task, err);
+	carry_gone(rec, scope);
 	r = compile_object(&in, last, &task->set, err);
 	return r < 0 ? r : put_places(task, last);
 }

@@ -275,14 +275,18 @@ def netd_killed():
             "podnet_tunnel_packets_total", peer="10.0.0.20:9000", way="sent") > 8000)
 
 
+def queues():
+    """Of TUN devices, that podnet-fwd has open."""
+    folder = "/proc/%d/fd/" % fwd_pid()
+    return [fd for fd in os.listdir(folder) if os.readlink(folder + fd).startswith("/dev/net/tun")]
+
+
 def deleted_meanwhile():
     """A tunnel that was deleted is not carried on by whoever held it."""
     with declared(tunnel()):
         with socat("raw"):
             assert ping("pod", "172.16.1.2")
-    folder = "/proc/%d/fd/" % fwd_pid()
-    eventually("its queues are closed", lambda: not [
-        fd for fd in os.listdir(folder) if os.readlink(folder + fd).startswith("/dev/net/tun")])
+    eventually("its queues are closed", lambda: not queues())
 
 
 def fwd_killed():
@@ -300,11 +304,21 @@ def fwd_killed():
 
 
 def device_deleted():
-    """By somebody else: it is made again, and carried."""
+    """By somebody else: it is made again, carried, and told of; netd's own taking it away is nothing to tell of."""
+    def said(words):
+        NODE.log.flush()
+        return open(NODE.dir + "/log", errors="replace").read().count(words)
+    before = said("tunnel_lost")
     with declared(tunnel()), far_node():
         assert ping("pod", "172.16.1.2")
         run("ip link del tun0")
         eventually("again", lambda: ping("pod", "172.16.1.2"))
+    assert said('why="its device is gone"')
+    for _ in range(5):
+        with declared(tunnel()):
+            eventually("carried", queues)
+    assert said("tunnel_lost") == before + 1, NODE.tail()
+    assert not said("bad state"), NODE.tail()
 
 
 def no_rights():
