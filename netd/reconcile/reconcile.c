@@ -315,7 +315,8 @@ static void on_changed(void *arg, const struct object *was, const struct object 
 		return;
 	lost_changed(rec, any, now);
 	services_changed(rec, old, now);
-	if (old && now && scope_is_ours(rec, old) && strcmp(old->meta->uid, now->meta->uid) != 0) {
+	if (old && now && scope_is_ours(rec, old) &&
+	    (strcmp(old->meta->uid, now->meta->uid) != 0 || !scope_is_ours(rec, now))) {
 		reconcile_gone(rec, old);
 		old = NULL;
 	}

@@ -61,7 +61,7 @@ static int mark(struct txn *txn, struct object *obj)
 
 static bool is_marked(const struct object *obj)
 {
-	return obj->meta->deleted && obj->meta->nfinalizers && !obj->pod->nattached;
+	return obj->meta->deleted && obj->meta->nfinalizers && object_unattached(obj);
 }
 
 static int settle(struct cluster *c, struct object *last)

@@ -92,9 +92,17 @@ const struct kind *object_kind_of(const struct value *doc)
 	return NULL;
 }
 
+/* Of the node's own network no address tells it: one whose deletion was handed in (hand_in.c), say. */
+static bool has_ended(const struct object *pod)
+{
+	return pod->meta->deleted && pod->pod->phase && strcmp(pod->pod->phase, "Failed") == 0;
+}
+
 bool object_unattached(const struct object *obj)
 {
-	return obj->kind->id == KIND_POD && !obj->pod->host_network && !obj->pod->nattached;
+	if (obj->kind->id != KIND_POD || obj->pod->nattached)
+		return false;
+	return !obj->pod->host_network || has_ended(obj);
 }
 
 const char *object_node(const struct object *obj)

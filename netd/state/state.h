@@ -51,7 +51,7 @@ struct object *object_ref(struct object *obj);
 void object_unref(struct object *obj);
 /** object_doc() - its bytes parsed, to build the next version from; NULL: no memory */
 struct doc *object_doc(const struct object *obj);
-/** object_unattached() - a pod whose node has not given it addresses yet: nothing of it is in a kernel */
+/** object_unattached() - a pod that has no addresses yet, or has ended: nothing of it is in a kernel */
 bool object_unattached(const struct object *obj);
 /** object_node() - the node in whose kernel alone it is, NULL: none, or every node's */
 const char *object_node(const struct object *obj);

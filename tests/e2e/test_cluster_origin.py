@@ -283,25 +283,25 @@ def test_conflict():
 
 def test_finalized():
     """One that was deleted here, and held by another node meanwhile: all have it as one that ends."""
-    for name in ("held", "again"):
-        a.client.post(PODS, of_runtime(name))
+    for name in ("held", "again", "host"):
+        a.client.post(PODS, of_runtime(name, hostNetwork=name == "host"))
         a.await_running(name)
         b.await_running(name)
     old = there(a, "again")["metadata"]["uid"]
     cluster.etcd.kill()
     away(a)
-    for name in ("held", "again"):
+    for name in ("held", "again", "host"):
         a.client.delete(PODS + "/" + name)
     a.client.post(PODS, of_runtime("again"))
     made["again"] = running(a, "again")
     cut()
     cluster.etcd.start()
     is_back(b)
-    for name in ("held", "again"):
+    for name in ("held", "again", "host"):
         b.client.patch(PODS + "/" + name, {"metadata": {"finalizers": ["test.dev/held"]}})
     a.run("nft delete table inet cut")
     is_back(a)
-    for name in ("held", "again"):
+    for name in ("held", "again", "host"):
         got = b.await_object(PODS + "/" + name, lambda o: o["metadata"].get("deletionTimestamp"))
         assert got["status"] == {"phase": "Failed"}, got["status"]
     eventually("both say the same", lambda: there(a, "held") == there(b, "held"))
@@ -313,11 +313,14 @@ def test_finalized():
     restart(a)
     is_back(a)
     assert there(a, "held") == there(b, "held") and not has_namespace("held")
-    a.client.patch(PODS + "/held", {"metadata": {"finalizers": None}})
+    assert there(a, "host") == there(b, "host") and there(a, "host")["status"] == {"phase": "Failed"}
+    for name in ("held", "host"):
+        a.client.patch(PODS + "/" + name, {"metadata": {"finalizers": None}})
     b.client.patch(PODS + "/again", {"metadata": {"finalizers": None}})
     b.await_object(PODS + "/again", lambda o: o["metadata"]["uid"] == made["again"]["metadata"]["uid"])
     eventually("both say the same", lambda: there(a, "again") == there(b, "again"))
-    eventually("it is gone", lambda: "held" not in listed(a) and "held" not in listed(b))
+    for name in ("held", "host"):
+        eventually("it is gone", lambda n=name: n not in listed(a) and n not in listed(b))
     settled(a)
     a.client.delete(PODS + "/again")
     eventually("all is gone", lambda: listed(a) == listed(b) and set(listed(a)) == {"a1", "a2"})
