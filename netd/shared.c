@@ -111,7 +111,7 @@ static int new_cluster(struct netd *netd, char why[256])
 	const struct etcd_config etcd = {
 		.loop = netd->loop, .urls = conf->etcd, .nurls = conf->netcd,
 		.ca = conf->etcd_ca, .cert = conf->etcd_cert, .key = conf->etcd_key,
-		.timeout_ms = 8000,     /* more than etcd's own */
+		.timeout_ms = 8000,     /* more than etcd's own: 7 s, whose answer says more than none */
 	};
 	char words[STORE_WORDS];
 	int r = check_files(conf, why);

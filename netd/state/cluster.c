@@ -221,7 +221,7 @@ void cluster_up(struct cluster *c)
 	if (c->link != LINK_FOLLOWING || !c->lease_rev || c->committed < c->lease_rev)
 		return;
 	c->link = LINK_UP;
-	c->failures = 0;
+	c->failures = c->hand_in_rc = 0;
 	if (c->part)
 		(void)store_meta_put(c->state->store, CLUSTER_META_WHOLE, "yes");
 	c->part = false;

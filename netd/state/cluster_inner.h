@@ -65,6 +65,7 @@ struct cluster {
 	struct txn *settled, *settled_last;     /* they have an outcome, and are to be told */
 	struct txn *limbo;          /* what they took is not free: nobody knows what became of them */
 	struct handed *handed;      /* hand_in.c: pods that have come back */
+	int hand_in_rc;             /* why etcd did not take one, as the log has it; 0: it did */
 	unsigned under_way;         /* parts that were sent */
 	uint64_t provisional;
 	struct {                    /* while the loop is run for an answer */

@@ -18,11 +18,24 @@
 
 #define RETRY_MS    1000
 
+/* Of a link that is lost its own line tells; else once, however often it is tried again. */
+static void log_failure(struct cluster *c, int rc, const char *error)
+{
+	char quoted[2 * STORE_WORDS];
+
+	if (c->link != LINK_UP || rc == -ECANCELED || rc == c->hand_in_rc)
+		return;
+	c->hand_in_rc = rc;
+	log_event(LOG_LEVEL_WARNING, "hand_in_failed", "err=%s",
+		  log_quote(error, quoted, sizeof(quoted)));
+}
+
 static void handed_in(void *arg, int rc, const char *error)
 {
 	struct cluster *c = arg;
 
-	(void)error;                    /* of a link that is lost its own line tells, and it is begun again */
+	if (rc < 0)
+		log_failure(c, rc, error);
 	if (rc < 0 && rc != -ESHUTDOWN)
 		loop_timer_set(c->hand_in, rc == -ECANCELED ? 0 : RETRY_MS);
 }

@@ -347,6 +347,29 @@ def test_unknown_address():
     eventually("it is gone", lambda: set(listed(b)) == {"a1", "a2"})
 
 
+def test_not_taken():
+    """What etcd does not take though it is there, being too large for it: told once, and tried until it does."""
+    cluster.etcd.kill()
+    away(a)
+    large = of_runtime("large")
+    large["metadata"]["annotations"]["test.dev/text"] = "x" * 40000
+    a.client.post(PODS, large)
+    made["large"] = running(a, "large")
+    cluster.etcd.start("--max-request-bytes", "20000")
+    eventually("it is told", lambda: a.tail(1000).count("event=hand_in_failed") == 1)
+    is_back(a)
+    a.client.post(PODS, of_runtime("small"))        # and holds up no other
+    b.await_running("small")
+    assert there(a, "large")["metadata"]["uid"] == made["large"]["metadata"]["uid"] and not there(b, "large")
+    assert "too large" in a.tail(1000) and a.tail(1000).count("event=hand_in_failed") == 1
+    cluster.etcd.kill()
+    cluster.etcd.start()
+    b.await_object(PODS + "/large", lambda o: o["metadata"]["uid"] == made["large"]["metadata"]["uid"])
+    for name in ("large", "small"):
+        a.client.delete(PODS + "/" + name)
+    settled(a)
+
+
 def test_unknown():
     """One that was on its way, and whose maker was told that nobody knows: the one that is made anew stays."""
     unanswered()
@@ -422,4 +445,4 @@ def test_reseeded():
 
 if __name__ == "__main__":
     main([test_made, test_deleted, test_killed, test_handed_in, test_written_since, test_conflict, test_finalized,
-          test_unknown, test_unknown_address, test_any_time, test_reseeded])
+          test_not_taken, test_unknown, test_unknown_address, test_any_time, test_reseeded])

@@ -33,11 +33,11 @@ class Etcd:
         atexit.register(shutil.rmtree, self.dir, ignore_errors=True)
         self.process = None
 
-    def start(self):
+    def start(self, *flags):
         self.process = subprocess.Popen(
             self.through + [program(), "--data-dir", self.dir + "/data", "--listen-client-urls", self.url,
                             "--advertise-client-urls", self.url, "--listen-peer-urls",
-                            "http://127.0.0.1:2380", "--log-level", "error"],
+                            "http://127.0.0.1:2380", "--log-level", "error"] + list(flags),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         eventually("etcd answers", self.answers)
         return self
