@@ -189,6 +189,26 @@ static int fail_words(int r, const char *path, const char *words, char why[256])
 	return r;
 }
 
+/*
+ * A replica goes on by itself, as who gives a cluster up wants it; but what waits for etcd would be neither
+ * a Pod of this store nor gone from it.
+ */
+static int check_replica(const struct netd *netd, char why[256])
+{
+	size_t n = state_pending(netd->state);
+	char id[40];
+
+	if (store_meta_get(netd->store, CLUSTER_META_ID, id, sizeof(id)) < 0)
+		return 0;
+	if (n) {
+		snprintf(why, 256, "the database is a replica of etcd's, which is to be told of %zu Pods that were made "
+			 "or deleted here: start with etcd", n);
+		return -EEXIST;
+	}
+	log_event(LOG_LEVEL_WARNING, "replica_alone", "cluster=%s path=%s/netd.db", id, netd->conf.state_dir);
+	return 0;
+}
+
 /* A database that is damaged says why it cannot be loaded. */
 static int open_alone(struct netd *netd, char why[256])
 {
@@ -206,7 +226,9 @@ static int open_alone(struct netd *netd, char why[256])
 	r = store_examined(netd->store, words);
 	if (r < 0)
 		return fail_words(r, path, words, why);
-	return loaded < 0 ? loaded : data_check_name(netd, why);
+	if (loaded == 0)
+		loaded = data_check_name(netd, why);
+	return loaded < 0 ? loaded : check_replica(netd, why);
 }
 
 int data_open(struct netd *netd, char why[256])
@@ -259,10 +281,11 @@ const char *data_advice(int r, bool shared)
 	case -ENOTCONN:
 	case -ETIMEDOUT:
 	case -EADDRINUSE:
-	case -EEXIST:
 		if (shared)
 			return "see netd(8), MANY NODES";
 		break;
+	case -EEXIST:
+		return "see netd(8), MANY NODES";
 	case -EBADMSG:
 		return "see what netd --check says, and restore a backup: netd(8), DATABASE; what is in "
 		       "the kernel goes on meanwhile";

@@ -27,6 +27,11 @@ bool pending_any(const struct state *state)
 	return state->made.n || state->unmade.n;
 }
 
+size_t state_pending(const struct state *state)
+{
+	return state->made.n + state->unmade.n;
+}
+
 bool pending_unmade(const struct state *state, const struct object *obj)
 {
 	return state->unmade.n && map_get(&state->unmade, obj->meta->uid);

@@ -109,6 +109,8 @@ int state_observe(struct state *state, const struct state_observer *observer);  
 
 /** state_is_shared() - with other nodes */
 bool state_is_shared(const struct state *state);
+/** state_pending() - Pods that were made or deleted while etcd was away, and that it does not know of yet */
+size_t state_pending(const struct state *state);
 /** state_node_lives() - it is heard of; without a cluster that is this one */
 bool state_node_lives(const struct state *state, const char *name);
 /**

@@ -370,6 +370,48 @@ def test_not_taken():
     settled(a)
 
 
+def test_alone():
+    """Without --etcd netd does not start on what waits for etcd, and all of it waits on; then it does, and says so."""
+    a.client.post(PODS, of_runtime("had"))
+    a.await_running("had")
+    cluster.etcd.kill()
+    away(a)
+    a.client.post(PODS, of_runtime("waits"))
+    made["waits"] = running(a, "waits")
+    a.client.delete(PODS + "/had")
+    rows = own_rows(a)
+    shared, at = list(a.flags), a.flags.index("--etcd")
+    a.stop()
+    a.flags = shared[:at] + shared[at + 2:]
+    a.start(ready=False)
+    assert a.process.wait(60) == 1 and "to be told of 2 Pods" in a.tail() and "MANY NODES" in a.tail(), a.tail()
+    assert has_namespace("waits")
+    waiting = [r for r in own_rows(a) if r[0] in ("~made", "~unmade")]
+    assert len(waiting) == 2 and set(waiting) <= set(rows), (waiting, rows)
+    alone = a.flags
+    a.flags = shared
+    a.start(ready=False)
+    eventually("it answers", lambda: answers(a))
+    a.client = Client(a.socket)
+    cluster.etcd.start()
+    is_back(a)
+    b.await_object(PODS + "/waits", lambda o: o["metadata"]["uid"] == made["waits"]["metadata"]["uid"])
+    eventually("it is gone", lambda: "had" not in listed(b))
+    a.client.delete(PODS + "/waits")
+    settled(a)
+    a.stop()
+    run("cp -a %s/state %s/kept" % (a.dir, a.dir))      # from then on etcd would be behind
+    a.flags = alone
+    a.start()
+    assert "event=replica_alone" in a.tail(), a.tail()
+    assert {"a1", "a2"} <= set(listed(a))
+    a.stop()
+    run("rm -r %s/state" % a.dir)
+    run("mv %s/kept %s/state" % (a.dir, a.dir))
+    a.flags = shared
+    a.start()
+
+
 def test_unknown():
     """One that was on its way, and whose maker was told that nobody knows: the one that is made anew stays."""
     unanswered()
@@ -445,4 +487,4 @@ def test_reseeded():
 
 if __name__ == "__main__":
     main([test_made, test_deleted, test_killed, test_handed_in, test_written_since, test_conflict, test_finalized,
-          test_not_taken, test_unknown, test_unknown_address, test_any_time, test_reseeded])
+          test_not_taken, test_alone, test_unknown, test_unknown_address, test_any_time, test_reseeded])
