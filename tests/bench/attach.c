@@ -112,21 +112,33 @@ static double rest_once(struct client *c, const char *method, const char *path, 
 	return done;
 }
 
-static void rest_round(struct run *r, enum way way, const struct place *p)
+static void rest_attach(struct run *r, enum way way, const struct place *p)
 {
-	struct client *c = &r->rest[way - REST];
-	struct series *replied = &r->replied[way - REST];
-	char path[128], body[256];
+	char body[256];
 	double at;
 
 	snprintf(body, sizeof(body), "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":"
 		 "{\"name\":\"%s\"},\"spec\":{\"containers\":[]}}", p->name);
-	series_add(&r->up[way], rest_once(c, "POST", PODS, body, p->name, &at));
-	series_add(replied, at);
-	nap_ms(SETTLE_MS);          /* the pool fills up again: not what the deletion waits for */
+	series_add(&r->up[way], rest_once(&r->rest[way - REST], "POST", PODS, body, p->name, &at));
+	series_add(&r->replied[way - REST], at);
+}
+
+static void rest_detach(struct run *r, enum way way, const struct place *p)
+{
+	char path[128];
+	double at;
+
 	snprintf(path, sizeof(path), PODS "/%s", p->name);
-	series_add(&r->gone[way - REST], rest_once(c, "DELETE", path, NULL, p->name, &at));
+	series_add(&r->gone[way - REST],
+		   rest_once(&r->rest[way - REST], "DELETE", path, NULL, p->name, &at));
 	series_add(&r->down[way], at);
+}
+
+static void rest_round(struct run *r, enum way way, const struct place *p)
+{
+	rest_attach(r, way, p);
+	nap_ms(SETTLE_MS);          /* the pool fills up again: not what the deletion waits for */
+	rest_detach(r, way, p);
 }
 
 static bool attach(struct run *r, enum way way, const struct place *p)
@@ -310,34 +322,54 @@ static void tell_detach(struct run *r)
 	tell(r, "detach, REST to the DELETED event", &r->gone[0], 0, NULL, 0, NULL, false);
 }
 
+static void attach_in_a_row(struct run *r, enum way way, struct place *p)
+{
+	uint64_t start;
+
+	place_of(way, ++r->serial, p);
+	if (way == REST_POOLED) {
+		rest_attach(r, way, p);
+		return;
+	}
+	if (way == POOLED)
+		library_give(r->pooled, p);
+	start = now_ns();
+	if (!attach(r, way, p))
+		die("attach: attaching failed");
+	series_add(&r->up[way], ms_since(start));
+}
+
+static void detach_in_a_row(struct run *r, enum way way, const struct place *p)
+{
+	uint64_t start;
+
+	if (way == REST_POOLED) {
+		rest_detach(r, way, p);
+		return;
+	}
+	start = now_ns();
+	if (!detach(r, way, p))
+		die("attach: detaching failed");
+	series_add(&r->down[way], ms_since(start));
+}
+
 /* One row of pods each way; what is there is left standing until the row has ended. */
 static void in_a_row(struct run *r, enum way way)
 {
 	struct place p[ROW];
-	uint64_t start;
 	unsigned i;
 
-	for (i = 0; i < ROW; i++) {
-		place_of(way, ++r->serial, &p[i]);
-		if (way == POOLED)
-			library_give(r->pooled, &p[i]);
-		start = now_ns();
-		attach(r, way, &p[i]);
-		series_add(&r->up[way], ms_since(start));
-	}
-	for (i = 0; i < ROW; i++) {
-		start = now_ns();
-		if (!detach(r, way, &p[i]))
-			die("attach: detaching failed");
-		series_add(&r->down[way], ms_since(start));
-	}
+	for (i = 0; i < ROW; i++)
+		attach_in_a_row(r, way, &p[i]);
+	for (i = 0; i < ROW; i++)
+		detach_in_a_row(r, way, &p[i]);
 	nap_ms(SETTLE_MS);
 	if (way == POOLED)
 		library_fill(r->pooled);
-	nap_ms(SETTLE_MS);
+	nap_ms(SETTLE_MS);          /* netd's pool fills up again by itself */
 }
 
-static void tell_rows(struct run *r, double cni)
+static void tell_rows(struct run *r)
 {
 	double floor = series_at(&r->up[FLOOR], 0.5), m[] = {
 		[LIBRARY] = series_at(&r->up[LIBRARY], 0.5),
@@ -345,17 +377,25 @@ static void tell_rows(struct run *r, double cni)
 	};
 
 	tell(r, "attach in a row, raw netlink floor", &r->up[FLOOR], 1, NULL, 0, NULL, false);
+	tell(r, "attach in a row, durable commit beside", &r->commits, 0, NULL, 0, NULL, false);
 	tell(r, "attach in a row, libpodnet", &r->up[LIBRARY], m[LIBRARY] / floor, NULL, 0,
 	     "<= 1.15 x floor", m[LIBRARY] <= 1.15 * floor);
 	tell(r, "attach in a row, libpodnet from the pool", &r->up[POOLED], m[POOLED] / floor, NULL,
 	     0, "< 0.1 x floor", m[POOLED] < 0.1 * floor);
-	if (cni > 0)
-		tell(r, "attach in a row, libpodnet from the pool against CNI", &r->up[POOLED], 0,
-		     "CNI bridge + host-local", cni / m[POOLED], ">= 100 times faster",
-		     cni >= 100 * m[POOLED]);
+	tell(r, "attach in a row, REST from the pool to Running", &r->up[REST_POOLED],
+	     series_at(&r->up[REST_POOLED], 0.5) / floor, NULL, 0, NULL, false);
+	tell(r, "attach in a row, CNI bridge and host-local", &r->up[CNI_BRIDGE],
+	     series_at(&r->up[CNI_BRIDGE], 0.5) / floor, NULL, 0, NULL, false);
+	tell_peer(r, CNI_BRIDGE, POOLED, "attach in a row, libpodnet from the pool against CNI",
+		  "CNI bridge + host-local", 100, ">= 100 times faster");
+	tell_peer(r, CNI_BRIDGE, REST_POOLED, "attach in a row, REST from the pool against CNI",
+		  "CNI bridge + host-local", 10, ">= 10 times faster");
 	tell(r, "detach in a row, raw netlink floor", &r->down[FLOOR], 1, NULL, 0, NULL, false);
 	tell(r, "detach in a row, libpodnet from the pool", &r->down[POOLED],
 	     series_at(&r->down[POOLED], 0.5) / series_at(&r->down[FLOOR], 0.5), NULL, 0, NULL,
+	     false);
+	tell(r, "detach in a row, REST with a pool, answer of DELETE", &r->down[REST_POOLED],
+	     series_at(&r->down[REST_POOLED], 0.5) / series_at(&r->down[FLOOR], 0.5), NULL, 0, NULL,
 	     false);
 }
 
@@ -367,18 +407,31 @@ static void forget(struct run *r)
 		series_fini(&r->up[i]);
 		series_fini(&r->down[i]);
 	}
+	for (i = 0; i < 2; i++) {
+		series_fini(&r->gone[i]);
+		series_fini(&r->replied[i]);
+	}
+	series_fini(&r->commits);
 }
 
 static void rows(struct run *r, unsigned n)
 {
-	static const enum way ways[] = { FLOOR, LIBRARY, POOLED };
-	double cni = series_at(&r->up[CNI_BRIDGE], 0.5);
+	static const enum way ways[] = { FLOOR, LIBRARY, POOLED, REST_POOLED, CNI_BRIDGE };
+	const unsigned nways = sizeof(ways) / sizeof(ways[0]);
 
 	forget(r);
-	for (unsigned i = 0; i < n; i++)
-		for (unsigned k = 0; k < 3; k++)
-			in_a_row(r, ways[(i + k) % 3]);
-	tell_rows(r, cni);
+	for (unsigned i = 0; i < n; i++) {
+		for (unsigned k = 0; k < nways; k++) {
+			enum way way = ways[(i + k) % nways];
+
+			/* it is slow: a fifth of the rounds */
+			if (r->there[way] && (way != CNI_BRIDGE || i % 5 == 0))
+				in_a_row(r, way);
+		}
+		for (unsigned k = 0; k < ROW; k++)
+			series_add(&r->commits, commit_once(r->commit));
+	}
+	tell_rows(r);
 }
 
 /* The same two ways with @n pods standing. */
@@ -423,7 +476,6 @@ static int run(const struct bench *b)
 {
 	struct run r = { .b = b, .there = { true, true, true, true, true } };
 	unsigned n = rounds_of(b, 200, 2);
-	int i;
 
 	r.floor = floor_open();
 	r.fresh = library_open(0);
@@ -437,19 +489,14 @@ static int run(const struct bench *b)
 	nap_ms(b->smoke ? 50 : 500);
 	rounds(&r, n / 10 + 1, ~(1u << CNI_BRIDGE | 1u << NETAVARK));      /* warm */
 	forget(&r);
-	series_fini(&r.commits);
-	for (i = 0; i < 2; i++) {
-		series_fini(&r.gone[i]);
-		series_fini(&r.replied[i]);
-	}
 	rounds(&r, n / 5 + 1, ~0u);                 /* the peers are slow: a fifth of the rounds */
 	rounds(&r, n - n / 5 - 1, ~(1u << CNI_BRIDGE | 1u << NETAVARK));
 	tell_attach(&r);
 	tell_peers(&r);
 	tell_detach(&r);
 	client_close(&r.rest[0]);
-	client_close(&r.rest[1]);
 	rows(&r, n / 5 + 1);
+	client_close(&r.rest[1]);
 	crowded(&r, b->smoke ? 3 : 1000, 0, n / 2 + 1);
 	crowded(&r, b->smoke ? 6 : 3000, b->smoke ? 3 : 1000, n / 2 + 1);
 	forget(&r);
