@@ -78,6 +78,7 @@ struct request {
 	const char *method, *path;
 	char *body;
 	size_t len, cap, dropped;
+	unsigned long long announced;       /* bytes of the body; 0: none, or nothing was said */
 	bool too_large;
 	const char *busy;                   /* why it is answered 429 */
 	struct http_peer peer;
