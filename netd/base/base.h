@@ -78,6 +78,12 @@ uint64_t now_monotonic_us(void);
 void time_format(int64_t s, char buf[24]);  /* RFC 3339, UTC, seconds: 2006-01-02T15:04:05Z */
 int time_parse(const char *text, int64_t *s);   /* also +00:00 and fractions; 0 or -EINVAL */
 void uuid_make(char buf[37]);               /* random, version 4 */
+/** What is random about some UUIDs, for who makes many: one system call for all of them; zeroed at first */
+struct uuids {
+	uint8_t drawn[16][16];
+	size_t left;
+};
+void uuid_next(struct uuids *from, char buf[37]);   /* as uuid_make() */
 int random_bytes(void *p, size_t n);
 /** name_generate() - @prefix, cut to 58 bytes, and five random letters (API-CONTRACT 4) */
 int name_generate(const char *prefix, char ret[64]);

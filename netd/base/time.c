@@ -168,9 +168,23 @@ int random_bytes(void *p, size_t n)
 	return 0;
 }
 
-void uuid_make(char buf[37])
+static void print_uuid(uint8_t b[16], char buf[37])
 {
 	static const char digits_of[] = "0123456789abcdef";
+
+	b[6] = (b[6] & 0x0f) | 0x40;        /* RFC 4122: version 4 */
+	b[8] = (b[8] & 0x3f) | 0x80;        /* and its variant */
+	for (size_t i = 0; i < 16; i++) {
+		if (i >= 4 && i <= 10 && i % 2 == 0)
+			*buf++ = '-';
+		*buf++ = digits_of[b[i] >> 4];
+		*buf++ = digits_of[b[i] & 15];
+	}
+	*buf = '\0';
+}
+
+void uuid_make(char buf[37])
+{
 	uint8_t b[16];
 
 	/* getrandom(2) of 16 bytes has no way to fail on a kernel that has it; clocks stand in */
@@ -179,15 +193,17 @@ void uuid_make(char buf[37])
 
 		memcpy(b, t, sizeof(b));
 	}
-	b[6] = (b[6] & 0x0f) | 0x40;        /* RFC 4122: version 4 */
-	b[8] = (b[8] & 0x3f) | 0x80;        /* and its variant */
-	for (size_t i = 0; i < sizeof(b); i++) {
-		if (i >= 4 && i <= 10 && i % 2 == 0)
-			*buf++ = '-';
-		*buf++ = digits_of[b[i] >> 4];
-		*buf++ = digits_of[b[i] & 15];
-	}
-	*buf = '\0';
+	print_uuid(b, buf);
+}
+
+void uuid_next(struct uuids *from, char buf[37])
+{
+	if (!from->left && random_bytes(from->drawn, sizeof(from->drawn)) == 0)
+		from->left = ARRAY_SIZE(from->drawn);
+	if (from->left)
+		print_uuid(from->drawn[--from->left], buf);
+	else
+		uuid_make(buf);
 }
 
 int name_generate(const char *prefix, char ret[64])

@@ -25,6 +25,7 @@ struct rest {
 	size_t nwatches;
 	const struct request *again;        /* finish.c: it is tried once more */
 	unsigned tries;
+	struct uuids uuids;
 	struct parsed parsed[2];    /* the last ones: an event's object, and what it was before */
 };
 

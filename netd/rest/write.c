@@ -117,14 +117,14 @@ static int generate_name(struct call *c, struct doc *doc)
 	return doc_set_str(doc, "metadata.name", name);
 }
 
-static int set_identity(struct doc *doc)
+static int set_identity(struct rest *rest, struct doc *doc)
 {
 	char uid[37], now[24];
 	int r;
 
 	for (size_t i = 0; i < ARRAY_SIZE(server_members); i++)
 		doc_remove(doc, server_members[i]);
-	uuid_make(uid);
+	uuid_next(&rest->uuids, uid);
 	time_format(now_realtime_s(), now);
 	r = doc_set_str(doc, "metadata.uid", uid);
 	return r < 0 ? r : doc_set_str(doc, "metadata.creationTimestamp", now);
@@ -170,7 +170,7 @@ static int prepare_create(struct call *c, struct doc *doc)
 		return r;
 	if (c->kind->has_status)
 		doc_remove(doc, "status");
-	r = set_identity(doc);
+	r = set_identity(c->rest, doc);
 	return r < 0 ? refuse_memory(c) : check_doc(c, doc, NULL, NULL);
 }
 

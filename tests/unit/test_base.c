@@ -202,6 +202,22 @@ static void map_iterates(void **state)
 	map_fini(&m);
 }
 
+/* More than are drawn at a time, each another one. */
+static void many_uuids(void)
+{
+	struct uuids from = { .left = 0 };
+	char made[50][37];
+
+	for (size_t i = 0; i < ARRAY_SIZE(made); i++) {
+		uuid_next(&from, made[i]);
+		assert_int_equal(strlen(made[i]), 36);
+		assert_int_equal(made[i][14], '4');
+		assert_non_null(strchr("89ab", made[i][19]));
+		for (size_t k = 0; k < i; k++)
+			assert_string_not_equal(made[i], made[k]);
+	}
+}
+
 static void uuids(void **state)
 {
 	char a[37], b[37];
@@ -213,6 +229,7 @@ static void uuids(void **state)
 	assert_int_equal(strlen(a), 36);
 	assert_int_equal(a[14], '4');
 	assert_non_null(strchr("89ab", a[19]));
+	many_uuids();
 }
 
 static const struct { const char *text, *want; } quotes[] = {
