@@ -3,7 +3,8 @@
  * trim.c - memory that is not needed at rest goes back
  *
  * Room: beside main.c.  Thousands of short-lived versions leave holes in the heap: a second after a
- * write the pages are given back.  The first time so are the pages of code and constants, most of
+ * write the pages are given back.  Not as long as many are written, unless that goes on and on: they
+ * would be faulted in again at once.  The first time so are the pages of code and constants, most of
  * which only the start has touched (dynamic linking, opening the database, GnuTLS' tables): they
  * lie in the page cache, and those that are used come back by a minor fault.
  * May include: state, netd/base, libc.
@@ -16,10 +17,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define AFTER_MS 1000
+#define AFTER_MS    1000
+#define BUSY        100         /* writes in that time */
+#define PUT_OFF     10          /* times in a row */
 
 struct trim {
 	struct loop_timer *timer;
+	unsigned writes, put_off;   /* since the timer was set, and how often it was */
 	bool started;               /* the pages of the start are gone */
 };
 
@@ -45,6 +49,12 @@ static void on_timer(void *arg)
 {
 	struct trim *trim = arg;
 
+	if (trim->writes > BUSY && trim->put_off++ < PUT_OFF) {
+		trim->writes = 0;
+		loop_timer_set(trim->timer, AFTER_MS);
+		return;
+	}
+	trim->writes = trim->put_off = 0;
 	malloc_trim(0);
 	if (!trim->started)
 		dl_iterate_phdr(drop_segments, NULL);
@@ -57,6 +67,7 @@ static void on_write(void *arg, const struct object *was, const struct object *i
 
 	(void)was;
 	(void)is;
+	trim->writes++;
 	if (!loop_timer_armed(trim->timer))
 		loop_timer_set(trim->timer, AFTER_MS);
 }
