@@ -115,9 +115,13 @@ void http_read(struct http *h)
 	if (h->taken)
 		drop_taken(h);
 	make_room(&h->buf, &h->room, h->len + 65536);
-	if (poll(&p, 1, PATIENCE_MS) <= 0)
-		die("netd said nothing for %d s", PATIENCE_MS / 1000);
-	n = read(h->fd, h->buf + h->len, h->room - h->len - 1);
+	/* mostly the caller has seen already that there is something */
+	n = recv(h->fd, h->buf + h->len, h->room - h->len - 1, MSG_DONTWAIT);
+	if (n < 0 && errno == EAGAIN) {
+		if (poll(&p, 1, PATIENCE_MS) <= 0)
+			die("netd said nothing for %d s", PATIENCE_MS / 1000);
+		n = recv(h->fd, h->buf + h->len, h->room - h->len - 1, 0);
+	}
 	if (n <= 0)
 		die("netd closed the connection: %s", n < 0 ? strerror(errno) : "end of stream");
 	h->len += (size_t)n;
