@@ -164,6 +164,16 @@ static int deliver_all(struct listing *l)
 	return delivery_end(&d, l->revision);
 }
 
+/* All that came by the watch or were loaded count as any other: only what is in this list is listed. */
+static void begin_claims(struct cluster *c)
+{
+	struct shared_claim *claim;
+	size_t pos = 0;
+
+	while ((claim = map_next(&c->claims, &pos)))
+		claim->listed = false;
+}
+
 /* Claims that nobody has any more. */
 static int drop_claims(struct listing *l)
 {
@@ -177,7 +187,6 @@ static int drop_claims(struct listing *l)
 	while (r == 0 && (claim = map_next(&c->claims, &pos))) {
 		if (!claim->listed)
 			snprintf(keys[n++], KEY_SIZE, KEY_CLAIMS "%s", claim->key);
-		claim->listed = false;
 	}
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = deliver_claim(&d, &(struct etcd_kv){ .key = keys[i], .value = "", .deleted = true });
@@ -239,6 +248,7 @@ static int finish(struct listing *l)
 	number_gone(l);
 	if (l->n)
 		qsort(l->v, l->n, sizeof(*l->v), by_rev);
+	begin_claims(c);
 	r = deliver_all(l);
 	if (r == 0)
 		r = drop_claims(l);
