@@ -19,12 +19,17 @@
  * so whatever the other end does, what is on the wire is plain.  Without IFF_VNET_HDR packets are
  * carried one by one.
  *
+ * Two ends that both have a fast path (podnet_overlay_fastpath_open()) and are told so of each other
+ * need no program: the kernel puts the same datagrams around the packets, and takes them off, itself,
+ * in pieces of up to 64 KiB as far as links carry them.  What it is not sure of, and what is to be
+ * dropped, comes here as ever.
+ *
  * No thread is made here.  Each queue is served by one thread of the caller's, by
  * podnet_overlay_run(), or by podnet_overlay_turn() whenever podnet_overlay_fd() is readable; all
  * other calls may come from any thread at any time, but for podnet_overlay_close(), which comes
  * when no queue is being served.  None of them needs a right of its own.
  *
- * Source: Linux drivers/net/tun.c, include/uapi/linux/virtio_net.h; udp(7); RFC 791, 8200, 9293.
+ * Source: Linux drivers/net/tun.c, include/uapi/linux/virtio_net.h; udp(7); bpf(2); RFC 791, 8200, 9293.
  */
 #ifndef PODNET_OVERLAY_H
 #define PODNET_OVERLAY_H
@@ -42,7 +47,16 @@ extern "C" {
 enum podnet_overlay_framing {
 	PODNET_OVERLAY_RAW,         /* the IP packet: socat's iff-no-pi */
 	PODNET_OVERLAY_PI,          /* flags 0 and the EtherType ahead of it: socat's default */
+	/*
+	 * RAW for a peer that has a fast path; where this end has one too the kernel carries what it
+	 * can.  Of a peer that has none this must not be said: pieces may reach it whole, with
+	 * checksums that are still to be filled in.
+	 */
+	PODNET_OVERLAY_FASTPATH,
 };
+
+/* Descriptors of a fast path */
+#define PODNET_OVERLAY_FASTPATH_FDS 4
 
 struct podnet_overlay;
 
@@ -59,6 +73,8 @@ struct podnet_overlay_spec {
 	/* microseconds that podnet_overlay_run() goes on looking, after there was work, before it sleeps */
 	uint32_t busy_us;
 	bool plain;                 /* packets one by one, whatever the device could do */
+	/* PODNET_OVERLAY_FASTPATH_FDS of podnet_overlay_fastpath_open(); NULL: all goes through here */
+	const int *fastpath;
 };
 
 /** Another node.  Its address and port are its name. */
@@ -71,7 +87,10 @@ struct podnet_overlay_peer {
 	size_t nprefixes;
 };
 
-/** Packets as they are on the wire, and bytes of them, without what is around them. */
+/**
+ * Packets as they are on the wire, and bytes of them, without what is around them.  Of a piece that
+ * the kernel carried whole they are reckoned from its length, with headers of 40 bytes.
+ */
 struct podnet_overlay_peer_stats {
 	uint64_t in_packets, in_bytes;
 	uint64_t out_packets, out_bytes;
@@ -101,6 +120,25 @@ struct podnet_overlay_stats {
 PODNET_API const char *podnet_overlay_drop_name(enum podnet_overlay_drop why);
 
 /**
+ * podnet_overlay_fastpath_open() - let the kernel carry between a device and its peers
+ * @tun: a queue of the device
+ * @udp: a socket, bound to the address and port that the peers know; stays the caller's, as @tun does
+ * @ret: to be given to podnet_overlay_open(), or closed; with them the fast path goes
+ *
+ * Two programs (tcx: Linux 6.6) are linked to the TUN device and to the Ethernet device that has the
+ * socket's address, in the network namespace of the caller; other programs there go on, those behind
+ * see what these leave.  What the kernel carries passes by the netfilter hooks of the outer packets,
+ * not of the inner ones, and routes that are found by the device that packets come from are those of
+ * the TUN device; while its forwarding is off, nothing is carried so.
+ * Needs CAP_BPF and CAP_NET_ADMIN; who is given the descriptors needs neither.
+ * Return: 0; -EOPNOTSUPP: this kernel or the underlay's device has no place for it; -EADDRNOTAVAIL: no
+ * device has the socket's address (a socket that is bound to none among them); -EPERM, -ENOMEM, or
+ * what bpf(2) said.
+ */
+PODNET_API int podnet_overlay_fastpath_open(int tun, int udp, int ret[PODNET_OVERLAY_FASTPATH_FDS],
+					    struct podnet_error *err);
+
+/**
  * podnet_overlay_open() - join a device to its sockets, without any peer
  * @spec: copied, but for the descriptors
  * @ret:  to be closed by podnet_overlay_close()
@@ -122,7 +160,8 @@ PODNET_API void podnet_overlay_close(struct podnet_overlay *ov);
  * Idempotent; the counters of one that is replaced go on.  Packets that are under way are treated
  * as before or as after, those that come when it has returned as after.  Of two peers with the same
  * prefix the one that was put last has it.
- * Return: 0, -EINVAL (@err->field names the member), -ENOMEM.
+ * Return: 0, -EINVAL (@err->field names the member), -ENOMEM; what bpf(2) said of the fast path, and
+ * then the peer's packets come here.
  */
 PODNET_API int podnet_overlay_peer_put(struct podnet_overlay *ov,
 				       const struct podnet_overlay_peer *peer,

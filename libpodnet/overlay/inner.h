@@ -11,6 +11,7 @@
  *            merge.c   packets of a peer -> pieces for the device; pure but for handing them on
  *            out.c     device to socket      in.c    socket to device
  *            overlay.c the handle, its queues and their threads
+ *            fastpath*.c  what the kernel carries by itself, between two ends that let it
  */
 #ifndef PN_OVERLAY_INNER_H
 #define PN_OVERLAY_INNER_H
@@ -99,6 +100,7 @@ struct peer {
 	struct counters {
 		atomic_ulong in_packets, in_bytes, out_packets, out_bytes, in_dropped, out_dropped;
 		atomic_uint refs;
+		uint32_t index;     /* of those of the fast path; 0: none */
 	} *counters;                /* of all that were at this address */
 };
 
@@ -253,5 +255,32 @@ void pn_queue_take(struct queue *q, const struct sockaddr_storage *from, uint8_t
 int pn_queue_out(struct queue *q);
 
 #define MESSAGE_SIZE (HEAD_ROOM + 65536u)
+
+/* ---- fastpath.c ---- */
+
+struct fastpath {
+	int in, out, peers, counts; /* descriptors; -1: there is none */
+	struct sockaddr_storage at; /* ours */
+	uint32_t last_index;
+};
+
+union bpf_attr;
+/** pn_bpf() - bpf(2), with a negative errno */
+int pn_bpf(int cmd, union bpf_attr *attr, size_t size);
+/** pn_fastpath_take() - 0: @fds, if there are any, are @f's; @udp: a socket of ours */
+int pn_fastpath_take(struct fastpath *f, const int *fds, int udp);
+void pn_fastpath_close(struct fastpath *f);
+/**
+ * pn_fastpath_prefix() - who has @prefix now, and whether it is ours
+ * @owner: NULL: nobody
+ *
+ * Return: 0, or a negative errno: what it has is not carried by the kernel.
+ */
+int pn_fastpath_prefix(const struct fastpath *f, const struct podnet_prefix *prefix, const struct peer *owner,
+		       bool local);
+int pn_fastpath_count_begin(struct fastpath *f, struct counters *c);
+void pn_fastpath_count_end(const struct fastpath *f, const struct counters *c);
+void pn_fastpath_count_add(const struct fastpath *f, const struct counters *c,
+			   struct podnet_overlay_peer_stats *ret);
 
 #endif

@@ -43,6 +43,7 @@ struct podnet_overlay {
 	struct podnet_prefix *local;
 	size_t nlocal;
 	uint64_t order;
+	struct fastpath fastpath;
 	struct table *table;
 	atomic_ulong version;       /* of the list; written under the lock */
 
@@ -84,6 +85,41 @@ void pn_refresh(struct queue *q)
 static void changed(struct podnet_overlay *ov)
 {
 	atomic_fetch_add(&ov->version, 1);
+}
+
+/* ---- what the fast path knows of it ---- */
+
+static bool has_prefix(const struct podnet_prefix *v, size_t n, const struct podnet_prefix *what)
+{
+	for (size_t i = 0; i < n; i++)
+		if (v[i].len == what->len && podnet_prefix_contains(&v[i], what))
+			return true;
+	return false;
+}
+
+static int tell_prefix(const struct podnet_overlay *ov, const struct podnet_prefix *prefix)
+{
+	const struct peer *owner = NULL;
+	bool local = ov->nlocal ? has_prefix(ov->local, ov->nlocal, prefix) : prefix->len == 0;
+
+	for (size_t i = 0; i < ov->npeers; i++)
+		if ((!owner || owner->order < ov->peers[i]->order) &&
+		    has_prefix(ov->peers[i]->prefixes, ov->peers[i]->nprefixes, prefix))
+			owner = ov->peers[i];
+	return pn_fastpath_prefix(&ov->fastpath, prefix, owner, local);
+}
+
+/* All are told, whatever becomes of one. */
+static int tell_prefixes(const struct podnet_overlay *ov, const struct podnet_prefix *v, size_t n)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < n && ov->fastpath.peers >= 0; i++) {
+		int r = tell_prefix(ov, &v[i]);
+
+		ret = ret < 0 ? ret : r;
+	}
+	return ret;
 }
 
 /* ---- queues ---- */
@@ -214,16 +250,20 @@ static int queue_make(struct podnet_overlay *ov, const struct podnet_overlay_spe
 
 /* ---- the handle ---- */
 
+static const struct fastpath no_fastpath = { .in = -1, .out = -1, .peers = -1, .counts = -1 };
+
 static void let_go(struct podnet_overlay *ov)
 {
 	for (unsigned int i = 0; i < ov->nqueues; i++)
 		ov->queues[i]->tun = ov->queues[i]->udp = -1;
+	ov->fastpath = no_fastpath;
 }
 
 void podnet_overlay_close(struct podnet_overlay *ov)
 {
 	if (!ov)
 		return;
+	pn_fastpath_close(&ov->fastpath);
 	for (unsigned int i = 0; i < ov->nqueues; i++)
 		queue_free(ov->queues[i]);
 	pn_table_unref(ov->table);
@@ -262,8 +302,11 @@ int podnet_overlay_open(const struct podnet_overlay_spec *spec, struct podnet_ov
 		return pn_err(err, -ENOMEM, "overlay_open", NULL, NULL);
 	pthread_mutex_init(&ov->lock, NULL);
 	ov->busy_us = spec->busy_us;
+	ov->fastpath = no_fastpath;
 	ov->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = ov->stop < 0 ? pn_err(err, -errno, "overlay_open", NULL, NULL) : 0;
+	if (r == 0 && pn_fastpath_take(&ov->fastpath, spec->fastpath, spec->udp[0]) < 0)
+		r = pn_err(err, -EINVAL, "overlay_open", "udp", NULL);
 	if (r == 0)
 		r = podnet_overlay_local(ov, spec->local, spec->nlocal, err);
 	for (unsigned int i = 0; i < spec->queues && r == 0; i++)
@@ -297,7 +340,7 @@ static const char *wrong_member(const struct podnet_overlay_peer *peer)
 		return "address";
 	if (!peer->port)
 		return "port";
-	if (peer->framing != PODNET_OVERLAY_RAW && peer->framing != PODNET_OVERLAY_PI)
+	if ((unsigned int)peer->framing > PODNET_OVERLAY_FASTPATH)
 		return "framing";
 	return prefixes_ok(peer->prefixes, peer->nprefixes) ? NULL : "prefixes";
 }
@@ -306,6 +349,8 @@ static int put(struct podnet_overlay *ov, const struct podnet_overlay_peer *spec
 {
 	struct peer **slot = find(ov, &spec->address, spec->port), *p;
 	struct { struct peer **v; size_t n, cap; } list = { ov->peers, ov->npeers, ov->cap };
+	struct peer *before = NULL;
+	int r, told;
 
 	if (!slot && pn_grow(&list) < 0)
 		return -ENOMEM;
@@ -315,13 +360,18 @@ static int put(struct podnet_overlay *ov, const struct podnet_overlay_peer *spec
 	if (!p)
 		return -ENOMEM;
 	p->order = ++ov->order;
+	r = pn_fastpath_count_begin(&ov->fastpath, p->counters);
 	if (!slot)
 		slot = &ov->peers[ov->npeers++];
 	else
-		pn_peer_unref(*slot);
+		before = *slot;
 	*slot = p;
 	changed(ov);
-	return 0;
+	if (before)
+		tell_prefixes(ov, before->prefixes, before->nprefixes);
+	pn_peer_unref(before);
+	told = tell_prefixes(ov, p->prefixes, p->nprefixes);
+	return r < 0 ? r : told;
 }
 
 int podnet_overlay_peer_put(struct podnet_overlay *ov, const struct podnet_overlay_peer *peer,
@@ -341,14 +391,17 @@ int podnet_overlay_peer_put(struct podnet_overlay *ov, const struct podnet_overl
 int podnet_overlay_peer_delete(struct podnet_overlay *ov, const struct podnet_prefix *address,
 			       uint16_t port)
 {
-	struct peer **slot;
+	struct peer **slot, *gone;
 
 	pthread_mutex_lock(&ov->lock);
 	slot = find(ov, address, port);
 	if (slot) {
-		pn_peer_unref(*slot);
+		gone = *slot;
 		*slot = ov->peers[--ov->npeers];
 		changed(ov);
+		tell_prefixes(ov, gone->prefixes, gone->nprefixes);
+		pn_fastpath_count_end(&ov->fastpath, gone->counters);
+		pn_peer_unref(gone);
 	}
 	pthread_mutex_unlock(&ov->lock);
 	return slot ? 0 : -ENOENT;
@@ -357,7 +410,10 @@ int podnet_overlay_peer_delete(struct podnet_overlay *ov, const struct podnet_pr
 int podnet_overlay_local(struct podnet_overlay *ov, const struct podnet_prefix *local, size_t nlocal,
 			 struct podnet_error *err)
 {
-	struct podnet_prefix *copy;
+	static const struct podnet_prefix all[] = { { .family = AF_INET }, { .family = AF_INET6 } };
+	struct podnet_prefix *copy, *before;
+	size_t nbefore;
+	int r, rest;
 
 	if (!prefixes_ok(local, nlocal))
 		return pn_err(err, -EINVAL, "overlay_local", "local", NULL);
@@ -367,12 +423,17 @@ int podnet_overlay_local(struct podnet_overlay *ov, const struct podnet_prefix *
 	if (nlocal)
 		memcpy(copy, local, nlocal * sizeof(*copy));
 	pthread_mutex_lock(&ov->lock);
-	free(ov->local);
+	before = ov->local;
+	nbefore = ov->nlocal;
 	ov->local = copy;
 	ov->nlocal = nlocal;
 	changed(ov);
+	tell_prefixes(ov, before, nbefore);
+	r = tell_prefixes(ov, copy, nlocal);
+	rest = tell_prefixes(ov, all, ARRAY_SIZE(all));     /* what nobody has */
+	free(before);
 	pthread_mutex_unlock(&ov->lock);
-	return 0;
+	return r < 0 || rest < 0 ? pn_err(err, r < 0 ? r : rest, "overlay_local", NULL, NULL) : 0;
 }
 
 /* ---- service ---- */
@@ -490,6 +551,7 @@ int podnet_overlay_peer_stats(struct podnet_overlay *ov, const struct podnet_pre
 			.in_dropped = atomic_load(&c->in_dropped),
 			.out_dropped = atomic_load(&c->out_dropped),
 		};
+		pn_fastpath_count_add(&ov->fastpath, c, ret);
 	}
 	pthread_mutex_unlock(&ov->lock);
 	return slot ? 0 : -ENOENT;

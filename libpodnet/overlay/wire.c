@@ -215,7 +215,7 @@ void pn_ip_finish(uint8_t *ip, uint8_t version, uint16_t header, uint32_t len)
 
 size_t pn_framing_put(enum podnet_overlay_framing framing, uint8_t version, uint8_t pi[PI_SIZE])
 {
-	if (framing == PODNET_OVERLAY_RAW)
+	if (framing != PODNET_OVERLAY_PI)
 		return 0;
 	memset(pi, 0, 2);
 	put16(pi + 2, version == 4 ? ETH_P_IP : ETH_P_IPV6);
@@ -227,7 +227,7 @@ int pn_framing_take(enum podnet_overlay_framing framing, const uint8_t *data, si
 {
 	uint16_t type;
 
-	if (framing == PODNET_OVERLAY_RAW)
+	if (framing != PODNET_OVERLAY_PI)
 		return 0;
 	if (len <= PI_SIZE || get16(data) != 0)
 		return -EPROTO;

@@ -25,6 +25,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
+#include <linux/bpf.h>
 #include <linux/filter.h>
 #include <linux/if_tun.h>
 #include <linux/nsfs.h>
@@ -59,6 +60,7 @@
 		       CLONE_NEWPID | CLONE_NEWNET)
 
 /* The argument that a note's value is about, and the bits of it that count. */
+#define VALUE_OF_bpf        0, UINT32_MAX
 #define VALUE_OF_clone      0, CLONE_THREAD | NEW_NAMESPACE
 #define VALUE_OF_ioctl      1, UINT32_MAX
 #define VALUE_OF_kill       1, UINT32_MAX

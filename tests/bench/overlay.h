@@ -20,6 +20,7 @@ enum way {
 	WAY_SOCAT,                  /* TUN and UDP, as the tutorial has it */
 	WAY_ONE_BY_ONE,             /* podnet/overlay.h, a packet at a time; socat's wire format, as the next */
 	WAY_OFFLOADS,               /* the same with offloads, as podnet-fwd has it */
+	WAY_FASTPATH,               /* and carried by the kernel, as between two of podnet-fwd */
 	WAYS
 };
 

@@ -28,7 +28,7 @@
 
 static const char *const names[WAYS] = {
 	"wire", "direct by ip", "direct by podnet", "vxlan by ip", "vxlan by podnet", "socat", "podnet-fwd, one by one",
-	"podnet-fwd, offloads",
+	"podnet-fwd, offloads", "podnet-fwd, fast path",
 };
 
 const char *way_name(enum way way)
@@ -77,7 +77,7 @@ static void make_wire(struct pair *p)
 	snprintf(script, sizeof(script), "ip link add u0 type veth peer name u0 netns /proc/%d/fd/%d",
 		 getpid(), p->far);
 	run_in(p, 1, script);
-	run_in_both(p, "sysctl -qw net.ipv6.conf.all.disable_ipv6=1; ip link set lo up; "
+	run_in_both(p, "sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv4.ip_forward=1; ip link set lo up; "
 			"ip addr add 10.0.0.$1/24 dev u0; ip link set u0 up");
 }
 
@@ -176,7 +176,7 @@ static int open_tun(void)
 
 static _Noreturn void forward(const struct pair *p, int n)
 {
-	int tun, udp;
+	int tun, udp, fastpath[PODNET_OVERLAY_FASTPATH_FDS];
 	struct podnet_prefix all = { .family = AF_INET }, here = address("10.0.0.%d", n);
 	struct podnet_overlay_spec spec = { .tun = &tun, .udp = &udp, .queues = 1,
 					    .plain = p->way == WAY_ONE_BY_ONE };
@@ -193,6 +193,11 @@ static _Noreturn void forward(const struct pair *p, int n)
 	memcpy(&at.sin_addr, here.addr, sizeof(at.sin_addr));
 	if (bind(udp, (struct sockaddr *)&at, sizeof(at)) < 0)
 		die("bind: %s", strerror(errno));
+	if (p->way == WAY_FASTPATH) {
+		must(podnet_overlay_fastpath_open(tun, udp, fastpath, &err), &err);
+		spec.fastpath = fastpath;
+		peer.framing = PODNET_OVERLAY_FASTPATH;
+	}
 	must(podnet_overlay_open(&spec, &ov, &err), &err);
 	must(podnet_overlay_peer_put(ov, &peer, &err), &err);
 	must(podnet_overlay_run(ov, 0, &err), &err);
@@ -262,6 +267,7 @@ static void make_way(struct pair *p)
 		return;
 	case WAY_ONE_BY_ONE:
 	case WAY_OFFLOADS:
+	case WAY_FASTPATH:
 		through_tun(p, forwarder);
 		return;
 	}

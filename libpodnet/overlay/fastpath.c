@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * fastpath.c - the kernel carries what both ends let it: its programs, and what they know
+ *
+ * Room: overlay.
+ *
+ * Theory of operation.  fastpath.bpf.c says what the programs do.  Here they are loaded and linked
+ * to their devices (tcx, Linux 6.6), which takes rights; and their trie of prefixes is written,
+ * which takes none but its descriptor.  A prefix is written as a whole, by who has it in the lists
+ * of peers and of what is ours, whenever one of these that names it changes.  The links are
+ * descriptors: with the last one of each it is as if there had been no program.
+ * What is loaded is under this library's licence by way of its section 3, as GPL, which the kernel
+ * asks for.
+ * #syscalls: bpf:BPF_MAP_UPDATE_ELEM bpf:BPF_MAP_DELETE_ELEM bpf:BPF_MAP_LOOKUP_ELEM close
+ */
+#include "fastpath.h"
+#include "inner.h"
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define PROCESSORS 4096             /* of which each may have a copy of a counter */
+
+int pn_bpf(int cmd, union bpf_attr *attr, size_t size)
+{
+	int r = (int)syscall(__NR_bpf, cmd, attr, (unsigned int)size);
+
+	return r < 0 ? -errno : r;
+}
+
+static int map_call(int cmd, int map, const void *key, const void *value, uint64_t flags)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.map_fd = (uint32_t)map;
+	attr.key = (uintptr_t)key;
+	attr.value = (uintptr_t)value;
+	attr.flags = flags;
+	return pn_bpf(cmd, &attr, sizeof(attr));
+}
+
+/* ---- what the trie says ---- */
+
+static struct fastpath_key key_of(const struct podnet_prefix *prefix)
+{
+	struct podnet_prefix net = podnet_prefix_mask(prefix);
+	struct fastpath_key key = { .len = net.len };
+
+	if (net.family == AF_INET) {
+		key.len += 96;
+		key.addr[10] = key.addr[11] = 0xff;
+		memcpy(key.addr + 12, net.addr, 4);
+	} else {
+		memcpy(key.addr, net.addr, 16);
+	}
+	return key;
+}
+
+static void put_head4(uint8_t *head, const struct sockaddr_in *from, const struct sockaddr_in *to)
+{
+	head[0] = 0x45;
+	head[6] = 0x40;                 /* not to be cut: the device's MTU fits */
+	head[8] = 64;
+	head[9] = IPPROTO_UDP;
+	memcpy(head + 12, &from->sin_addr, 4);
+	memcpy(head + 16, &to->sin_addr, 4);
+	memcpy(head + 20, &from->sin_port, 2);
+	memcpy(head + 22, &to->sin_port, 2);
+	memcpy(head + 10, &(uint16_t){ pn_sum_fold(pn_sum_add(0, head, 20)) }, 2);
+}
+
+static void put_head6(uint8_t *head, const struct sockaddr_in6 *from, const struct sockaddr_in6 *to)
+{
+	head[0] = 0x60;
+	head[6] = IPPROTO_UDP;
+	head[7] = 64;
+	memcpy(head + 8, &from->sin6_addr, 16);
+	memcpy(head + 24, &to->sin6_addr, 16);
+	memcpy(head + 40, &from->sin6_port, 2);
+	memcpy(head + 42, &to->sin6_port, 2);
+}
+
+static void put_peer(const struct fastpath *f, const struct peer *p, struct fastpath_value *ret)
+{
+	if (p->framing != PODNET_OVERLAY_FASTPATH || p->at.ss_family != f->at.ss_family)
+		return;
+	ret->flags |= FASTPATH_PEER;
+	ret->index = p->counters->index;
+	if (p->at.ss_family == AF_INET6) {
+		ret->flags |= FASTPATH_SIX;
+		put_head6(ret->head, (const void *)&f->at, (const void *)&p->at);
+	} else {
+		put_head4(ret->head, (const void *)&f->at, (const void *)&p->at);
+	}
+}
+
+int pn_fastpath_prefix(const struct fastpath *f, const struct podnet_prefix *prefix, const struct peer *owner,
+		       bool local)
+{
+	struct fastpath_key key = key_of(prefix);
+	struct fastpath_value value = { .flags = local ? FASTPATH_LOCAL : 0 };
+	int r;
+
+	if (f->peers < 0)
+		return 0;
+	if (!owner && !local && prefix->len) {
+		r = map_call(BPF_MAP_DELETE_ELEM, f->peers, &key, NULL, 0);
+		return r == -ENOENT ? 0 : r;
+	}
+	if (owner)
+		put_peer(f, owner, &value);
+	r = map_call(BPF_MAP_UPDATE_ELEM, f->peers, &key, &value, BPF_ANY);
+	if (r < 0)                      /* rather none than one that was */
+		map_call(BPF_MAP_DELETE_ELEM, f->peers, &key, NULL, 0);
+	return r;
+}
+
+/* ---- counters ---- */
+
+/* All processors' copies; how many there are is the kernel's to know. */
+static struct fastpath_count *new_copies(void)
+{
+	return calloc(PROCESSORS, sizeof(struct fastpath_count));
+}
+
+int pn_fastpath_count_begin(struct fastpath *f, struct counters *c)
+{
+	_cleanup_free_ struct fastpath_count *zero = NULL;
+
+	if (f->counts < 0 || c->index)
+		return 0;
+	zero = new_copies();
+	if (!zero)
+		return -ENOMEM;
+	c->index = ++f->last_index;
+	return map_call(BPF_MAP_UPDATE_ELEM, f->counts, &c->index, zero, BPF_ANY);
+}
+
+void pn_fastpath_count_end(const struct fastpath *f, const struct counters *c)
+{
+	if (f->counts >= 0 && c->index)
+		map_call(BPF_MAP_DELETE_ELEM, f->counts, &c->index, NULL, 0);
+}
+
+void pn_fastpath_count_add(const struct fastpath *f, const struct counters *c,
+			   struct podnet_overlay_peer_stats *ret)
+{
+	_cleanup_free_ struct fastpath_count *v = f->counts >= 0 && c->index ? new_copies() : NULL;
+
+	if (!v || map_call(BPF_MAP_LOOKUP_ELEM, f->counts, &c->index, v, 0) < 0)
+		return;
+	for (size_t i = 0; i < PROCESSORS; i++) {
+		ret->in_packets += v[i].v[0].packets;
+		ret->in_bytes += v[i].v[0].bytes;
+		ret->out_packets += v[i].v[1].packets;
+		ret->out_bytes += v[i].v[1].bytes;
+	}
+}
+
+/* ---- the handle's part ---- */
+
+int pn_fastpath_take(struct fastpath *f, const int *fds, int udp)
+{
+	socklen_t len = sizeof(f->at);
+
+	if (!fds)
+		return 0;
+	if (getsockname(udp, (struct sockaddr *)&f->at, &len) < 0)
+		return -errno;
+	f->in = fds[0];
+	f->out = fds[1];
+	f->peers = fds[2];
+	f->counts = fds[3];
+	return 0;
+}
+
+void pn_fastpath_close(struct fastpath *f)
+{
+	closep(&f->out);                /* first: what has been sent should still arrive */
+	closep(&f->in);
+	closep(&f->peers);
+	closep(&f->counts);
+}
