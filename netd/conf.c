@@ -39,11 +39,12 @@ static int parse_number(struct conf *conf, const struct row *row, const char *va
 	return 0;
 }
 
-static int parse_nft_owner(struct conf *conf, const struct row *row, const char *value)
+static int parse_switch(struct conf *conf, const struct row *row, const char *value)
 {
-	(void)row;
-	conf->nft_owner = strcmp(value, "yes") == 0;
-	return conf->nft_owner || strcmp(value, "no") == 0 ? 0 : -EINVAL;
+	bool *member = (bool *)((char *)conf + row->member);
+
+	*member = strcmp(value, "yes") == 0;
+	return *member || strcmp(value, "no") == 0 ? 0 : -EINVAL;
 }
 
 static int parse_fwd(struct conf *conf, const struct row *row, const char *value)
@@ -98,6 +99,7 @@ static int parse_order(struct conf *conf, const struct row *row, const char *val
 #define PATH(n, m, d, h) { n, parse_path, offsetof(struct conf, m), d, "PATH", h, 0, 0 }
 #define NUMBER(n, m, d, lo, hi, h) { n, parse_number, offsetof(struct conf, m), d, "N", h, lo, hi }
 #define CIDRS(n, m, d, h) { n, conf_parse_two_cidrs, offsetof(struct conf, m), d, "CIDR[,CIDR]", h, 0, 0 }
+#define SWITCH(n, m, d, h) { n, parse_switch, offsetof(struct conf, m), d, "yes|no", h, 0, 0 }
 #define OTHER(n, f, d, v, h) { n, f, 0, d, v, h, 0, 0 }
 #define ACTION(n, a, h) { n, parse_action, 0, NULL, NULL, h, a, 0 }
 #define ORDER(n, a, v, h) { n, parse_order, 0, NULL, v, h, a, 0 }
@@ -127,7 +129,8 @@ static const struct row rows[] = {
 	TEXT("view-socket-group", view_socket_group, "podnet-view", "GROUP", "its group, if there is one"),
 	OTHER("fwd", parse_fwd, "start", "start|wait|no",
 	      "podnet-fwd, which holds published ports: start it, wait for another's, or do without"),
-	OTHER("nft-owner", parse_nft_owner, "no", "yes|no", "nobody else may change netd's nft table"),
+	SWITCH("nft-owner", nft_owner, "no", "nobody else may change netd's nft table"),
+	SWITCH("udp-fastpath", udp_fastpath, "yes", "the kernel carries packets of UDP tunnels where it can"),
 	OTHER("listen", conf_parse_listen, NULL, "ADDR:PORT", "TLS at these, separated by commas; default: none"),
 	OTHER("tls-san", conf_parse_san, NULL, "NAME,...", "further names and addresses of the TLS server"),
 	PATH("pki-dir", pki_dir, "/etc/podnet/pki", "keys and certificates of TLS; made if not there"),

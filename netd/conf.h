@@ -37,7 +37,7 @@ struct conf {
 	struct podnet_prefix service_cidrs[2];      /* as given; an IPv6 one is made by netd */
 	struct podnet_prefix balancer_cidrs[2];     /* one a family; family 0: none */
 	uint32_t node_port_min, node_port_max;
-	bool nft_owner;
+	bool nft_owner, udp_fastpath;
 	uint8_t block_len[2];                       /* IPv4, IPv6 */
 	bool cidrs_said, blocks_said;               /* cluster-cidr and block-size are no defaults */
 	uint32_t pool, mtu, resync_s, history, vxlan_port, udp_port, node_grace_s;

@@ -96,7 +96,7 @@ static int start_network(struct netd *netd, char why[256])
 		.pool = netd->conf.pool, .mtu = netd->conf.mtu,
 		.node_ips = netd->conf.node_ips, .nnode_ips = netd->conf.nnode_ips,
 		.fwd_mode = netd->conf.fwd, .fwd_socket = netd->conf.fwd_socket,
-		.fwd_starter = netd->starter_fd,
+		.fwd_starter = netd->starter_fd, .udp_fastpath = netd->conf.udp_fastpath,
 	};
 	int r = control_start(netd->loop, netd->state, &netd->control);
 

@@ -120,6 +120,14 @@ struct podnet_overlay_stats {
 PODNET_API const char *podnet_overlay_drop_name(enum podnet_overlay_drop why);
 
 /**
+ * podnet_overlay_underlay() - the device that has an address
+ *
+ * In the network namespace of the caller; needs no right.
+ * Return: its index, -EADDRNOTAVAIL: none has it, or what getifaddrs(3) said.
+ */
+PODNET_API int podnet_overlay_underlay(const struct podnet_prefix *address);
+
+/**
  * podnet_overlay_fastpath_open() - let the kernel carry between a device and its peers
  * @tun: a queue of the device
  * @udp: a socket, bound to the address and port that the peers know; stays the caller's, as @tun does
@@ -181,6 +189,14 @@ PODNET_API int podnet_overlay_local(struct podnet_overlay *ov, const struct podn
  */
 PODNET_API int podnet_overlay_run(struct podnet_overlay *ov, unsigned int queue,
 				  struct podnet_error *err);
+/**
+ * podnet_overlay_fastpath_underlay() - where the fast path takes what peers send
+ *
+ * Return: index of the device, or 0: there is no fast path, or its device is gone; then it is to be
+ * closed with the handle, and another one opened.
+ */
+PODNET_API int podnet_overlay_fastpath_underlay(const struct podnet_overlay *ov);
+
 /** podnet_overlay_stop() - each podnet_overlay_run(), also one that comes later, returns soon */
 PODNET_API void podnet_overlay_stop(struct podnet_overlay *ov);
 

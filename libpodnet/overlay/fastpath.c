@@ -11,7 +11,7 @@
  * descriptors: with the last one of each it is as if there had been no program.
  * What is loaded is under this library's licence by way of its section 3, as GPL, which the kernel
  * asks for.
- * #syscalls: bpf:BPF_MAP_UPDATE_ELEM bpf:BPF_MAP_DELETE_ELEM bpf:BPF_MAP_LOOKUP_ELEM close
+ * #syscalls: getsockname bpf:BPF_OBJ_GET_INFO_BY_FD bpf:BPF_MAP_UPDATE_ELEM bpf:BPF_MAP_DELETE_ELEM bpf:BPF_MAP_LOOKUP_ELEM close
  */
 #include "fastpath.h"
 #include "inner.h"
@@ -162,6 +162,22 @@ void pn_fastpath_count_add(const struct fastpath *f, const struct counters *c,
 }
 
 /* ---- the handle's part ---- */
+
+int pn_fastpath_underlay(const struct fastpath *f)
+{
+	/* struct bpf_link_info of Linux 6.6 */
+	struct { uint32_t type, id, program, pad, ifindex, attach_type, rest[8]; } info;
+	union bpf_attr attr;
+
+	if (f->in < 0)
+		return 0;
+	memset(&info, 0, sizeof(info));
+	memset(&attr, 0, sizeof(attr));
+	attr.info.bpf_fd = (uint32_t)f->in;
+	attr.info.info_len = sizeof(info);
+	attr.info.info = (uintptr_t)&info;
+	return pn_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr, sizeof(attr)) < 0 ? 0 : (int)info.ifindex;
+}
 
 int pn_fastpath_take(struct fastpath *f, const int *fds, int udp)
 {

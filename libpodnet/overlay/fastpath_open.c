@@ -4,7 +4,7 @@
  *
  * Room: overlay.  The only file of it that needs rights.
  * #syscalls: bpf:BPF_MAP_CREATE bpf:BPF_PROG_LOAD bpf:BPF_LINK_CREATE ioctl:TUNGETIFF
- * #syscalls: ioctl:SIOCGIFINDEX ioctl:SIOCGIFHWADDR getsockname socket:AF_NETLINK bind sendto recvmsg close
+ * #syscalls: ioctl:SIOCGIFINDEX ioctl:SIOCGIFNAME ioctl:SIOCGIFHWADDR socket:AF_UNIX getsockname socket:AF_NETLINK bind sendto recvmsg close
  */
 #include "fastpath.h"
 #include "inner.h"
@@ -101,41 +101,53 @@ static int attach(int program, unsigned int ifindex, uint32_t where)
 
 /* ---- the devices ---- */
 
-static bool same_address(const struct sockaddr_storage *a, const struct sockaddr *b)
+static const void *address_of(const struct sockaddr *at)
 {
-	const struct sockaddr_in6 *six = (const void *)a, *six_b = (const void *)b;
-	const struct sockaddr_in *four = (const void *)a, *four_b = (const void *)b;
+	return at->sa_family == AF_INET6 ? (const void *)&((const struct sockaddr_in6 *)(const void *)at)->sin6_addr :
+					   (const void *)&((const struct sockaddr_in *)(const void *)at)->sin_addr;
+}
 
-	if (!b || b->sa_family != a->ss_family)
-		return false;
-	if (b->sa_family == AF_INET)
-		return four->sin_addr.s_addr == four_b->sin_addr.s_addr;
-	return b->sa_family == AF_INET6 && memcmp(&six->sin6_addr, &six_b->sin6_addr, 16) == 0;
+static bool has_address(const struct ifaddrs *i, uint8_t family, const void *address)
+{
+	return i->ifa_addr && i->ifa_addr->sa_family == family &&
+	       memcmp(address_of(i->ifa_addr), address, family == AF_INET6 ? 16 : 4) == 0;
+}
+
+/* As ifa_flags has no index, by its name. */
+static int device_with(uint8_t family, const void *address)
+{
+	struct ifaddrs *all, *i;
+	int r;
+
+	if (getifaddrs(&all) < 0)
+		return -errno;
+	for (i = all; i && !has_address(i, family, address); i = i->ifa_next)
+		;
+	r = i ? (int)if_nametoindex(i->ifa_name) : 0;
+	freeifaddrs(all);
+	return r ? r : -EADDRNOTAVAIL;
+}
+
+int podnet_overlay_underlay(const struct podnet_prefix *address)
+{
+	return device_with(address->family, address->addr);
 }
 
 /* What has the address that the socket is bound to; only below an Ethernet header `in` finds its own. */
 static int underlay_of(int udp, struct sockaddr_storage *at)
 {
-	struct ifaddrs *all, *i;
-	struct ifreq ifr = { .ifr_ifindex = 0 };
 	socklen_t len = sizeof(*at);
-	bool found;
+	struct ifreq ifr = { 0 };
+	int r;
 
-	if (getsockname(udp, (struct sockaddr *)at, &len) < 0 || getifaddrs(&all) < 0)
+	if (getsockname(udp, (struct sockaddr *)at, &len) < 0)
 		return -errno;
-	for (i = all; i && !same_address(at, i->ifa_addr); i = i->ifa_next)
-		;
-	found = i && strlen(i->ifa_name) < sizeof(ifr.ifr_name);
-	if (found)
-		memcpy(ifr.ifr_name, i->ifa_name, strlen(i->ifa_name));
-	freeifaddrs(all);
-	if (!found)
-		return -EADDRNOTAVAIL;
-	if (ioctl(udp, SIOCGIFHWADDR, &ifr) < 0)
+	r = device_with((uint8_t)at->ss_family, address_of((struct sockaddr *)at));
+	if (r < 0)
+		return r;
+	if (!if_indextoname((unsigned int)r, ifr.ifr_name) || ioctl(udp, SIOCGIFHWADDR, &ifr) < 0)
 		return -errno;
-	if (ifr.ifr_hwaddr.sa_family != ARPHRD_ETHER)
-		return -EOPNOTSUPP;
-	return ioctl(udp, SIOCGIFINDEX, &ifr) < 0 ? -errno : ifr.ifr_ifindex;
+	return ifr.ifr_hwaddr.sa_family == ARPHRD_ETHER ? r : -EOPNOTSUPP;
 }
 
 static int device_of(int tun, int udp)

@@ -270,6 +270,7 @@ int pn_bpf(int cmd, union bpf_attr *attr, size_t size);
 /** pn_fastpath_take() - 0: @fds, if there are any, are @f's; @udp: a socket of ours */
 int pn_fastpath_take(struct fastpath *f, const int *fds, int udp);
 void pn_fastpath_close(struct fastpath *f);
+int pn_fastpath_underlay(const struct fastpath *f);
 /**
  * pn_fastpath_prefix() - who has @prefix now, and whether it is ours
  * @owner: NULL: nobody

@@ -505,6 +505,11 @@ int podnet_overlay_run(struct podnet_overlay *ov, unsigned int queue, struct pod
 	return r < 0 ? pn_err(err, r, "overlay_run", NULL, NULL) : 0;
 }
 
+int podnet_overlay_fastpath_underlay(const struct podnet_overlay *ov)
+{
+	return pn_fastpath_underlay(&ov->fastpath);
+}
+
 void podnet_overlay_stop(struct podnet_overlay *ov)
 {
 	uint64_t one = 1;

@@ -11,6 +11,7 @@
 
 #define ADDRESS_FIELD "metadata.annotations[" NODE_ADDRESS "]"
 #define ADDRESS_PATH  "metadata.annotations[\"" NODE_ADDRESS "\"]"
+#define FASTPATH_PATH "metadata.annotations[\"" NODE_FASTPATH "\"]"
 #define LOCAL_PATH    "metadata.annotations[\"" NODE_LINK_LOCAL "\"]"
 
 static const char *const address_types[] = {
@@ -144,6 +145,12 @@ static bool is_lost(const struct value *conditions, int64_t *since)
 	return false;
 }
 
+static void decode_fastpath(const char *text, bool ret[2])
+{
+	ret[0] = text && strstr(text, "IPv4");
+	ret[1] = text && strstr(text, "IPv6");
+}
+
 void *node_decode(const struct value *doc, struct arena *arena)
 {
 	struct node *node = kind_new(doc, node_fields, sizeof(*node), arena);
@@ -152,6 +159,7 @@ void *node_decode(const struct value *doc, struct arena *arena)
 	if (!node)
 		return NULL;
 	decode_link_local(value_text(value_at(doc, LOCAL_PATH)), &node->link_local);
+	decode_fastpath(value_text(value_at(doc, FASTPATH_PATH)), node->fastpath);
 	if (!said || format_hosts(said, node->underlay)) {
 		memset(node->underlay, 0, sizeof(node->underlay));
 		decode_addresses(value_at(doc, "status.addresses"), node->underlay);

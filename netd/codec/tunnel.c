@@ -18,7 +18,7 @@
 #define LOCAL         UINT32_MAX    /* in place of a peer's number */
 
 static const char *const types[] = { [TUNNEL_UDP] = "udp", [TUNNEL_VXLAN] = "vxlan", NULL };
-static const char *const framings[] = { [TUNNEL_RAW] = "raw", [TUNNEL_PI] = "pi", NULL };
+static const char *const framings[] = { [TUNNEL_RAW] = "raw", [TUNNEL_PI] = "pi", [TUNNEL_FASTPATH] = "fastpath", NULL };
 
 static const struct field peer_fields[] = {
 	{ .name = "address", .type = FIELD_ADDRESS, .flags = FIELD_REQUIRED | FIELD_STORED,

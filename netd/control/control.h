@@ -26,6 +26,7 @@ struct node_report {
 	const char *dropper;                /* nft chains of others that drop, or "" */
 	size_t others;                      /* nodes beside this one */
 	struct podnet_prefix link_local;    /* told to others; family 0: none */
+	bool fastpath[2];                   /* told to others; by family of the underlay */
 	/* to whose pods something leads not, and why; "": to all of them; NULL: it is not known yet */
 	const char *missing;
 };

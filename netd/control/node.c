@@ -156,6 +156,18 @@ static int set_link_local(struct doc *doc, const struct node_report *report)
 	return 0;
 }
 
+/* By it others give whole pieces to the kernel, for ours to take. */
+static int set_fastpath(struct doc *doc, const struct node_report *report)
+{
+	static const char path[] = "metadata.annotations[\"" NODE_FASTPATH "\"]";
+	const bool *has = report->fastpath;
+
+	if (has[0] || has[1])
+		return doc_set_str(doc, path, !has[1] ? "IPv4" : has[0] ? "IPv4,IPv6" : "IPv6");
+	doc_remove(doc, path);
+	return 0;
+}
+
 /* Of a node that is alone there is nothing to tell, unless it was told once. */
 static int set_paths(struct doc *doc, const struct node_report *report)
 {
@@ -231,6 +243,8 @@ static int set_report(struct control *control, struct doc *doc, const struct nod
 		r = set_paths(doc, report);
 	if (r == 0)
 		r = set_link_local(doc, report);
+	if (r == 0)
+		r = set_fastpath(doc, report);
 	return r < 0 ? r : set_ready(doc, report->ready, report->reason ? report->reason : "",
 				     report->message ? report->message : "");
 }

@@ -101,7 +101,7 @@ void udp_stop(struct fwd *f);
 
 /** Descriptors that came along; who takes them sets n to 0. */
 struct fwd_fds {
-	int v[2 * FWD_QUEUES];
+	int v[FWD_FDS];
 	size_t n;
 };
 /**

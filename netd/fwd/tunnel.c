@@ -144,19 +144,25 @@ static struct podnet_prefix address_of(const struct fwd_addr *a)
 	return prefix_of(&p);
 }
 
-/* The queues that came along: device, socket, device, socket ... */
-static int open_queues(struct tunnel *t, const int *fds, size_t n)
+/* What came along: device, socket, device, socket ..., fast path */
+static int open_queues(struct tunnel *t, const int *fds, size_t n, unsigned int queues)
 {
-	int tun[FWD_QUEUES], udp[FWD_QUEUES], r;
-	struct podnet_overlay_spec spec = { .tun = tun, .udp = udp, .queues = (unsigned int)(n / 2) };
+	int tun[FWD_QUEUES], udp[FWD_QUEUES], r = 0;
+	struct podnet_overlay_spec spec = { .tun = tun, .udp = udp, .queues = queues };
 	struct podnet_error err = { 0 };
 	char text[256];
 
-	for (size_t i = 0; i < n / 2; i++) {
+	_Static_assert(FWD_FASTPATH == PODNET_OVERLAY_FASTPATH_FDS, "wire.h: as many as there are");
+	if (queues > FWD_QUEUES || (n != 2 * queues && n != 2 * queues + FWD_FASTPATH))
+		r = -EINVAL;
+	for (size_t i = 0; i < queues && r == 0; i++) {
 		tun[i] = fds[2 * i];
 		udp[i] = fds[2 * i + 1];
 	}
-	r = n % 2 ? -EINVAL : podnet_overlay_open(&spec, &t->ov, &err);
+	if (n > 2 * queues)
+		spec.fastpath = fds + 2 * queues;
+	if (r == 0)
+		r = podnet_overlay_open(&spec, &t->ov, &err);
 	if (r < 0) {
 		podnet_error_text(&err, text, sizeof(text));
 		log_event(LOG_LEVEL_WARNING, "tunnel_not_opened", "tunnel=%s err=\"%s\"", t->name, text);
@@ -201,7 +207,7 @@ static int begin(struct fwd *f, const struct fwd_msg *msg, const char *name, str
 	t = tunnel_new(f, name, &msg->at);
 	if (!t)
 		return -ENOMEM;
-	r = open_queues(t, fds->v, fds->n);
+	r = open_queues(t, fds->v, fds->n, msg->to.protocol);
 	if (r == 0) {
 		fds->n = 0;
 		r = map_put(&f->tunnels, t->name, t);
@@ -222,6 +228,12 @@ static int declare(struct tunnel *t, const struct fwd_msg *msg, const struct fwd
 	while ((c = map_next(&t->peers, &pos)))
 		c->kept = false;
 	return podnet_overlay_local(t->ov, local, msg->n, NULL);
+}
+
+static enum podnet_overlay_framing framing_of(uint8_t framing)
+{
+	return framing == FWD_PI ? PODNET_OVERLAY_PI :
+	       framing == FWD_FAST ? PODNET_OVERLAY_FASTPATH : PODNET_OVERLAY_RAW;
 }
 
 static struct carried *find(struct tunnel *t, const struct fwd_addr *at)
@@ -248,7 +260,7 @@ static int put_peer(struct tunnel *t, const struct fwd_msg *msg, const struct fw
 	struct podnet_prefix prefixes[FWD_PREFIXES];
 	struct podnet_overlay_peer peer = {
 		.address = address_of(&msg->at), .port = ntohs(msg->at.port_be),
-		.framing = msg->to.protocol == FWD_PI ? PODNET_OVERLAY_PI : PODNET_OVERLAY_RAW,
+		.framing = framing_of(msg->to.protocol),
 		.prefixes = prefixes, .nprefixes = msg->n,
 	};
 	struct carried *c = find(t, &msg->at);
@@ -307,7 +319,8 @@ size_t tunnels_gather(const struct fwd *f, size_t *pos, struct fwd_msg v[FWD_BAT
 	size_t n = 0;
 
 	for (struct tunnel *t; n < FWD_BATCH && (t = map_next(&f->tunnels, pos)); n++) {
-		v[n] = (struct fwd_msg){ .type = FWD_TUNNEL_HELD, .n = t->nqueues, .at = t->at };
+		v[n] = (struct fwd_msg){ .type = FWD_TUNNEL_HELD, .at = t->at,
+					  .n = (uint32_t)podnet_overlay_fastpath_underlay(t->ov) };
 		fwd_name_put(&v[n], t->name);
 	}
 	return n;

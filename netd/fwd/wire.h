@@ -11,7 +11,7 @@
  * ends an older one; what is held stays when the last one ends.
  *
  * A tunnel is named by its device, in the bytes of `to`.  It is declared whole each time: TUNNEL,
- * with its queues where they are new, PEER for each peer, READY behind the last; then what was not
+ * with its queues where they are new, and perhaps a fast path, PEER for each peer, READY behind the last; then what was not
  * said again has gone.  Prefixes stand behind the message, n of them.  What it has counted is told
  * for COUNT: COUNTS packets, each an array of struct fwd_counts.
  */
@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #define FWD_SOCKET  "fwd.sock"  /* in the run directory */
-#define FWD_VERSION 2
+#define FWD_VERSION 3
 #define FWD_BATCH   64          /* messages of a packet */
 
 enum fwd_type {
@@ -32,11 +32,13 @@ enum fwd_type {
 	FWD_DROP,                   /* close it, and its connections */
 	FWD_END,                    /* close all, and exit */
 	FWD_LOST,                   /* `at` is not held */
-	FWD_TUNNEL,                 /* ours is `at`, behind it are the prefixes; with device, socket, device ... */
+	/* ours is `at`, behind it are the prefixes; with `to.protocol` times device and socket, and
+	   FWD_FASTPATH descriptors of a fast path (podnet/overlay.h) or none */
+	FWD_TUNNEL,
 	FWD_TUNNEL_PEER,            /* at `at` */
 	FWD_TUNNEL_READY,
 	FWD_TUNNEL_DROP,
-	FWD_TUNNEL_HELD,            /* as HELD; n: queues */
+	FWD_TUNNEL_HELD,            /* as HELD; n: index of its fast path's device, 0: it has none */
 	FWD_TUNNEL_LOST,            /* is not carried, or no more: its device is gone */
 	FWD_COUNT, FWD_COUNTS,
 };
@@ -58,6 +60,8 @@ struct fwd_msg {
 
 #define FWD_NAME_SIZE 16        /* of a device, with its NUL; the bytes of `to` */
 #define FWD_QUEUES    8
+#define FWD_FASTPATH  4         /* PODNET_OVERLAY_FASTPATH_FDS */
+#define FWD_FDS       (2 * FWD_QUEUES + FWD_FASTPATH)
 #define FWD_PREFIXES  1024      /* of one message */
 
 struct fwd_prefix {
@@ -66,7 +70,7 @@ struct fwd_prefix {
 };
 
 /** FWD_TUNNEL_PEER: `to.protocol` */
-enum fwd_framing { FWD_RAW, FWD_PI };
+enum fwd_framing { FWD_RAW, FWD_PI, FWD_FAST };
 
 /** What stands in `v` for a peer; its address is msg.at.  Of family 0: what was dropped, by reason. */
 enum fwd_count {

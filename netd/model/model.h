@@ -62,6 +62,7 @@ struct namespace {
 
 /* v1 Node */
 #define NODE_ADDRESS "podnet.dev/node-address"      /* annotation: "IP[,IP]", before the status */
+#define NODE_FASTPATH   "podnet.dev/udp-fastpath"   /* annotation of netd's: by which families its kernel carries */
 #define NODE_LINK_LOCAL "podnet.dev/link-local"     /* annotation of netd's: where its IPv4 address is */
 struct node {
 	struct meta meta;
@@ -71,6 +72,7 @@ struct node {
 	int64_t lost_since;             /* as it says; 0: it does not */
 	/* where others send what is for its pods: IPv4, IPv6; family 0: it has none */
 	struct podnet_prefix underlay[2];
+	bool fastpath[2];           /* by the underlay of this family its kernel takes UDP tunnels' packets */
 	struct podnet_prefix link_local;        /* of IPv6, on the link of underlay[0]; family 0: not told */
 };
 
@@ -222,6 +224,7 @@ enum tunnel_type { TUNNEL_UDP, TUNNEL_VXLAN };
 enum tunnel_framing {           /* udp: what a datagram to and from a peer holds */
 	TUNNEL_RAW,             /* the IP packet */
 	TUNNEL_PI,              /* 4 bytes ahead of it: flags 0, EtherType (struct tun_pi) */
+	TUNNEL_FASTPATH,        /* as raw; the peer's kernel takes it too, see podnet/overlay.h */
 };
 struct tunnel_peer {
 	struct podnet_prefix address;   /* of its underlay, length of a host, family of `local` */

@@ -22,11 +22,13 @@
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <netd/base/log.h>
+#include <podnet/overlay.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define NOWHERE        (-1)
 #define RECEIVE_BUFFER (16 << 20)       /* see podnet/overlay.h; podnet-fwd may not force it */
 
 struct tunnel_hold {
@@ -35,9 +37,11 @@ struct tunnel_hold {
 	bool wanted;
 	bool has;                   /* podnet-fwd carries it */
 	bool news;                  /* and is to be told */
-	int fds[2 * FWD_QUEUES];    /* to be sent with the first packet */
+	int fds[FWD_FDS];           /* to be sent with the first packet */
 	size_t nfds;
 	int rc;                     /* of the last try to open them */
+	/* index of its fast path's device; 0: it has no fast path, NOWHERE: nor its address a device yet */
+	int underlay;
 	uint8_t *said;              /* packets, each behind its length, a uint32_t */
 	size_t len, sent;           /* sent: bytes of them */
 };
@@ -72,6 +76,14 @@ static int open_device(const char *name)
 	return ifr.ifr_flags & IFF_PERSIST ? take_fd(fd) : -ENODEV;
 }
 
+static struct podnet_prefix address_of(const struct fwd_addr *at)
+{
+	struct podnet_prefix p = { .family = at->family, .len = at->family == AF_INET ? 32 : 128 };
+
+	memcpy(p.addr, at->addr, sizeof(p.addr));
+	return p;
+}
+
 static int open_socket(const struct fwd_addr *at)
 {
 	struct sockaddr_storage sa;
@@ -93,7 +105,27 @@ static void close_queues(struct tunnel_hold *t)
 		close(t->fds[--t->nfds]);
 }
 
-static int open_queues(struct tunnel_hold *t)
+/* Without it all goes through podnet-fwd, as with peers that have none. */
+static void open_fastpath(struct tunnel_hold *t)
+{
+	struct podnet_prefix here = address_of(&t->at);
+	struct podnet_error err = { 0 };
+	char why[256];
+	int r = podnet_overlay_underlay(&here);
+
+	if (r == -EADDRNOTAVAIL)
+		t->underlay = NOWHERE;
+	if (r < 0 || podnet_overlay_fastpath_open(t->fds[0], t->fds[1], t->fds + t->nfds, &err) < 0) {
+		podnet_error_text(&err, why, sizeof(why));
+		log_event(LOG_LEVEL_INFO, "no_fastpath", "tunnel=%s err=\"%s\"", t->name,
+			  r < 0 ? strerror(-r) : why);
+		return;
+	}
+	t->underlay = r;
+	t->nfds += FWD_FASTPATH;
+}
+
+static int open_queues(struct ports *p, struct tunnel_hold *t)
 {
 	unsigned int n = queues_wanted();
 
@@ -108,6 +140,9 @@ static int open_queues(struct tunnel_hold *t)
 		t->fds[t->nfds++] = tun;
 		t->fds[t->nfds++] = take_fd(udp);
 	}
+	t->underlay = 0;
+	if (p->conf.fastpath)
+		open_fastpath(t);
 	return 0;
 }
 
@@ -154,7 +189,7 @@ static void settle(struct ports *p, struct tunnel_hold *t)
 	if (p->state != LINK_UP && !p->ready)
 		return;
 	if (t->wanted && !t->has && !t->nfds)
-		t->rc = open_queues(t);
+		t->rc = open_queues(p, t);
 	if (t->nfds || (t->has && (t->wanted ? t->news : p->tunnels_whole)))
 		link_kick(p);
 }
@@ -166,9 +201,10 @@ void carried_settle(struct ports *p)
 
 	while ((t = map_next(&p->tunnels, &pos))) {
 		int before = t->rc;
+		bool fast = t->underlay > 0;
 
 		settle(p, t);
-		if (t->rc != before && t->wanted)
+		if ((t->rc != before || (t->underlay > 0) != fast) && t->wanted)
 			p->conf.tunnel_changed(p->conf.arg, t->name);
 	}
 }
@@ -195,7 +231,8 @@ static uint8_t *put_packet(uint8_t *at, const char *name, struct fwd_msg msg,
 
 static int encode(const struct ports_tunnel *t, uint8_t **ret, size_t *len)
 {
-	struct fwd_msg msg = { .type = FWD_TUNNEL, .n = (uint32_t)t->nlocal, .at = t->at };
+	struct fwd_msg msg = { .type = FWD_TUNNEL, .n = (uint32_t)t->nlocal, .at = t->at,
+			       .to.protocol = (uint8_t)queues_wanted() };
 	bool fits = t->nlocal <= FWD_PREFIXES;
 	uint8_t *at;
 
@@ -343,6 +380,38 @@ void ports_tunnels_whole(struct ports *p)
 	carried_settle(p);
 }
 
+/*
+ * Its fast path should be on another device by now, or off, or on: it gets other queues with another
+ * one.  What it carries at this moment is lost.
+ */
+static void renew(struct ports *p, struct tunnel_hold *t)
+{
+	struct podnet_prefix here = address_of(&t->at);
+	int device = p->conf.fastpath ? podnet_overlay_underlay(&here) : 0;
+
+	if (!t->has || !t->underlay || device < 0 || device == t->underlay)
+		return;
+	t->has = false;
+	t->sent = 0;
+}
+
+void ports_tunnels_moved(struct ports *p)
+{
+	struct tunnel_hold *t;
+	size_t pos = 0;
+
+	while ((t = map_next(&p->tunnels, &pos)))
+		renew(p, t);
+	carried_settle(p);
+}
+
+bool ports_tunnel_fast(const struct ports *p, const char *name)
+{
+	const struct tunnel_hold *t = map_get(&p->tunnels, name);
+
+	return t && t->wanted && t->underlay > 0;
+}
+
 /* ---- what podnet-fwd says ---- */
 
 void carried_held(struct ports *p, const struct fwd_msg *msg)
@@ -358,7 +427,9 @@ void carried_held(struct ports *p, const struct fwd_msg *msg)
 	t->has = true;
 	t->news = true;
 	t->sent = 0;
+	t->underlay = (int)msg->n;
 	close_queues(t);
+	renew(p, t);
 }
 
 void carried_lost(struct ports *p, const struct fwd_msg *msg)

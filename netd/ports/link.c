@@ -59,7 +59,7 @@ int link_say(const struct ports *p, const void *packet, size_t len, const int *f
 {
 	union {
 		struct cmsghdr align;
-		char bytes[CMSG_SPACE(2 * FWD_QUEUES * sizeof(int))];
+		char bytes[CMSG_SPACE(FWD_FDS * sizeof(int))];
 	} control = { .bytes = { 0 } };
 	struct iovec iov = { (void *)(uintptr_t)packet, len };
 	struct msghdr head = { .msg_iov = &iov, .msg_iovlen = 1 };

@@ -2,7 +2,7 @@
 /*
  * ports.h - ports of the node that are published, kept from other processes and relayed
  *
- * Room: on the control loop.  May include: netd/fwd/wire.h, netd/guard, netd/base.
+ * Room: on the control loop.  May include: netd/fwd/wire.h, netd/guard, netd/base, podnet/overlay.h.
  *
  * Theory of operation.  A hold is an address and port of the node, with an owner (a pod, a
  * Service): two owners of one is a conflict, told here.  Its socket is made by netd, which may bind
@@ -39,6 +39,7 @@ struct ports_config {
 	enum ports_mode mode;
 	const char *socket;         /* copied */
 	int starter;                /* of starter_begin(); stays the caller's; -1: none */
+	bool fastpath;              /* the kernel may carry between peers that let it */
 	/* what ports_put() says of one of @owner's is another thing now; @arg only takes note */
 	void (*changed)(void *arg, void *owner);
 	/* behind those, and when it is ready first: nothing is under way here */
@@ -105,6 +106,10 @@ struct ports_tunnel {
  */
 int ports_tunnel_put(struct ports *p, const struct ports_tunnel *t);
 void ports_tunnel_drop(struct ports *p, const char *name);
+/** ports_tunnel_fast() - has it a fast path?  tunnel_changed() says when that is another thing */
+bool ports_tunnel_fast(const struct ports *p, const char *name);
+/** ports_tunnels_moved() - addresses of the node may be on other devices by now */
+void ports_tunnels_moved(struct ports *p);
 /** ports_is_here() - may a socket of this node have the address?  The port is ignored */
 bool ports_is_here(const struct fwd_addr *at);
 /** ports_tunnels_whole() - all that are wanted have been put: what else podnet-fwd carries goes */

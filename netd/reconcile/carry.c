@@ -40,6 +40,10 @@ static struct fwd_prefix prefix_of(const struct podnet_prefix *p)
 	return ret;
 }
 
+static const enum fwd_framing framings[] = {
+	[TUNNEL_RAW] = FWD_RAW, [TUNNEL_PI] = FWD_PI, [TUNNEL_FASTPATH] = FWD_FAST,
+};
+
 static void fill_peer(const struct tunnel_peer *from, struct fwd_prefix *v, struct ports_tunnel_peer *ret)
 {
 	for (size_t i = 0; i < from->ncidrs; i++)
@@ -47,7 +51,7 @@ static void fill_peer(const struct tunnel_peer *from, struct fwd_prefix *v, stru
 	v[from->ncidrs] = prefix_of(&from->address);
 	*ret = (struct ports_tunnel_peer){
 		.at = place_of(&from->address, from->port),
-		.framing = from->framing == TUNNEL_PI ? FWD_PI : FWD_RAW,
+		.framing = framings[from->framing],
 		.prefixes = v, .nprefixes = from->ncidrs + OWN_ADDRESS,
 	};
 }

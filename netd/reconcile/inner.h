@@ -83,6 +83,7 @@ struct reconcile {
 	bool carry_due;             /* podnet-fwd is to be told who is behind UDP tunnels */
 	unsigned carried;           /* tunnels that it was told of, bits */
 	int carry_rc[COMPILE_TUNNELS];          /* what came of it */
+	bool fast[2];               /* by which families of the underlay they have a fast path */
 	/* what the kernel thread was told of addresses to come; NULL: nothing yet */
 	struct kernel_next *next;
 	size_t nnext;
@@ -276,6 +277,8 @@ void tunnels_settle(struct reconcile *rec);
 void tunnels_due(void *rec);
 /** tunnels_carry() - tell podnet-fwd what UDP tunnels lead to */
 void tunnels_carry(struct reconcile *rec);
+/** tunnels_fast() - by which families of the underlay paths have a fast path here; set only to true */
+void tunnels_fast(const struct reconcile *rec, bool ret[2]);
 /** tunnels_missing() - a tunnel that paths need and nobody carries, with why, or NULL */
 const char *tunnels_missing(const struct reconcile *rec, const char **why);
 /** tunnels_changed() - podnet-fwd does not carry the tunnel of this name any more */

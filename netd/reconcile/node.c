@@ -129,6 +129,7 @@ void node_report(struct reconcile *rec)
 		report.message = rec->node_why;
 	}
 	report.link_local = rec->facts.link_local;
+	tunnels_fast(rec, report.fastpath);
 	paths_report(rec, paths, &report);
 	rec->paths_due = false;
 	if (report.others)
@@ -193,6 +194,7 @@ static void readdress(struct reconcile *rec)
 	struct scope *node = scope_find(rec, NODE_SCOPE);
 
 	ports_moved(rec);
+	ports_tunnels_moved(rec->services->ports);
 	balanced_moved(rec);
 	overlap_mark(rec);              /* and `local` of a Tunnel may be here now */
 	if (node)

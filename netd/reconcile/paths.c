@@ -157,6 +157,7 @@ static int add_peer(void *arg, struct object *obj)
 		peer->cidrs[peer->ncidrs] = b.v[peer->ncidrs].prefix;
 	peer->address = *at;
 	peer->port = to->rec->node->udp_port;
+	peer->framing = obj->node->fastpath[to->v6] ? TUNNEL_FASTPATH : TUNNEL_RAW;
 	to->n++;
 	return 0;
 }

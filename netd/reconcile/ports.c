@@ -428,7 +428,7 @@ int ports_start(struct reconcile *rec)
 	const struct ports_config conf = {
 		.loop = rec->conf.loop, .mode = rec->conf.fwd_mode, .socket = rec->conf.fwd_socket,
 		.starter = rec->conf.fwd_starter, .changed = on_changed, .settled = on_settled,
-		.tunnel_changed = carry_changed,
+		.tunnel_changed = carry_changed, .fastpath = rec->conf.udp_fastpath,
 		.arg = rec,
 	};
 

@@ -31,6 +31,7 @@ struct reconcile_config {
 	enum ports_mode fwd_mode;
 	const char *fwd_socket;
 	int fwd_starter;
+	bool udp_fastpath;          /* see ports.h */
 };
 int reconcile_start(const struct reconcile_config *conf, struct reconcile **ret,
 		    struct podnet_error *err);

@@ -120,6 +120,13 @@ static void carried(struct reconcile *rec, unsigned i, int rc)
 			      carry_why(rc));
 }
 
+void tunnels_fast(const struct reconcile *rec, bool ret[2])
+{
+	for (unsigned i = 0; i < COMPILE_TUNNELS; i++)
+		if (rec->carried & 1u << i && ports_tunnel_fast(rec->services->ports, compile_tunnel_names[i]))
+			ret[i & 1] = true;
+}
+
 const char *tunnels_missing(const struct reconcile *rec, const char **why)
 {
 	for (unsigned i = 0; i < COMPILE_TUNNELS; i++) {
@@ -133,6 +140,8 @@ const char *tunnels_missing(const struct reconcile *rec, const char **why)
 
 void tunnels_carry(struct reconcile *rec)
 {
+	bool fast[2] = { false };
+
 	rec->carry_due = false;
 	for (unsigned i = 0; i < COMPILE_TUNNELS; i++) {
 		unsigned bit = 1u << i;
@@ -148,6 +157,9 @@ void tunnels_carry(struct reconcile *rec)
 		carried(rec, i, paths_carry(rec, i));
 		rec->carried |= bit;
 	}
+	tunnels_fast(rec, fast);
+	rec->paths_due |= memcmp(fast, rec->fast, sizeof(fast)) != 0;
+	memcpy(rec->fast, fast, sizeof(fast));
 }
 
 void tunnels_changed(struct reconcile *rec, const char *name)
