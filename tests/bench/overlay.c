@@ -72,25 +72,32 @@ static void tell_all(const struct bench *b, const struct results *r)
 			snprintf(what, sizeof(what), "%s: %s", way_name((enum way)way), kinds[kind].what);
 			tell(b, what, kinds[kind].unit, series_at(&r->v[way][kind], 0.5), NULL, false);
 		}
-	/* offloads or not, what is on the wire is as socat has it: one packet a datagram */
-	tell_ratio(b, r, WAY_OFFLOADS, WAY_SOCAT, STREAM, "at least 10 (6 in socat's wire format, which it is)", 10);
-	tell_ratio(b, r, WAY_OFFLOADS, WAY_SOCAT, DATAGRAMS, "at least 2.5 (in socat's wire format, which it is)", 2.5);
+	/* on the wire all of them are as socat has it: one packet a datagram */
+	tell_ratio(b, r, WAY_OFFLOADS, WAY_SOCAT, STREAM, "at least 6, with socat at the other end too", 6);
+	tell_ratio(b, r, WAY_OFFLOADS, WAY_SOCAT, DATAGRAMS, "at least 2.5, with socat at the other end too", 2.5);
 	tell_ratio(b, r, WAY_ONE_BY_ONE, WAY_SOCAT, STREAM, NULL, 0);
 	tell_ratio(b, r, WAY_ONE_BY_ONE, WAY_SOCAT, DATAGRAMS, NULL, 0);
-	tell_ratio(b, r, WAY_OFFLOADS, WAY_VXLAN, STREAM, "at least 0.7", 0.7);
+	tell_ratio(b, r, WAY_FASTPATH, WAY_SOCAT, STREAM, "at least 10, between two podnet-fwd", 10);
+	tell_ratio(b, r, WAY_FASTPATH, WAY_SOCAT, DATAGRAMS, NULL, 0);
+	tell_ratio(b, r, WAY_OFFLOADS, WAY_VXLAN, STREAM, NULL, 0);
+	for (int kind = STREAM; kind < KINDS; kind++)
+		tell_ratio(b, r, WAY_FASTPATH, WAY_VXLAN, kind, kind == STREAM ? "at least 0.7, between two podnet-fwd" :
+			   NULL, 0.7);
 }
 
 /* Without packets: its threads sleep. */
-static void tell_idle(const struct bench *b, const struct results *r)
+static void tell_idle(const struct bench *b, const struct results *r, enum way way)
 {
-	const struct pair *p = &r->pairs[WAY_OFFLOADS];
+	const struct pair *p = &r->pairs[way];
+	char what[160];
 	double before;
 
 	nap_ms(200);                    /* what the last measurement left under way */
 	before = carriers_spent(p);
 	nap_ms(b->smoke ? 50 : 2000);
 	before = carriers_spent(p) - before;
-	tell(b, "podnet-fwd, idle: processor", "s", before, "0", before == 0);
+	snprintf(what, sizeof(what), "%s, idle: processor", way_name(way));
+	tell(b, what, "s", before, "0", before == 0);
 }
 
 static int run(const struct bench *b)
@@ -108,8 +115,9 @@ static int run(const struct bench *b)
 			if (r.there[way])
 				measure(b, &r, way);
 		}
-	if (r.there[WAY_OFFLOADS])
-		tell_idle(b, &r);
+	for (int way = WAY_OFFLOADS; way <= WAY_FASTPATH; way++)
+		if (r.there[way])
+			tell_idle(b, &r, (enum way)way);
 	tell_all(b, &r);
 	for (int way = 0; way < WAYS; way++)
 		if (r.there[way])
