@@ -27,18 +27,9 @@ def told(member):
             for one in CLUSTER.members]
 
 
-def forwarder(member):
-    """Its podnet-fwd, by the socket that it listens at."""
-    for line in member.run("ss -xlpnH").splitlines():
-        pid = re.search(r"pid=(\d+)", line)
-        if member.dir + "/fwd.sock" in line and pid:
-            return int(pid[1])
-    return None
-
-
 @contextlib.contextmanager
 def standing():
-    pids = [forwarder(member) for member in CLUSTER.members]
+    pids = [member.forwarder() for member in CLUSTER.members]
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:
@@ -89,9 +80,9 @@ def outlives_netd():
 
 def made_again():
     """With another podnet-fwd, and on another device that has the address."""
-    pid = forwarder(ONE)
+    pid = ONE.forwarder()
     os.kill(pid, signal.SIGKILL)
-    eventually("another one", lambda: forwarder(ONE) not in (None, pid))
+    eventually("another one", lambda: ONE.forwarder() not in (None, pid))
     eventually("it carries", passes)
     by_kernel()
     run("ip link del up1")

@@ -108,15 +108,6 @@ def metrics(name, **labels):
                if all('%s="%s"' % item in said for item in labels.items()))
 
 
-def fwd_pid():
-    """Of podnet-fwd, by the socket that it listens at."""
-    for line in run("ss", "-xlpnH").splitlines():
-        pid = re.search(r"pid=(\d+)", line)    # none while it ends
-        if NODE.dir + "/fwd.sock" in line and pid:
-            return int(pid[1])
-    return None
-
-
 def copy_tcp(size, address="172.16.1.2", into="farpod", out="pod"):
     """So many bytes from one to the other, whole."""
     def inside(netns, make):
@@ -258,14 +249,14 @@ class Pinging:
 def netd_killed():
     """Nothing is lost while netd is away, nor when it comes back; no flood meanwhile that socat drops of."""
     with declared(tunnel()), socat("raw"):
-        pings, pid = Pinging(), fwd_pid()
+        pings, pid = Pinging(), NODE.forwarder()
         NODE.kill()
         for _ in range(20):
             copy_tcp(1 << 16)
         NODE.start()
         for _ in range(20):
             copy_tcp(1 << 16)
-        assert fwd_pid() == pid
+        assert NODE.forwarder() == pid
         assert pings.lost() == 0
         NODE.kill()
         copy_tcp(8 << 20)
@@ -277,7 +268,7 @@ def netd_killed():
 
 def queues():
     """Of TUN devices, that podnet-fwd has open."""
-    folder = "/proc/%d/fd/" % fwd_pid()
+    folder = "/proc/%d/fd/" % NODE.forwarder()
     return [fd for fd in os.listdir(folder) if os.readlink(folder + fd).startswith("/dev/net/tun")]
 
 
@@ -293,11 +284,11 @@ def fwd_killed():
     """Another one has the tunnel, and a connection goes on.  Not with socat: a closed port ends it."""
     with declared(tunnel()), far_node():
         assert ping("pod", "172.16.1.2")
-        pid = fwd_pid()
+        pid = NODE.forwarder()
         worker = threading.Thread(target=copy_tcp, args=(64 << 20,))
         worker.start()
         os.kill(pid, signal.SIGKILL)
-        eventually("another one", lambda: fwd_pid() not in (None, pid))
+        eventually("another one", lambda: NODE.forwarder() not in (None, pid))
         eventually("packets again", lambda: ping("pod", "172.16.1.2"))
         worker.join()
         eventually("it counts", lambda: metrics("podnet_tunnel_packets_total", way="received") > 100)
@@ -324,8 +315,8 @@ def device_deleted():
 def no_rights():
     """podnet-fwd has no capability, and a filter."""
     with declared(tunnel()):
-        for task in os.listdir("/proc/%d/task" % fwd_pid()):
-            status = open("/proc/%d/task/%s/status" % (fwd_pid(), task)).read()
+        for task in os.listdir("/proc/%d/task" % NODE.forwarder()):
+            status = open("/proc/%d/task/%s/status" % (NODE.forwarder(), task)).read()
             for line in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
                 assert re.search(r"%s:\t0+$" % line, status, re.M), status
             assert "NoNewPrivs:\t1" in status
@@ -339,8 +330,8 @@ def idle():
         assert ping("pod", "172.16.1.2")
 
         def spent():
-            return sum(int(open("/proc/%d/task/%s/schedstat" % (fwd_pid(), t)).read().split()[0])
-                       for t in os.listdir("/proc/%d/task" % fwd_pid()))
+            return sum(int(open("/proc/%d/task/%s/schedstat" % (NODE.forwarder(), t)).read().split()[0])
+                       for t in os.listdir("/proc/%d/task" % NODE.forwarder()))
         eventually("nothing in a while", lambda: spent() == (spent(), ping(None, "10.0.0.20", 20))[0])
 
 

@@ -96,18 +96,9 @@ def gone(client, address, port, udp=False):
     eventually("nobody at %s:%d" % (address, port), lambda: not answers(client, address, port, udp))
 
 
-def fwd_pid():
-    """Of podnet-fwd, by the socket that it listens at."""
-    for line in run("ss", "-xlpnH").splitlines():
-        pid = re.search(r"pid=(\d+)", line)    # none while it ends
-        if NODE.dir + "/fwd.sock" in line and pid:
-            return int(pid[1])
-    return None
-
-
 def first_of_all():
     """Before there is a podnet-fwd: what another process has is not taken for a moment."""
-    assert fwd_pid() is None
+    assert NODE.forwarder() is None
     watch = NODE.watch(PODS)
     with socket.create_server(("10.0.0.10", 79)):
         make_pod("a", [{"containerPort": 8080, "hostPort": 79}])
@@ -427,7 +418,7 @@ def streams():
                 idle += 1
                 time.sleep(0.01)
         assert sent < 64 << 20
-        rss = int(open("/proc/%d/statm" % fwd_pid()).read().split()[1]) * 4
+        rss = int(open("/proc/%d/statm" % NODE.forwarder()).read().split()[1]) * 4
         assert rss < 8192 or os.environ.get("PODNET_SANITIZE"), rss
         assert ask("127.0.0.1", 91).startswith("a ")    # others are served meanwhile
         release.set()
@@ -462,16 +453,16 @@ def netd_killed():
     make_pod("a", [{"containerPort": 9000, "hostPort": 93}, {"containerPort": 8080, "hostPort": 94}])
     await_condition("a", "True", "Published")
     served("a", None, "127.0.0.1", 94)
-    pid = fwd_pid()
+    pid = NODE.forwarder()
     sink = Sink("a.default", 9000, lambda conn: len(recv_all(conn)))
     with socket.create_connection(("127.0.0.1", 93), 60) as conn:
         conn.sendall(b"1" * 1000)
         NODE.kill(signal.SIGKILL)
         conn.sendall(b"2" * 1000)
-        assert in_use(None, "0.0.0.0", 94) and fwd_pid() == pid
+        assert in_use(None, "0.0.0.0", 94) and NODE.forwarder() == pid
         assert answers(None, "127.0.0.1", 94).startswith("a ")
         NODE.start()
-        assert fwd_pid() == pid
+        assert NODE.forwarder() == pid
         assert NODE.metric("podnet_kernel_operations_total") == 0
         conn.sendall(b"3" * 1000)
     assert sink.wait() == 3000
@@ -505,9 +496,9 @@ def fwd_killed():
     await_condition("a", "True", "Published")
     served("a", None, "127.0.0.1", 95)
     for _ in range(2):
-        pid, killed = fwd_pid(), time.monotonic()
+        pid, killed = NODE.forwarder(), time.monotonic()
         os.kill(pid, signal.SIGKILL)
-        eventually("another one", lambda: fwd_pid() not in (None, pid))
+        eventually("another one", lambda: NODE.forwarder() not in (None, pid))
         runs = time.monotonic() - killed
         served("a", None, "127.0.0.1", 95)
         print("     killed, it runs again after %.0f ms, and serves after %.0f" % (
@@ -559,7 +550,7 @@ def no_descriptors():
     await_condition("a", "True", "Published")
     served("a", None, "127.0.0.1", 97)
     idle = in_netns("a.default", lambda: socket.create_server(("", 9000), backlog=100))
-    pid = fwd_pid()
+    pid = NODE.forwarder()
     set_descriptors(pid, len(os.listdir("/proc/%d/fd" % pid)) + 20)
     conns = []
     for _ in range(20):
@@ -583,12 +574,12 @@ def purged():
     """netd --purge ends it."""
     make_pod("a", [{"containerPort": 8080, "hostPort": 98}])
     served("a", None, "127.0.0.1", 98)
-    assert fwd_pid()
+    assert NODE.forwarder()
     NODE.stop()
     out = run(NODE.netd, "--config", "/dev/null", "--purge", "--state-dir", NODE.dir + "/state",
               "--run-dir", NODE.dir)
     assert "process end podnet-fwd" in out, out
-    assert fwd_pid() is None and not in_use(None, "0.0.0.0", 98)
+    assert NODE.forwarder() is None and not in_use(None, "0.0.0.0", 98)
     assert "Sanitizer" not in NODE.tail(10000), NODE.tail(100)      # of podnet-fwd, at its end, as well
     SERVERS.pop("a").kill()
 

@@ -192,6 +192,14 @@ class Node:
     def alive(self):
         return self.process is not None and self.process.poll() is None
 
+    def forwarder(self):
+        """Pid of its podnet-fwd, by the socket that it listens at; None while there is none."""
+        for line in run(*self.through, "ss", "-xlpnH").splitlines():
+            pid = re.search(r"pid=(\d+)", line)
+            if self.dir + "/fwd.sock" in line and pid:
+                return int(pid[1])
+        return None
+
     def wait_ready(self):
         """Until /readyz says ok; netd makes its socket at start, so there is no event to wait for."""
         end = time.monotonic() + DEADLINE
