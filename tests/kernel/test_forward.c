@@ -15,39 +15,11 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
-#include <tests/lib/testlib.h>
-
-#define PORT 9000
-
-static int make_tun(short flags)
-{
-	struct ifreq ifr = { .ifr_name = "t0" };
-	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
-
-	ifr.ifr_flags = flags;
-	assert_true(fd >= 0 && ioctl(fd, TUNSETIFF, &ifr) == 0);
-	return fd;
-}
-
-static int make_udp(const char *ip, uint16_t port)
-{
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
-	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };
-	bool six = strchr(ip, ':');
-	int fd = socket(six ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), on = 1;
-
-	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)), 0);
-	inet_pton(six ? AF_INET6 : AF_INET, ip, six ? (void *)&v6.sin6_addr : (void *)&v4.sin_addr);
-	if (six)
-		assert_int_equal(bind(fd, (struct sockaddr *)&v6, sizeof(v6)), 0);
-	else
-		assert_int_equal(bind(fd, (struct sockaddr *)&v4, sizeof(v4)), 0);
-	return fd;
-}
+#include <tests/lib/forwarder.h>
 
 /* ---- a forwarder at work ---- */
 
-struct node {
+struct forwarder {
 	struct podnet_overlay *ov;
 	pthread_t threads[4];
 	unsigned int queues;
@@ -59,7 +31,7 @@ struct service {
 	unsigned int queue;
 };
 
-static void *serve(void *arg)
+static void *serve_queue(void *arg)
 {
 	struct service s = *(struct service *)arg;
 
@@ -67,7 +39,7 @@ static void *serve(void *arg)
 	return (void *)(intptr_t)podnet_overlay_run(s.ov, s.queue, NULL);
 }
 
-static void begin(struct node *n, const struct podnet_overlay_spec *spec)
+static void begin(struct forwarder *n, const struct podnet_overlay_spec *spec)
 {
 	struct podnet_error err = { 0 };
 
@@ -77,11 +49,11 @@ static void begin(struct node *n, const struct podnet_overlay_spec *spec)
 
 		assert_non_null(s);
 		*s = (struct service){ n->ov, n->queues };
-		assert_int_equal(pthread_create(&n->threads[n->queues], NULL, serve, s), 0);
+		assert_int_equal(pthread_create(&n->threads[n->queues], NULL, serve_queue, s), 0);
 	}
 }
 
-static void end(struct node *n)
+static void end(struct forwarder *n)
 {
 	podnet_overlay_stop(n->ov);
 	for (unsigned int i = 0; i < n->queues; i++) {
@@ -94,7 +66,7 @@ static void end(struct node *n)
 	closep(&n->peer);
 }
 
-static void put_peer(struct node *n, const char *ip, uint16_t port, enum podnet_overlay_framing framing,
+static void put_peer(struct forwarder *n, const char *ip, uint16_t port, enum podnet_overlay_framing framing,
 		     const char *net, const char *net6)
 {
 	struct podnet_prefix nets[] = { prefix(net), prefix(net6) };
@@ -114,7 +86,7 @@ static void put_peer(struct node *n, const char *ip, uint16_t port, enum podnet_
 
 static const char *const underlay[2][2] = { { "127.0.0.1", "127.0.0.2" }, { "fd01::1", "fd01::2" } };
 
-static void begin_with_peer(struct node *n, short flags, bool six, enum podnet_overlay_framing framing)
+static void begin_with_peer(struct forwarder *n, short flags, bool six, enum podnet_overlay_framing framing)
 {
 	struct podnet_prefix local[] = { prefix("172.16.0.0/24"), prefix("fd00::/80") };
 	int tun = make_tun((short)(IFF_TUN | IFF_NO_PI | flags)), udp;
@@ -136,20 +108,6 @@ static void begin_with_peer(struct node *n, short flags, bool six, enum podnet_o
 
 /* ---- pings ---- */
 
-static uint16_t sum(const uint8_t *p, size_t len, uint32_t s)
-{
-	for (size_t i = 0; i < len; i++)
-		s += i % 2 ? p[i] : (uint32_t)p[i] << 8;
-	while (s >> 16)
-		s = (s & 0xffff) + (s >> 16);
-	return (uint16_t)~s;
-}
-
-static void put16(uint8_t *p, uint16_t v)
-{
-	p[0] = (uint8_t)(v >> 8), p[1] = (uint8_t)v;
-}
-
 /* An echo request; returns its length. */
 static size_t ping4(uint8_t *ip, const char *from, const char *to, size_t data)
 {
@@ -160,9 +118,9 @@ static size_t ping4(uint8_t *ip, const char *from, const char *to, size_t data)
 	put16(ip + 2, (uint16_t)len);
 	inet_pton(AF_INET, from, ip + 12);
 	inet_pton(AF_INET, to, ip + 16);
-	put16(ip + 10, sum(ip, 20, 0));
+	put16(ip + 10, internet_sum(ip, 20, 0));
 	ip[20] = 8;
-	put16(ip + 22, sum(ip + 20, len - 20, 0));
+	put16(ip + 22, internet_sum(ip + 20, len - 20, 0));
 	return len;
 }
 
@@ -176,7 +134,7 @@ static size_t ping6(uint8_t *ip, const char *from, const char *to, size_t data)
 	inet_pton(AF_INET6, from, ip + 8);
 	inet_pton(AF_INET6, to, ip + 24);
 	ip[40] = 128;
-	put16(ip + 42, sum(ip + 8, len - 8, (uint32_t)(len - 40) + 58));
+	put16(ip + 42, internet_sum(ip + 8, len - 8, (uint32_t)(len - 40) + 58));
 	return len;
 }
 
@@ -199,29 +157,6 @@ static bool answered(int fd, const uint8_t *question, size_t len, size_t ahead)
 	}
 }
 
-static uint64_t dropped(struct node *n, enum podnet_overlay_drop why)
-{
-	struct podnet_overlay_stats s;
-
-	podnet_overlay_stats(n->ov, &s);
-	return s.dropped[why];
-}
-
-/* All counters, for somebody who looks at a failure. */
-static const char *told(struct node *n)
-{
-	static char text[512];
-	struct podnet_overlay_stats s;
-	size_t at = 0;
-
-	podnet_overlay_stats(n->ov, &s);
-	for (int i = 0; i < PODNET_OVERLAY_DROPS; i++)
-		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s %lu ",
-				       podnet_overlay_drop_name((enum podnet_overlay_drop)i),
-				       (unsigned long)s.dropped[i]);
-	return text;
-}
-
 static const struct ways {
 	const char *says;
 	short flags;
@@ -234,7 +169,7 @@ static const struct ways {
 	{ "framed, over IPv6, one by one", 0, true, PODNET_OVERLAY_PI },
 };
 
-static void ask(struct node *n, enum podnet_overlay_framing framing, bool six, size_t data)
+static void ask(struct forwarder *n, enum podnet_overlay_framing framing, bool six, size_t data)
 {
 	uint8_t buf[65536];
 	size_t ahead = framing == PODNET_OVERLAY_PI ? 4 : 0, len;
@@ -246,7 +181,7 @@ static void ask(struct node *n, enum podnet_overlay_framing framing, bool six, s
 	if (send(n->peer, buf, len, 0) != (ssize_t)len)
 		fail_msg("send: %s", strerror(errno));
 	if (!answered(n->peer, buf, len, ahead))
-		fail_msg("no answer; %s", told(n));
+		fail_msg("no answer; %s", told(n->ov));
 }
 
 static void there_and_back(void **state)
@@ -254,7 +189,7 @@ static void there_and_back(void **state)
 	const struct ways *w = *state;
 	struct podnet_prefix at = prefix(underlay[w->six][1]);
 	struct podnet_overlay_peer_stats s;
-	struct node n = { 0 };
+	struct forwarder n = { 0 };
 
 	begin_with_peer(&n, w->flags, w->six, w->framing);
 	ask(&n, w->framing, false, 56);
@@ -310,7 +245,7 @@ static void not_forwarded(void **state)
 	struct podnet_overlay_peer_stats s;
 	uint8_t buf[65536];
 	size_t len = 84;
-	struct node n = { 0 };
+	struct forwarder n = { 0 };
 
 	memset(buf, 0xa7, sizeof(buf));
 	begin_with_peer(&n, IFF_VNET_HDR, false, b->framing);
@@ -326,7 +261,7 @@ static void not_forwarded(void **state)
 		len = b->len;
 	assert_int_equal(send(n.peer, buf, len, 0), len);
 	ask(&n, b->framing, false, 56);         /* what was sent before it has been looked at */
-	assert_int_equal(dropped(&n, b->why), 1);
+	assert_int_equal(dropped(n.ov, b->why), 1);
 	assert_int_equal(podnet_overlay_peer_stats(n.ov, &at, PORT, &s), 0);
 	assert_int_equal(s.in_packets, 1);
 	assert_int_equal(s.in_dropped, 1);
@@ -336,7 +271,7 @@ static void not_forwarded(void **state)
 /* Without prefixes of ours: what no peer has, but for one that has all. */
 static void ours_is_the_rest(void **state)
 {
-	struct node n = { 0 };
+	struct forwarder n = { 0 };
 	uint8_t buf[128];
 	size_t len = ping4(buf, "172.16.1.9", "172.16.2.1", 56);
 
@@ -347,10 +282,10 @@ static void ours_is_the_rest(void **state)
 	assert_int_equal(podnet_overlay_local(n.ov, NULL, 0, NULL), 0);
 	assert_int_equal(send(n.peer, buf, len, 0), len);
 	ask(&n, PODNET_OVERLAY_RAW, false, 56);
-	assert_int_equal(dropped(&n, PODNET_OVERLAY_IN_DESTINATION), 1);
+	assert_int_equal(dropped(n.ov, PODNET_OVERLAY_IN_DESTINATION), 1);
 	assert_int_not_equal(sh("ip addr add 172.16.2.1/32 dev lo && "
 				"ping -c1 -W0.2 -I 172.16.2.1 172.16.1.9 >/dev/null"), 0);
-	assert_true(dropped(&n, PODNET_OVERLAY_OUT_SOURCE) > 0);
+	assert_true(dropped(n.ov, PODNET_OVERLAY_OUT_SOURCE) > 0);
 	end(&n);
 }
 
@@ -359,7 +294,7 @@ static void strangers(void **state)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(PORT) };
 	_cleanup_close_ int port = make_udp("127.0.0.1", 0), other;
-	struct node n = { 0 };
+	struct forwarder n = { 0 };
 	uint8_t buf[128];
 	size_t len = ping4(buf, "172.16.1.9", "172.16.0.1", 56);
 
@@ -370,7 +305,7 @@ static void strangers(void **state)
 	assert_int_equal(sendto(port, buf, len, 0, (struct sockaddr *)&to, sizeof(to)), len);
 	assert_int_equal(sendto(other, buf, len, 0, (struct sockaddr *)&to, sizeof(to)), len);
 	ask(&n, PODNET_OVERLAY_RAW, false, 56);
-	assert_int_equal(dropped(&n, PODNET_OVERLAY_IN_STRANGER), 2);
+	assert_int_equal(dropped(n.ov, PODNET_OVERLAY_IN_STRANGER), 2);
 	end(&n);
 }
 
@@ -379,7 +314,7 @@ static void peers_come_and_go(void **state)
 	struct podnet_prefix at = prefix("127.0.0.2"), local = prefix("172.16.0.0/16");
 	struct podnet_overlay_peer_stats s;
 	struct podnet_error err = { 0 };
-	struct node n = { 0 };
+	struct forwarder n = { 0 };
 
 	(void)state;
 	begin_with_peer(&n, IFF_VNET_HDR, false, PODNET_OVERLAY_RAW);
@@ -395,7 +330,7 @@ static void peers_come_and_go(void **state)
 	assert_int_equal(podnet_overlay_peer_delete(n.ov, &at, PORT), -ENOENT);
 	assert_int_equal(podnet_overlay_peer_stats(n.ov, &at, PORT, &s), -ENOENT);
 	assert_int_not_equal(sh("ping -c1 -W0.2 172.16.1.9 >/dev/null"), 0);
-	assert_true(dropped(&n, PODNET_OVERLAY_OUT_NO_PEER) > 0);
+	assert_true(dropped(n.ov, PODNET_OVERLAY_OUT_NO_PEER) > 0);
 	put_peer(&n, "127.0.0.2", PORT, PODNET_OVERLAY_RAW, "172.16.1.0/24", NULL);
 	test_ok(podnet_overlay_local(n.ov, &local, 1, &err), &err);
 	ask(&n, PODNET_OVERLAY_RAW, false, 56);
@@ -406,7 +341,7 @@ static void peers_come_and_go(void **state)
 static void nobody_listens(void **state)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(PORT) };
-	struct node n = { 0 };
+	struct forwarder n = { 0 };
 
 	(void)state;
 	begin_with_peer(&n, IFF_VNET_HDR, false, PODNET_OVERLAY_RAW);
@@ -419,7 +354,7 @@ static void nobody_listens(void **state)
 	/* no way to the peer, and back */
 	put_peer(&n, "192.0.2.1", PORT, PODNET_OVERLAY_RAW, "172.16.3.0/24", NULL);
 	assert_int_not_equal(sh("ping -c1 -W0.2 172.16.3.1 >/dev/null"), 0);
-	assert_true(dropped(&n, PODNET_OVERLAY_OUT_REFUSED) > 0);
+	assert_true(dropped(n.ov, PODNET_OVERLAY_OUT_REFUSED) > 0);
 	ask(&n, PODNET_OVERLAY_RAW, false, 56);
 	end(&n);
 }
@@ -427,7 +362,7 @@ static void nobody_listens(void **state)
 static void device_gone(void **state)
 {
 	struct podnet_error err = { 0 };
-	struct node n = { .peer = -1 };
+	struct forwarder n = { .peer = -1 };
 	void *r;
 
 	(void)state;
@@ -481,7 +416,7 @@ static void wrong_peers(void **state)
 	struct podnet_overlay_peer good = { .address = prefix("192.0.2.1"), .port = 1 }, v[4];
 	static const char *const fields[] = { "address", "port", "framing", "prefixes" };
 	struct podnet_error err = { 0 };
-	struct node n = { 0 };
+	struct forwarder n = { 0 };
 
 	(void)state;
 	begin_with_peer(&n, IFF_VNET_HDR, false, PODNET_OVERLAY_RAW);
@@ -504,7 +439,7 @@ static void two_queues(void **state)
 {
 	int tun[2], udp[2];
 	struct podnet_overlay_spec spec = { .tun = tun, .udp = udp, .queues = 2, .busy_us = 50 };
-	struct node n = { .peer = -1 };
+	struct forwarder n = { .peer = -1 };
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
