@@ -89,7 +89,7 @@ struct podnet_overlay_peer {
 
 /**
  * Packets as they are on the wire, and bytes of them, without what is around them.  Of a piece that
- * the kernel carried whole they are reckoned from its length, with headers of 40 bytes.
+ * the kernel carried whole they are reckoned from its length.
  */
 struct podnet_overlay_peer_stats {
 	uint64_t in_packets, in_bytes;
@@ -169,7 +169,7 @@ PODNET_API void podnet_overlay_close(struct podnet_overlay *ov);
  * as before or as after, those that come when it has returned as after.  Of two peers with the same
  * prefix the one that was put last has it.
  * Return: 0, -EINVAL (@err->field names the member), -ENOMEM; what bpf(2) said of the fast path, and
- * then the peer's packets come here.
+ * then it is given up: all packets come here.
  */
 PODNET_API int podnet_overlay_peer_put(struct podnet_overlay *ov,
 				       const struct podnet_overlay_peer *peer,

@@ -28,6 +28,7 @@
 #define NEXT    (-1)            /* TCX_NEXT */
 #define DROP    2               /* TCX_DROP */
 #define swap16(x) __builtin_bswap16(x)
+#define swap32(x) __builtin_bswap32(x)
 
 static void *(*const map_lookup)(void *map, const void *key) = (void *)BPF_FUNC_map_lookup_elem;
 static long (*const skb_load)(const void *skb, __u32 at, void *to, __u32 len) = (void *)BPF_FUNC_skb_load_bytes;
@@ -37,6 +38,8 @@ static long (*const adjust_room)(void *skb, __s32 by, __u32 mode, __u64 flags) =
 static long (*const change_head)(void *skb, __u32 by, __u64 flags) = (void *)BPF_FUNC_skb_change_head;
 static long (*const fib_lookup)(void *skb, struct bpf_fib_lookup *p, int len, __u32 flags) =
 	(void *)BPF_FUNC_fib_lookup;
+static long (*const check_mtu)(void *skb, __u32 ifindex, __u32 *len, __s32 more, __u64 flags) =
+	(void *)BPF_FUNC_check_mtu;
 static long (*const redirect)(__u32 ifindex, __u64 flags) = (void *)BPF_FUNC_redirect;
 static long (*const redirect_neigh)(__u32 ifindex, struct bpf_redir_neigh *p, int len, __u64 flags) =
 	(void *)BPF_FUNC_redirect_neigh;
@@ -49,12 +52,18 @@ struct addresses {
 	__u32 len;              /* of the packet, as its header has it */
 };
 
-INLINE int family_of(__u8 first)
+/* Addresses of IPv6 that stand for IPv4's, here; on the wire they are nobody's. */
+INLINE int is_mapped(const struct fastpath_key *k)
 {
-	return first >> 4;
+	const __u32 *word = (const void *)k->addr;
+
+	return !(word[0] | word[1]) && word[2] == swap32(0xffff);
 }
 
-/* Of the packet at @at; IPv4 addresses are mapped into IPv6's (RFC 4291, 2.5.5.2). */
+/*
+ * Of the packet at @at, 0: of none that is sure; IPv4 addresses are mapped into IPv6's (RFC 4291, 2.5.5.2).
+ * What `in` is not sure of, `out` may not be either: nobody fills in its checksum any more.
+ */
 INLINE int look(struct __sk_buff *skb, __u32 at, struct addresses *a)
 {
 	__u8 first;
@@ -63,7 +72,7 @@ INLINE int look(struct __sk_buff *skb, __u32 at, struct addresses *a)
 	if (skb_load(skb, at, &first, 1))
 		return 0;
 	*a = (struct addresses){ .src.len = 128, .dst.len = 128 };
-	if (family_of(first) == 4) {
+	if (first == 0x45) {
 		a->src.addr[10] = a->src.addr[11] = a->dst.addr[10] = a->dst.addr[11] = 0xff;
 		if (skb_load(skb, at + 2, &len, 2) || skb_load(skb, at + 12, a->src.addr + 12, 4) ||
 		    skb_load(skb, at + 16, a->dst.addr + 12, 4))
@@ -71,22 +80,38 @@ INLINE int look(struct __sk_buff *skb, __u32 at, struct addresses *a)
 		a->len = swap16(len);
 		return 4;
 	}
-	if (family_of(first) != 6 || skb_load(skb, at + 4, &len, 2) || skb_load(skb, at + 8, a->src.addr, 16) ||
+	if (first >> 4 != 6 || skb_load(skb, at + 4, &len, 2) || skb_load(skb, at + 8, a->src.addr, 16) ||
 	    skb_load(skb, at + 24, a->dst.addr, 16))
 		return 0;
 	a->len = swap16(len) + 40;
-	return 6;
+	return is_mapped(&a->src) || is_mapped(&a->dst) ? 0 : 6;
 }
 
-INLINE void count(__u32 index, int out, struct __sk_buff *skb, __u32 len)
+/* Of each packet that a piece is cut into, with IP's; 0: neither TCP nor UDP follows IP. */
+INLINE __u32 header(struct __sk_buff *skb, __u32 at, int version)
+{
+	__u32 ip = version == 4 ? 20 : 40;
+	__u8 protocol, offset;
+
+	if (skb_load(skb, at + (version == 4 ? 9 : 6), &protocol, 1))
+		return 0;
+	if (protocol == IPPROTO_UDP)
+		return ip + 8;
+	if (protocol != IPPROTO_TCP || skb_load(skb, at + ip + 12, &offset, 1))
+		return 0;
+	return ip + (offset >> 4) * 4;
+}
+
+/* @header of a piece, that is cut into packets of @size; both 0: it is one packet */
+INLINE void count(__u32 index, int out, __u32 len, __u32 head, __u32 size)
 {
 	struct fastpath_count *c = map_lookup((void *)LOADED(FASTPATH_COUNTS), &index);
-	__u32 size = skb->gso_size, more = size && len > 40 + size ? (len - 41) / size : 0;
+	__u32 more = size && head && len > head ? (len - head - 1) / size : 0;
 
 	if (!c)
 		return;
 	c->v[out].packets += 1 + more;
-	c->v[out].bytes += len + (__u64)more * 40;
+	c->v[out].bytes += len + (__u64)more * head;
 }
 
 /* ---- out ---- */
@@ -100,12 +125,15 @@ INLINE __u16 ipv4_sum(const __u8 *head, __u32 len)
 	return (__u16)~((sum & 0xffff) + (sum >> 16));
 }
 
-/* Where the peer is; 0: nowhere, or not in one piece */
+/*
+ * Where the peer is; 0: nowhere, or @len bytes do not go there in one piece.  A neighbour that is to be
+ * found first is the forwarder's socket's: what waits for it here would go on by the inner packet's route.
+ */
 INLINE __u32 route(struct __sk_buff *skb, const struct fastpath_value *to, __u32 len, struct bpf_redir_neigh *hop)
 {
 	struct bpf_fib_lookup p = { .l4_protocol = IPPROTO_UDP, .ifindex = skb->ifindex };
 
-	p.tot_len = skb->gso_size ? 0 : (__u16)len;
+	p.tot_len = (__u16)len;
 	if (to->flags & FASTPATH_SIX) {
 		p.family = 10;
 		__builtin_memcpy(p.ipv6_src, to->head + 8, 16);
@@ -115,7 +143,7 @@ INLINE __u32 route(struct __sk_buff *skb, const struct fastpath_value *to, __u32
 		__builtin_memcpy(&p.ipv4_src, to->head + 12, 4);
 		__builtin_memcpy(&p.ipv4_dst, to->head + 16, 4);
 	}
-	if (fib_lookup(skb, &p, sizeof(p), BPF_FIB_LOOKUP_SKIP_NEIGH))
+	if (fib_lookup(skb, &p, sizeof(p), 0))
 		return 0;
 	hop->nh_family = p.family;
 	__builtin_memcpy(hop->ipv6_nh, p.ipv6_dst, 16);
@@ -132,16 +160,17 @@ INLINE void finish(__u8 *head, int six, __u32 inner)
 		*(__u16 *)(void *)(head + 10) = ipv4_sum(head, inner + 28);
 }
 
-INLINE int leave(struct __sk_buff *skb, const struct fastpath_value *to, int six, __u32 len)
+INLINE int leave(struct __sk_buff *skb, const struct fastpath_value *to, int six, __u32 len, int version)
 {
-	__u32 over = six ? 48 : 28, ifindex;
+	__u32 over = six ? 48 : 28, size = skb->gso_size, head_of_each = size ? header(skb, 0, version) : 0, ifindex;
 	struct bpf_redir_neigh hop = { 0 };
 	__u8 ether[14] __attribute__((aligned(8))) = { 0 }, head[48] __attribute__((aligned(8)));
 
-	ifindex = route(skb, to, len + over, &hop);
+	if (size && !head_of_each)
+		return NEXT;
+	ifindex = route(skb, to, over + (size ? head_of_each + size : len), &hop);
 	if (!ifindex)
 		return NEXT;
-	count(to->index, 1, skb, len);
 	if (adjust_room(skb, (__s32)over, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L4_UDP |
 			(six ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV6 : BPF_F_ADJ_ROOM_ENCAP_L3_IPV4)))
 		return NEXT;
@@ -151,6 +180,7 @@ INLINE int leave(struct __sk_buff *skb, const struct fastpath_value *to, int six
 	if (change_head(skb, sizeof(ether), 0) || skb_store(skb, 0, ether, sizeof(ether), 0) ||
 	    skb_store(skb, sizeof(ether), head, over, 0))
 		return DROP;
+	count(to->index, 1, len, head_of_each, size);
 	return (int)redirect_neigh(ifindex, &hop, sizeof(hop), 0);
 }
 
@@ -158,14 +188,15 @@ SECTION("tc_out") int out(struct __sk_buff *skb)
 {
 	const struct fastpath_value *to, *from;
 	struct addresses a;
+	int version = look(skb, 0, &a);
 
-	if (!look(skb, 0, &a) || a.len != skb->len || a.len > 65535 - 48)
+	if (!version || a.len != skb->len || a.len > 65535 - 48)
 		return NEXT;
 	to = map_lookup((void *)LOADED(FASTPATH_PEERS), &a.dst);
 	from = map_lookup((void *)LOADED(FASTPATH_PEERS), &a.src);
 	if (!to || !(to->flags & FASTPATH_PEER) || !from || !(from->flags & FASTPATH_LOCAL))
 		return NEXT;
-	return to->flags & FASTPATH_SIX ? leave(skb, to, 1, a.len) : leave(skb, to, 0, a.len);
+	return to->flags & FASTPATH_SIX ? leave(skb, to, 1, a.len, version) : leave(skb, to, 0, a.len, version);
 }
 
 /* ---- in ---- */
@@ -186,6 +217,16 @@ INLINE int answers(const struct fastpath_value *from, const __u8 *head, int six)
 	return p[0] == q[1] && p[1] == q[0];
 }
 
+/* As IPv4 would find it: the sum with the checksum is all ones. */
+INLINE int sum_is_right(const __u8 *head)
+{
+	const __u16 *h = (const void *)head;
+	__u32 sum = (__u32)h[0] + h[1] + h[2] + h[3] + h[4] + h[5] + h[6] + h[7] + h[8] + h[9];
+
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (__u16)((sum & 0xffff) + (sum >> 16)) == 0xffff;
+}
+
 /* A whole datagram to our port that `out` has sent: no options, no fragment, nothing behind it. */
 INLINE int is_datagram(struct __sk_buff *skb, const __u8 *head, int six)
 {
@@ -197,12 +238,19 @@ INLINE int is_datagram(struct __sk_buff *skb, const __u8 *head, int six)
 		return 0;
 	if (six)
 		return head[0] >> 4 == 6 && head[6] == IPPROTO_UDP && swap16(h[2]) == len - 40;
-	return head[0] == 0x45 && head[9] == IPPROTO_UDP && !(h[3] & swap16(0x3fff)) && swap16(h[1]) == len;
+	return head[0] == 0x45 && head[9] == IPPROTO_UDP && !(h[3] & swap16(0x3fff)) && swap16(h[1]) == len &&
+	       sum_is_right(head);
+}
+
+/* The kernel drops what it hands over and the device's MTU does not hold; the forwarder does not. */
+INLINE int fits(struct __sk_buff *skb, __u32 len)
+{
+	return skb->gso_size || check_mtu(skb, (__u32)LOADED(FASTPATH_TUN), &len, 0, 0) == 0;
 }
 
 INLINE int enter(struct __sk_buff *skb, int six)
 {
-	__u32 over = six ? 48 : 28;
+	__u32 over = six ? 48 : 28, size = skb->gso_size, head_of_each;
 	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
 	const struct fastpath_value *from, *to;
 	struct addresses a;
@@ -217,15 +265,16 @@ INLINE int enter(struct __sk_buff *skb, int six)
 		return NEXT;
 	from = map_lookup((void *)LOADED(FASTPATH_PEERS), &a.src);
 	to = map_lookup((void *)LOADED(FASTPATH_PEERS), &a.dst);
-	if (!from || !answers(from, head, six) || !to || !(to->flags & FASTPATH_LOCAL))
+	if (!from || !answers(from, head, six) || !to || !(to->flags & FASTPATH_LOCAL) || !fits(skb, a.len))
 		return NEXT;
 	if (six && inner == 4)
 		flags |= FASTPATH_DECAP_L3_IPV4;
 	if (!six && inner == 6)
 		flags |= FASTPATH_DECAP_L3_IPV6;
-	count(from->index, 0, skb, a.len);
+	head_of_each = size ? header(skb, ETH_HLEN + over, inner) : 0;
 	if (adjust_room(skb, -(__s32)over, BPF_ADJ_ROOM_MAC, flags))
 		return NEXT;
+	count(from->index, 0, a.len, head_of_each, size);
 	return (int)redirect((__u32)LOADED(FASTPATH_TUN), BPF_F_INGRESS);
 }
 

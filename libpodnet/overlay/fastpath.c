@@ -86,8 +86,12 @@ static void put_head6(uint8_t *head, const struct sockaddr_in6 *from, const stru
 
 static void put_peer(const struct fastpath *f, const struct peer *p, struct fastpath_value *ret)
 {
+	const struct sockaddr_in6 *six = (const void *)&p->at;
+
 	if (p->framing != PODNET_OVERLAY_FASTPATH || p->at.ss_family != f->at.ss_family)
 		return;
+	if (p->at.ss_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&six->sin6_addr))
+		return;                 /* by which link, only the socket knows */
 	ret->flags |= FASTPATH_PEER;
 	ret->index = p->counters->index;
 	if (p->at.ss_family == AF_INET6) {
@@ -98,24 +102,43 @@ static void put_peer(const struct fastpath *f, const struct peer *p, struct fast
 	}
 }
 
-int pn_fastpath_prefix(const struct fastpath *f, const struct podnet_prefix *prefix, const struct peer *owner,
+/* An IPv6 prefix that has only addresses which the programs leave, for the keys are IPv4's. */
+static bool is_mapped(const struct podnet_prefix *prefix)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	return prefix->family == AF_INET6 && prefix->len >= 96 && memcmp(prefix->addr, mapped, sizeof(mapped)) == 0;
+}
+
+/*
+ * What could not be written would be somebody else's, by a shorter prefix: rather nothing is carried
+ * any more.
+ */
+static void give_up(struct fastpath *f)
+{
+	closep(&f->out);
+	closep(&f->in);
+}
+
+int pn_fastpath_prefix(struct fastpath *f, const struct podnet_prefix *prefix, const struct peer *owner,
 		       bool local)
 {
 	struct fastpath_key key = key_of(prefix);
 	struct fastpath_value value = { .flags = local ? FASTPATH_LOCAL : 0 };
 	int r;
 
-	if (f->peers < 0)
+	if (f->peers < 0 || is_mapped(prefix))
 		return 0;
 	if (!owner && !local && prefix->len) {
 		r = map_call(BPF_MAP_DELETE_ELEM, f->peers, &key, NULL, 0);
-		return r == -ENOENT ? 0 : r;
+		r = r == -ENOENT ? 0 : r;
+	} else {
+		if (owner)
+			put_peer(f, owner, &value);
+		r = map_call(BPF_MAP_UPDATE_ELEM, f->peers, &key, &value, BPF_ANY);
 	}
-	if (owner)
-		put_peer(f, owner, &value);
-	r = map_call(BPF_MAP_UPDATE_ELEM, f->peers, &key, &value, BPF_ANY);
-	if (r < 0)                      /* rather none than one that was */
-		map_call(BPF_MAP_DELETE_ELEM, f->peers, &key, NULL, 0);
+	if (r < 0)
+		give_up(f);
 	return r;
 }
 

@@ -275,10 +275,27 @@ int pn_fastpath_underlay(const struct fastpath *f);
  * pn_fastpath_prefix() - who has @prefix now, and whether it is ours
  * @owner: NULL: nobody
  *
- * Return: 0, or a negative errno: what it has is not carried by the kernel.
+ * Return: 0, or a negative errno: nothing is carried by the kernel any more.
  */
-int pn_fastpath_prefix(const struct fastpath *f, const struct podnet_prefix *prefix, const struct peer *owner,
+int pn_fastpath_prefix(struct fastpath *f, const struct podnet_prefix *prefix, const struct peer *owner,
 		       bool local);
+
+/* ---- fastpath_tell.c ---- */
+
+/** What a handle knows; borrowed */
+struct listed {
+	struct peer *const *peers;
+	size_t npeers;
+	const struct podnet_prefix *local;
+	size_t nlocal;
+};
+/** pn_fastpath_of_peer() - a peer has @v now, or had; 0, or a negative errno as pn_fastpath_prefix() */
+int pn_fastpath_of_peer(struct fastpath *f, const struct listed *l, const struct podnet_prefix *v, size_t n);
+/** pn_fastpath_of_us() - @v is ours now, or was */
+int pn_fastpath_of_us(struct fastpath *f, const struct listed *l, const struct podnet_prefix *v, size_t n);
+
+/* ---- fastpath.c, counters ---- */
+
 int pn_fastpath_count_begin(struct fastpath *f, struct counters *c);
 void pn_fastpath_count_end(const struct fastpath *f, const struct counters *c);
 void pn_fastpath_count_add(const struct fastpath *f, const struct counters *c,

@@ -87,39 +87,9 @@ static void changed(struct podnet_overlay *ov)
 	atomic_fetch_add(&ov->version, 1);
 }
 
-/* ---- what the fast path knows of it ---- */
-
-static bool has_prefix(const struct podnet_prefix *v, size_t n, const struct podnet_prefix *what)
+static struct listed listed(struct podnet_overlay *ov)
 {
-	for (size_t i = 0; i < n; i++)
-		if (v[i].len == what->len && podnet_prefix_contains(&v[i], what))
-			return true;
-	return false;
-}
-
-static int tell_prefix(const struct podnet_overlay *ov, const struct podnet_prefix *prefix)
-{
-	const struct peer *owner = NULL;
-	bool local = ov->nlocal ? has_prefix(ov->local, ov->nlocal, prefix) : prefix->len == 0;
-
-	for (size_t i = 0; i < ov->npeers; i++)
-		if ((!owner || owner->order < ov->peers[i]->order) &&
-		    has_prefix(ov->peers[i]->prefixes, ov->peers[i]->nprefixes, prefix))
-			owner = ov->peers[i];
-	return pn_fastpath_prefix(&ov->fastpath, prefix, owner, local);
-}
-
-/* All are told, whatever becomes of one. */
-static int tell_prefixes(const struct podnet_overlay *ov, const struct podnet_prefix *v, size_t n)
-{
-	int ret = 0;
-
-	for (size_t i = 0; i < n && ov->fastpath.peers >= 0; i++) {
-		int r = tell_prefix(ov, &v[i]);
-
-		ret = ret < 0 ? ret : r;
-	}
-	return ret;
+	return (struct listed){ ov->peers, ov->npeers, ov->local, ov->nlocal };
 }
 
 /* ---- queues ---- */
@@ -184,7 +154,7 @@ static int set_up_tun(struct queue *q, bool plain, struct podnet_error *err)
 	return 0;
 }
 
-static int set_up_udp(struct queue *q, bool plain, struct podnet_error *err)
+static int set_up_udp(struct queue *q, const struct podnet_overlay_spec *spec, struct podnet_error *err)
 {
 	int protocol = 0, on = 1, size = RECEIVE_BUFFER;
 	socklen_t len = sizeof(protocol);
@@ -194,7 +164,9 @@ static int set_up_udp(struct queue *q, bool plain, struct podnet_error *err)
 		return pn_err_why(err, -EINVAL, "overlay_open", "udp", "it is no UDP socket");
 	if (setsockopt(q->udp, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
 		setsockopt(q->udp, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	if (plain)
+	if (spec->fastpath)     /* what peers' kernels sent and ours did not take has no checksum: RFC 6935 */
+		setsockopt(q->udp, SOL_UDP, UDP_NO_CHECK6_RX, &on, sizeof(on));
+	if (spec->plain)
 		return 0;
 	q->gso = true;
 	setsockopt(q->udp, SOL_UDP, UDP_GRO, &on, sizeof(on));     /* without it they come one by one */
@@ -232,7 +204,7 @@ static int queue_make(struct podnet_overlay *ov, const struct podnet_overlay_spe
 	q->udp = spec->udp[i];
 	r = set_up_tun(q, spec->plain, err);
 	if (r == 0)
-		r = set_up_udp(q, spec->plain, err);
+		r = set_up_udp(q, spec, err);
 	if (r == 0) {
 		r = set_nonblocking(q->tun);
 		r = r < 0 ? r : set_nonblocking(q->udp);
@@ -350,6 +322,7 @@ static int put(struct podnet_overlay *ov, const struct podnet_overlay_peer *spec
 	struct peer **slot = find(ov, &spec->address, spec->port), *p;
 	struct { struct peer **v; size_t n, cap; } list = { ov->peers, ov->npeers, ov->cap };
 	struct peer *before = NULL;
+	struct listed all;
 	int r, told;
 
 	if (!slot && pn_grow(&list) < 0)
@@ -367,10 +340,13 @@ static int put(struct podnet_overlay *ov, const struct podnet_overlay_peer *spec
 		before = *slot;
 	*slot = p;
 	changed(ov);
+	/* what is new comes first: meanwhile nobody else gets what is its before and behind */
+	all = listed(ov);
+	told = pn_fastpath_of_peer(&ov->fastpath, &all, p->prefixes, p->nprefixes);
 	if (before)
-		tell_prefixes(ov, before->prefixes, before->nprefixes);
+		told = told < 0 ? told : pn_fastpath_of_peer(&ov->fastpath, &all, before->prefixes,
+							     before->nprefixes);
 	pn_peer_unref(before);
-	told = tell_prefixes(ov, p->prefixes, p->nprefixes);
 	return r < 0 ? r : told;
 }
 
@@ -392,6 +368,7 @@ int podnet_overlay_peer_delete(struct podnet_overlay *ov, const struct podnet_pr
 			       uint16_t port)
 {
 	struct peer **slot, *gone;
+	struct listed all;
 
 	pthread_mutex_lock(&ov->lock);
 	slot = find(ov, address, port);
@@ -399,7 +376,8 @@ int podnet_overlay_peer_delete(struct podnet_overlay *ov, const struct podnet_pr
 		gone = *slot;
 		*slot = ov->peers[--ov->npeers];
 		changed(ov);
-		tell_prefixes(ov, gone->prefixes, gone->nprefixes);
+		all = listed(ov);
+		pn_fastpath_of_peer(&ov->fastpath, &all, gone->prefixes, gone->nprefixes);
 		pn_fastpath_count_end(&ov->fastpath, gone->counters);
 		pn_peer_unref(gone);
 	}
@@ -410,10 +388,10 @@ int podnet_overlay_peer_delete(struct podnet_overlay *ov, const struct podnet_pr
 int podnet_overlay_local(struct podnet_overlay *ov, const struct podnet_prefix *local, size_t nlocal,
 			 struct podnet_error *err)
 {
-	static const struct podnet_prefix all[] = { { .family = AF_INET }, { .family = AF_INET6 } };
 	struct podnet_prefix *copy, *before;
+	struct listed now;
 	size_t nbefore;
-	int r, rest;
+	int r;
 
 	if (!prefixes_ok(local, nlocal))
 		return pn_err(err, -EINVAL, "overlay_local", "local", NULL);
@@ -428,12 +406,12 @@ int podnet_overlay_local(struct podnet_overlay *ov, const struct podnet_prefix *
 	ov->local = copy;
 	ov->nlocal = nlocal;
 	changed(ov);
-	tell_prefixes(ov, before, nbefore);
-	r = tell_prefixes(ov, copy, nlocal);
-	rest = tell_prefixes(ov, all, ARRAY_SIZE(all));     /* what nobody has */
+	now = listed(ov);
+	r = pn_fastpath_of_us(&ov->fastpath, &now, copy, nlocal);
+	r = r < 0 ? r : pn_fastpath_of_us(&ov->fastpath, &now, before, nbefore);
 	free(before);
 	pthread_mutex_unlock(&ov->lock);
-	return r < 0 || rest < 0 ? pn_err(err, r < 0 ? r : rest, "overlay_local", NULL, NULL) : 0;
+	return r < 0 ? pn_err(err, r, "overlay_local", NULL, NULL) : 0;
 }
 
 /* ---- service ---- */
