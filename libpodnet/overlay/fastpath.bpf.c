@@ -87,7 +87,10 @@ INLINE int look(struct __sk_buff *skb, __u32 at, struct addresses *a)
 	return is_mapped(&a->src) || is_mapped(&a->dst) ? 0 : 6;
 }
 
-/* Of each packet that a piece is cut into, with IP's; 0: neither TCP nor UDP follows IP. */
+/*
+ * Of each packet that a piece is cut into, with IP's; 0: TCP does not follow IP.  What is cut of UDP the kernel
+ * takes for a tunnel's when it has come out of one, wherever it is cut then (__udp_gso_segment()), and drops it.
+ */
 INLINE __u32 header(struct __sk_buff *skb, __u32 at, int version)
 {
 	__u32 ip = version == 4 ? 20 : 40;
@@ -95,8 +98,6 @@ INLINE __u32 header(struct __sk_buff *skb, __u32 at, int version)
 
 	if (skb_load(skb, at + (version == 4 ? 9 : 6), &protocol, 1))
 		return 0;
-	if (protocol == IPPROTO_UDP)
-		return ip + 8;
 	if (protocol != IPPROTO_TCP || skb_load(skb, at + ip + 12, &offset, 1))
 		return 0;
 	return ip + (offset >> 4) * 4;
@@ -272,6 +273,8 @@ INLINE int enter(struct __sk_buff *skb, int six)
 	if (!six && inner == 6)
 		flags |= FASTPATH_DECAP_L3_IPV6;
 	head_of_each = size ? header(skb, ETH_HLEN + over, inner) : 0;
+	if (size && !head_of_each)
+		return NEXT;
 	if (adjust_room(skb, -(__s32)over, BPF_ADJ_ROOM_MAC, flags))
 		return NEXT;
 	count(from->index, 0, a.len, head_of_each, size);

@@ -21,6 +21,7 @@
 #include "fastpath.bpf.h"
 
 #define PREFIXES_MAX  (1u << 20)    /* memory is taken as they come */
+#define PEERS_MAX     (1u << 16)    /* less than a MiB before they come */
 #define TCX_INGRESS   46            /* enum bpf_attach_type of Linux 6.6 */
 #define TCX_EGRESS    47
 
@@ -29,7 +30,7 @@ struct loaded {
 	uint32_t v[FASTPATH_TUN + 1];
 };
 
-static int map_create(enum bpf_map_type type, uint32_t key, uint32_t value)
+static int map_create(enum bpf_map_type type, uint32_t key, uint32_t value, uint32_t most)
 {
 	union bpf_attr attr;
 
@@ -37,7 +38,7 @@ static int map_create(enum bpf_map_type type, uint32_t key, uint32_t value)
 	attr.map_type = type;
 	attr.key_size = key;
 	attr.value_size = value;
-	attr.max_entries = PREFIXES_MAX;
+	attr.max_entries = most;
 	attr.map_flags = BPF_F_NO_PREALLOC;
 	return pn_bpf(BPF_MAP_CREATE, &attr, sizeof(attr));
 }
@@ -189,8 +190,9 @@ int podnet_overlay_fastpath_open(int tun, int udp, int ret[PODNET_OVERLAY_FASTPA
 	if (device < 0 || underlay < 0)
 		return pn_err(err, device < 0 ? device : underlay, "overlay_fastpath_open",
 			      device < 0 ? "tun" : "udp", NULL);
-	fds[2] = map_create(BPF_MAP_TYPE_LPM_TRIE, sizeof(struct fastpath_key), sizeof(struct fastpath_value));
-	fds[3] = map_create(BPF_MAP_TYPE_PERCPU_HASH, sizeof(uint32_t), sizeof(struct fastpath_count));
+	fds[2] = map_create(BPF_MAP_TYPE_LPM_TRIE, sizeof(struct fastpath_key), sizeof(struct fastpath_value),
+			    PREFIXES_MAX);
+	fds[3] = map_create(BPF_MAP_TYPE_PERCPU_HASH, sizeof(uint32_t), sizeof(struct fastpath_count), PEERS_MAX);
 	r = fds[2] < 0 ? fds[2] : fds[3] < 0 ? fds[3] : load_and_attach(device, underlay, port_of(&at), fds);
 	for (int i = 0; i < PODNET_OVERLAY_FASTPATH_FDS; i++) {
 		if (r < 0)

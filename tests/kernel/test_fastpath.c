@@ -105,6 +105,7 @@ static void served(void **state)
 		serve(&w.v[i]);
 	stream(&w.v[0], inner(way->inner, 1), &w.v[1], inner(way->inner, 2), 4 * MIB);
 	counted(&w, 0, 1, 4 * MIB / 1452, 4 * MIB);
+	assert_true(udp_pieces_pass(&w.v[0], inner(way->inner, 1), &w.v[1], inner(way->inner, 2), 20, PATIENCE_MS));
 	nodes_close(&w);
 }
 

@@ -12,6 +12,7 @@
 #include <linux/bpf.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
@@ -283,6 +284,30 @@ bool udp_passes(const struct node *a, const char *from, const struct node *b, co
 	if (sendto(near, out, len, 0, (struct sockaddr *)&at, socket_at(to, 7000, &at)) != (ssize_t)len)
 		return false;
 	return poll(&p, 1, ms) == 1 && recv(far, in, sizeof(in), 0) == (ssize_t)len && memcmp(in, out, len) == 0;
+}
+
+/* One call of the sender's, which the kernel cuts where it must; the receiver has them one by one. */
+bool udp_pieces_pass(const struct node *a, const char *from, const struct node *b, const char *to, size_t n, int ms)
+{
+	struct sockaddr_storage at;
+	uint8_t out[65536], in[65536];
+	_cleanup_close_ int near = -1, far = -1;
+	struct pollfd p = { .events = POLLIN };
+	int part = 1000;
+
+	enter(b->netns);
+	far = make_udp(to, 7000);
+	enter(a->netns);
+	near = make_udp(from, 7001);
+	for (size_t i = 0; i < n * 1000; i++)
+		out[i] = byte_at(i);
+	p.fd = far;
+	assert_int_equal(setsockopt(near, IPPROTO_UDP, UDP_SEGMENT, &part, sizeof(part)), 0);
+	assert_int_equal(sendto(near, out, n * 1000, 0, (struct sockaddr *)&at, socket_at(to, 7000, &at)), n * 1000);
+	for (size_t i = 0; i < n; i++)
+		if (poll(&p, 1, ms) != 1 || recv(far, in, sizeof(in), 0) != 1000 || memcmp(in, out + i * 1000, 1000) != 0)
+			return false;
+	return true;
 }
 
 static void connect_pair(const struct node *a, const char *from, const struct node *b, const char *to, int fds[2])

@@ -78,6 +78,8 @@ struct podnet_overlay_peer_stats stats_of(const struct nodes *w, const struct no
 
 /** udp_passes() - is a datagram of @len bytes from @a to @b there within @ms, as it was? */
 bool udp_passes(const struct node *a, const char *from, const struct node *b, const char *to, size_t len, int ms);
+/** udp_pieces_pass() - the same for @n of 1,000 bytes that are sent as one piece (UDP_SEGMENT) */
+bool udp_pieces_pass(const struct node *a, const char *from, const struct node *b, const char *to, size_t n, int ms);
 /** stream() - @bytes by TCP from @a to @b, compared; fails the row */
 void stream(const struct node *a, const char *from, const struct node *b, const char *to, size_t bytes);
 /** programs() - of tcx at a device of this namespace */
