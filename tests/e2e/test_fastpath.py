@@ -45,6 +45,8 @@ def passes():
 
 
 def by_kernel():
+    """Neighbours on the underlay are found by podnet-fwd's socket."""
+    eventually("they reach each other", passes)
     with standing():
         eventually("the kernel carries", passes)
         everybody(CLUSTER, IPS)
