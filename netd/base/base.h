@@ -52,6 +52,8 @@ struct buf {
 	size_t len, cap;
 	bool failed;
 };
+/** buf_room() - of an empty one: what is likely to be added; it grows by more than that */
+void buf_room(struct buf *b, size_t bytes);
 void buf_add(struct buf *b, const void *data, size_t len);
 void buf_str(struct buf *b, const char *s);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -56,6 +56,15 @@ static bool make_room(struct buf *b, size_t more)
 	return true;
 }
 
+void buf_room(struct buf *b, size_t bytes)
+{
+	if (b->cap || b->failed)
+		return;
+	b->data = malloc(bytes);
+	b->failed = !b->data;
+	b->cap = b->data ? bytes : 0;
+}
+
 void buf_add(struct buf *b, const void *data, size_t len)
 {
 	if (!make_room(b, len))

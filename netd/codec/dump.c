@@ -9,6 +9,8 @@
 #include <netd/codec/json.h>
 #include <stdio.h>
 
+#define ROOM    1000        /* most objects are smaller; it is given back at once, whatever it is */
+
 void json_dump_text(const char *s, size_t len, struct buf *b)
 {
 	size_t from = 0;
@@ -127,6 +129,7 @@ struct bytes *doc_bytes(const struct doc *doc)
 	const char *key;
 	json_t *child;
 
+	buf_room(&b, ROOM);
 	buf_add(&b, "{", 1);
 	for (size_t i = 0; i < ARRAY_SIZE(head); i++) {
 		child = json_object_get(doc->root, head[i]);

@@ -12,20 +12,31 @@
 
 #define NAME_BYTES 320          /* a name has 253; one that is none may be longer, or all escapes */
 
-int audit_keep(struct audit *a, struct arena *arena)
+/* All in one piece: there are as many of them at a time as writes under way. */
+int audit_keep(struct audit *a)
 {
 	const char **texts[] = {
 		&a->ns, &a->name, &a->peer.door, &a->peer.client, &a->peer.name,
 	};
+	size_t len[ARRAY_SIZE(texts)], total = 0;
+	char *at;
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-		if (!*texts[i])
-			continue;
-		*texts[i] = arena_strdup(arena, *texts[i]);
-		if (!*texts[i])
-			return -ENOMEM;
+		len[i] = *texts[i] ? strlen(*texts[i]) + 1 : 0;
+		total += len[i];
 	}
+	at = a->kept = malloc(total + 1);
+	if (!at)
+		return -ENOMEM;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); at += len[i++])
+		if (len[i])
+			*texts[i] = memcpy(at, *texts[i], len[i]);
 	return 0;
+}
+
+void audit_forget(struct audit *a)
+{
+	free(take_ptr(a->kept));
 }
 
 static const char *quote(const char *text, char buf[NAME_BYTES])

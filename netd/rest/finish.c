@@ -20,14 +20,13 @@ struct pending {
 	unsigned tries;             /* how often it was before */
 	struct audit audit;
 	struct bytes *body;         /* NULL: it is the object, which has no revision yet */
-	struct arena arena;
 };
 
 static void pending_free(struct pending *p)
 {
 	bytes_unref(p->body);
 	object_unref(p->obj);
-	arena_fini(&p->arena);
+	audit_forget(&p->audit);
 	free(p);
 }
 
@@ -114,7 +113,7 @@ int write_finish(struct call *c, struct txn *txn, unsigned code, struct object *
 			.ns = obj->meta->ns, .name = obj->meta->name, .code = code, .rev = obj->rev,
 		};
 	}
-	if (!p || (!p->body && !later) || audit_keep(&p->audit, &p->arena) < 0) {
+	if (!p || (!p->body && !later) || audit_keep(&p->audit) < 0) {
 		if (p)
 			pending_free(p);
 		txn_drop(txn);

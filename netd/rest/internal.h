@@ -119,9 +119,11 @@ struct audit {
 	const char *ns, *name;      /* NULL: none */
 	unsigned code;
 	uint64_t rev;
+	char *kept;                 /* what the strings lie in; NULL: they are the request's */
 };
-/** audit_keep() - copy the strings to @arena, for when the request is gone; 0 or -ENOMEM */
-int audit_keep(struct audit *a, struct arena *arena);
+/** audit_keep() - copy the strings, for when the request is gone; 0 or -ENOMEM */
+int audit_keep(struct audit *a);
+void audit_forget(struct audit *a);         /* what was kept */
 /** audit_line() - @more: " key=value ..." or "" */
 void audit_line(const struct audit *a, const char *more);
 void audit_refused(const struct call *c);

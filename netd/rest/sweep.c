@@ -21,7 +21,6 @@ struct sweep {
 	const struct kind *kind, *served;
 	struct delete_options options;  /* without preconditions: they were looked at */
 	struct audit audit;
-	struct arena arena;         /* of @audit */
 	struct object **objs;
 	size_t n, cap, next, begun, deleted;
 	unsigned tries;             /* of the transaction from @begun on */
@@ -39,7 +38,7 @@ static void sweep_free(struct sweep *s)
 		object_unref(s->objs[i]);
 	free(s->objs);
 	buf_fini(&s->items);
-	arena_fini(&s->arena);
+	audit_forget(&s->audit);
 	free(s);
 }
 DEFINE_CLEANUP(struct sweep, sweep_free)
@@ -237,7 +236,7 @@ int verb_delete_collection(struct call *c)
 	s->audit = (struct audit){
 		.peer = *request_peer(c->req), .verb = c->verb, .kind = c->kind, .ns = c->ns,
 	};
-	if (audit_keep(&s->audit, &s->arena) < 0)
+	if (audit_keep(&s->audit) < 0)
 		return refuse_memory(c);
 	choice.sel = &sel;
 	if (state_each_accepted(c->rest->state, c->kind, c->ns, choose, &choice) < 0)

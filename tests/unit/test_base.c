@@ -142,6 +142,13 @@ static void bytes_and_buffers(void **state)
 	assert_int_equal(y->data[0], '0');
 	bytes_unref(y);
 	buf_fini(&b);
+	buf_room(&b, 10);
+	buf_str(&b, "123456789");       /* with its end it fits */
+	assert_int_equal(b.cap, 10);
+	buf_room(&b, 5);
+	buf_str(&b, "0");
+	assert_string_equal(b.data, "1234567890");
+	buf_fini(&b);
 	b.failed = true;
 	buf_str(&b, "x");
 	assert_null(buf_bytes(&b));
