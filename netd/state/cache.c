@@ -22,10 +22,31 @@ static int key_cmp(const struct slot *s, const char *ns, const char *name)
 	return cmp ? cmp : strcmp(m->name, name);
 }
 
+/* Whoever comes next is often beside whoever came last, or the same: its version has committed. */
+static void near_last(const struct cache *c, const char *ns, const char *name, size_t *low,
+		      size_t *high)
+{
+	size_t next = c->last + 1;
+	int cmp;
+
+	if (next > c->n)
+		return;
+	cmp = key_cmp(&c->slots[c->last], ns, name);
+	if (cmp >= 0) {
+		*high = c->last;
+		*low = cmp ? 0 : c->last;
+	} else if (next == c->n || key_cmp(&c->slots[next], ns, name) >= 0) {
+		*low = *high = next;
+	} else {
+		*low = next + 1;
+	}
+}
+
 size_t cache_find(const struct cache *c, const char *ns, const char *name, bool *found)
 {
 	size_t low = 0, high = c->n;
 
+	near_last(c, ns, name, &low, &high);
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 
@@ -108,6 +129,7 @@ static int set(struct cache *c, const struct meta *key, bool commit, struct obje
 		index_remove(c, obj);
 		return -ENOMEM;
 	}
+	c->last = i;
 	where = commit ? &c->slots[i].committed : &c->slots[i].accepted;
 	was = *where;
 	*where = object_ref(obj);

@@ -24,6 +24,7 @@ struct slot {
 struct cache {
 	struct slot *slots;
 	size_t n, cap;
+	size_t last;                /* where something changed last; may be behind the end */
 	struct map by_identity;
 };
 

@@ -246,6 +246,51 @@ static void each_in_order(void **state)
 	assert_non_null(committed(w, "z"));
 }
 
+#define MANY 40
+
+static int in_order(void *arg, struct object *obj)
+{
+	char *last = arg;
+
+	assert_true(strcmp(last, obj->meta->name) < 0);
+	snprintf(last, 16, "%s", obj->meta->name);
+	return 0;
+}
+
+/* Wherever something changed last, beside it and far away: what is there is found, and nothing else. */
+static void found_beside_the_last(void **state)
+{
+	struct world *w = *state;
+	bool there[MANY] = { false };
+	char name[16];
+	uint32_t seed = 1;
+
+	for (unsigned i = 0; i < 600; i++) {
+		struct txn *txn = begin_txn(w);
+		unsigned k;
+
+		seed = seed * 1103515245 + 12345;
+		/* in a row now and then, forwards and backwards */
+		k = i % 100 < 40 ? i % 100 : i % 100 < 60 ? 60 - i % 100 : seed >> 16 & 31;
+		snprintf(name, sizeof(name), "p%02u", k);
+		if (there[k])
+			assert_int_equal(txn_delete(txn, accepted(w, name), NULL), 0);
+		else
+			put_pod(txn, name, "", NULL);
+		there[k] = !there[k];
+		submit(w, txn);
+		if (i % 7 == 0)
+			settle(w);
+		for (k = 0; k < MANY; k++) {
+			snprintf(name, sizeof(name), "p%02u", k);
+			assert_int_equal(accepted(w, name) != NULL, there[k]);
+		}
+	}
+	settle(w);
+	name[0] = '\0';
+	state_each(w->state, &kinds[KIND_POD], NULL, in_order, name);
+}
+
 static void each_after(void **state)
 {
 	static const struct { const char *ns, *name; unsigned n; } cases[] = {
@@ -332,6 +377,7 @@ int main(void)
 		ROW(readers_see_commits), ROW(same_again_writes_nothing),
 		ROW(dropped_leaves_nothing), ROW(failure_falls_back),
 		ROW(tombstones_until_torn_down), ROW(loads_what_was_there), ROW(each_in_order),
+		ROW(found_beside_the_last),
 		ROW(each_after), ROW(found_by_identity), ROW(closed_begins_nothing),
 	};
 
