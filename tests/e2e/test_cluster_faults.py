@@ -10,7 +10,7 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "lib"))
 from etcd import Etcd
 from node import Client, Node, PODS, Refused, V1, eventually, main, pings, pod, run
-from nodes import Cluster, NODES
+from nodes import Cluster, NODES, write_to
 from reach import Connected
 from services import SLICES, ask, in_netns, serve
 
@@ -41,7 +41,7 @@ def reachable():
 
 
 def refuses(member):
-    code, headers, _ = member.client.raw("POST", SERVICES, service("refused"))
+    code, headers = write_to(member)
     return code == 503 and headers["Retry-After"]
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """test_cluster_origin.py - without etcd a node makes and deletes its runtimes' pods by itself, and hands in"""
 import contextlib
-import itertools
 import json
 import os
 import signal
@@ -11,7 +10,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "lib"))
 from etcd import Etcd
 from node import Client, PODS, eventually, main, pings, pod, run
-from nodes import Cluster
+from nodes import Cluster, write_to
 from services import SERVICES, SLICES
 
 PROVISIONAL = 1 << 62
@@ -21,7 +20,6 @@ ROUNDS = 6
 cluster = Cluster(2, etcd=Etcd("10.0.0.250"), flags=["--node-grace", "2"])
 a, b = cluster.members
 made, watch = {}, None
-asked = itertools.count()
 
 
 def of_runtime(name, labels=None, **spec):
@@ -55,12 +53,7 @@ def has_namespace(name):
 
 
 def away(member):
-    """Asked by what may be asked again where it has arrived all the same."""
-    def refused():
-        label = {"metadata": {"labels": {"asked": str(next(asked))}}}
-        return member.client.raw("PATCH", "/api/v1/namespaces/default", label, {
-            "Content-Type": "application/merge-patch+json"})[0] == 503
-    eventually("writes are refused", refused)
+    eventually("writes are refused", lambda: write_to(member)[0] == 503)
 
 
 def is_back(member):

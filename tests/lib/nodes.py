@@ -4,11 +4,14 @@
 Room: what tests of more than one node share.  The underlay is a bridge (one L2) or a router (an L2
 for each node).  All pin their pods' namespaces in /run/netns, so pods have different names.
 """
+import itertools
+
 from node import Node, PODS, pod, run
 
 CIDRS = "10.244.0.0/16,fd55::/48"
 NODES = "/api/v1/nodes/"
 NETWORK = "/apis/podnet.dev/v1/networks/default"
+ASKED = itertools.count()
 
 
 class Member(Node):
@@ -72,6 +75,13 @@ class Member(Node):
 
     def routes(self, family=4):
         return self.run("ip -%d route show proto 142" % family)
+
+
+def write_to(member):
+    """(code, headers) of a write to what all share; may be asked again where it has arrived unanswered."""
+    label = {"metadata": {"labels": {"asked": str(next(ASKED))}}}
+    return member.client.raw("PATCH", "/api/v1/namespaces/default", label, {
+        "Content-Type": "application/merge-patch+json"})[:2]
 
 
 def tell(to, node):
