@@ -168,8 +168,8 @@ PODNET_API void podnet_overlay_close(struct podnet_overlay *ov);
  * Idempotent; the counters of one that is replaced go on.  Packets that are under way are treated
  * as before or as after, those that come when it has returned as after.  Of two peers with the same
  * prefix the one that was put last has it.
- * Return: 0, -EINVAL (@err->field names the member), -ENOMEM; what bpf(2) said of the fast path, and
- * then it is given up: all packets come here.
+ * Return: 0, -EINVAL (@err->field names the member), -ENOMEM.  A fast path that cannot be told is given
+ * up: all packets come here then.
  */
 PODNET_API int podnet_overlay_peer_put(struct podnet_overlay *ov,
 				       const struct podnet_overlay_peer *peer,
@@ -192,8 +192,8 @@ PODNET_API int podnet_overlay_run(struct podnet_overlay *ov, unsigned int queue,
 /**
  * podnet_overlay_fastpath_underlay() - where the fast path takes what peers send
  *
- * Return: index of the device, or 0: there is no fast path, or its device is gone; then it is to be
- * closed with the handle, and another one opened.
+ * Return: index of the device, or 0: there is no fast path, or it was given up, or its device is gone; with
+ * another handle there may be another one.
  */
 PODNET_API int podnet_overlay_fastpath_underlay(const struct podnet_overlay *ov);
 

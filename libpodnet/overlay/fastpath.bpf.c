@@ -209,7 +209,7 @@ INLINE int answers(const struct fastpath_value *from, const __u8 *head, int six)
 	const __u32 *p = (const void *)(from->head + 12), *q = (const void *)(head + 12);
 	const __u32 *port = (const void *)(from->head + (six ? 40 : 20)), *porq = (const void *)(head + (six ? 40 : 20));
 
-	if (!(from->flags & FASTPATH_PEER) || !(from->flags & FASTPATH_SIX) != !six)
+	if (!(from->flags & FASTPATH_FROM) || !(from->flags & FASTPATH_SIX) != !six)
 		return 0;
 	if (*port != (*porq >> 16 | *porq << 16))
 		return 0;

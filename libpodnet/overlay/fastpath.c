@@ -22,7 +22,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define PROCESSORS 4096             /* of which each may have a copy of a counter */
+#define PROCESSORS 8192             /* of which each may have a copy of a counter */
 
 int pn_bpf(int cmd, union bpf_attr *attr, size_t size)
 {
@@ -88,11 +88,12 @@ static void put_peer(const struct fastpath *f, const struct peer *p, struct fast
 {
 	const struct sockaddr_in6 *six = (const void *)&p->at;
 
-	if (p->framing != PODNET_OVERLAY_FASTPATH || p->at.ss_family != f->at.ss_family)
+	if (p->framing == PODNET_OVERLAY_PI || p->at.ss_family != f->at.ss_family)
 		return;
 	if (p->at.ss_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&six->sin6_addr))
 		return;                 /* by which link, only the socket knows */
-	ret->flags |= FASTPATH_PEER;
+	/* it may have a fast path before it is known here to have one */
+	ret->flags |= FASTPATH_FROM | (p->framing == PODNET_OVERLAY_FASTPATH ? FASTPATH_PEER : 0);
 	ret->index = p->counters->index;
 	if (p->at.ss_family == AF_INET6) {
 		ret->flags |= FASTPATH_SIX;
@@ -116,11 +117,11 @@ static bool is_mapped(const struct podnet_prefix *prefix)
  */
 static void give_up(struct fastpath *f)
 {
-	closep(&f->out);
-	closep(&f->in);
+	drop_fd(&f->out);
+	drop_fd(&f->in);
 }
 
-int pn_fastpath_prefix(struct fastpath *f, const struct podnet_prefix *prefix, const struct peer *owner,
+void pn_fastpath_prefix(struct fastpath *f, const struct podnet_prefix *prefix, const struct peer *owner,
 		       bool local)
 {
 	struct fastpath_key key = key_of(prefix);
@@ -128,7 +129,7 @@ int pn_fastpath_prefix(struct fastpath *f, const struct podnet_prefix *prefix, c
 	int r;
 
 	if (f->peers < 0 || is_mapped(prefix))
-		return 0;
+		return;
 	if (!owner && !local && prefix->len) {
 		r = map_call(BPF_MAP_DELETE_ELEM, f->peers, &key, NULL, 0);
 		r = r == -ENOENT ? 0 : r;
@@ -139,7 +140,6 @@ int pn_fastpath_prefix(struct fastpath *f, const struct podnet_prefix *prefix, c
 	}
 	if (r < 0)
 		give_up(f);
-	return r;
 }
 
 /* ---- counters ---- */
@@ -150,17 +150,16 @@ static struct fastpath_count *new_copies(void)
 	return calloc(PROCESSORS, sizeof(struct fastpath_count));
 }
 
-int pn_fastpath_count_begin(struct fastpath *f, struct counters *c)
+void pn_fastpath_count_begin(struct fastpath *f, struct counters *c)
 {
 	_cleanup_free_ struct fastpath_count *zero = NULL;
 
 	if (f->counts < 0 || c->index)
-		return 0;
+		return;
 	zero = new_copies();
-	if (!zero)
-		return -ENOMEM;
 	c->index = ++f->last_index;
-	return map_call(BPF_MAP_UPDATE_ELEM, f->counts, &c->index, zero, BPF_ANY);
+	if (!zero || map_call(BPF_MAP_UPDATE_ELEM, f->counts, &c->index, zero, BPF_ANY) < 0)
+		give_up(f);
 }
 
 void pn_fastpath_count_end(const struct fastpath *f, const struct counters *c)

@@ -27,6 +27,7 @@ enum {
 	FASTPATH_LOCAL = 1,     /* ours */
 	FASTPATH_PEER = 2,      /* of a peer that has a fast path */
 	FASTPATH_SIX = 4,       /* which is reached by IPv6 */
+	FASTPATH_FROM = 8,      /* of a peer whose bare packets are taken, whatever it takes */
 };
 struct fastpath_value {
 	__u32 flags;

@@ -45,52 +45,43 @@ static const struct peer *owner_of(const struct listed *l, const struct podnet_p
 }
 
 /* Who has what is in @prefix and in no longer one that is known, as tables say it of each of its addresses. */
-static int tell_prefix(struct fastpath *f, const struct listed *l, const struct podnet_prefix *prefix)
+static void tell_prefix(struct fastpath *f, const struct listed *l, const struct podnet_prefix *prefix)
 {
 	bool known;
 	const struct peer *owner = owner_of(l, prefix, &known);
 
 	if (!known && prefix->len)
-		return pn_fastpath_prefix(f, prefix, NULL, false);
-	return pn_fastpath_prefix(f, prefix, owner, is_ours(l, prefix));
+		pn_fastpath_prefix(f, prefix, NULL, false);
+	else
+		pn_fastpath_prefix(f, prefix, owner, is_ours(l, prefix));
 }
 
 /* Those of @v that are within one of @around. */
-static int tell_within(struct fastpath *f, const struct listed *l, const struct podnet_prefix *v, size_t n,
-		       const struct podnet_prefix *around, size_t naround)
+static void tell_within(struct fastpath *f, const struct listed *l, const struct podnet_prefix *v, size_t n,
+			const struct podnet_prefix *around, size_t naround)
 {
-	int ret = 0;
-
-	for (size_t i = 0; i < n && f->peers >= 0; i++)
+	for (size_t i = 0; i < n && f->in >= 0; i++)
 		for (size_t k = 0; k < naround; k++)
 			if (podnet_prefix_contains(&around[k], &v[i])) {
-				int r = tell_prefix(f, l, &v[i]);
-
-				ret = ret < 0 ? ret : r;
+				tell_prefix(f, l, &v[i]);
 				break;
 			}
-	return ret;
 }
 
 /* A peer has @v, or had: what is ours within is what it sends, too. */
-int pn_fastpath_of_peer(struct fastpath *f, const struct listed *l, const struct podnet_prefix *v, size_t n)
+void pn_fastpath_of_peer(struct fastpath *f, const struct listed *l, const struct podnet_prefix *v, size_t n)
 {
-	int r = tell_within(f, l, v, n, v, n), within = tell_within(f, l, l->local, l->nlocal, v, n);
-
-	return r < 0 ? r : within;
+	tell_within(f, l, v, n, v, n);
+	tell_within(f, l, l->local, l->nlocal, v, n);
 }
 
 /* @v is ours, or was: so is what peers have within.  Without any, what nobody has is ours. */
-int pn_fastpath_of_us(struct fastpath *f, const struct listed *l, const struct podnet_prefix *v, size_t n)
+void pn_fastpath_of_us(struct fastpath *f, const struct listed *l, const struct podnet_prefix *v, size_t n)
 {
 	static const struct podnet_prefix all[] = { { .family = AF_INET }, { .family = AF_INET6 } };
-	int ret = tell_within(f, l, v, n, v, n), rest = tell_within(f, l, all, ARRAY_SIZE(all), all, ARRAY_SIZE(all));
 
-	ret = ret < 0 ? ret : rest;
-	for (size_t i = 0; i < l->npeers; i++) {
-		int r = tell_within(f, l, l->peers[i]->prefixes, l->peers[i]->nprefixes, v, n);
-
-		ret = ret < 0 ? ret : r;
-	}
-	return ret;
+	tell_within(f, l, v, n, v, n);
+	tell_within(f, l, all, ARRAY_SIZE(all), all, ARRAY_SIZE(all));
+	for (size_t i = 0; i < l->npeers; i++)
+		tell_within(f, l, l->peers[i]->prefixes, l->peers[i]->nprefixes, v, n);
 }

@@ -277,7 +277,7 @@ int pn_fastpath_underlay(const struct fastpath *f);
  *
  * Return: 0, or a negative errno: nothing is carried by the kernel any more.
  */
-int pn_fastpath_prefix(struct fastpath *f, const struct podnet_prefix *prefix, const struct peer *owner,
+void pn_fastpath_prefix(struct fastpath *f, const struct podnet_prefix *prefix, const struct peer *owner,
 		       bool local);
 
 /* ---- fastpath_tell.c ---- */
@@ -290,13 +290,13 @@ struct listed {
 	size_t nlocal;
 };
 /** pn_fastpath_of_peer() - a peer has @v now, or had; 0, or a negative errno as pn_fastpath_prefix() */
-int pn_fastpath_of_peer(struct fastpath *f, const struct listed *l, const struct podnet_prefix *v, size_t n);
+void pn_fastpath_of_peer(struct fastpath *f, const struct listed *l, const struct podnet_prefix *v, size_t n);
 /** pn_fastpath_of_us() - @v is ours now, or was */
-int pn_fastpath_of_us(struct fastpath *f, const struct listed *l, const struct podnet_prefix *v, size_t n);
+void pn_fastpath_of_us(struct fastpath *f, const struct listed *l, const struct podnet_prefix *v, size_t n);
 
 /* ---- fastpath.c, counters ---- */
 
-int pn_fastpath_count_begin(struct fastpath *f, struct counters *c);
+void pn_fastpath_count_begin(struct fastpath *f, struct counters *c);
 void pn_fastpath_count_end(const struct fastpath *f, const struct counters *c);
 void pn_fastpath_count_add(const struct fastpath *f, const struct counters *c,
 			   struct podnet_overlay_peer_stats *ret);

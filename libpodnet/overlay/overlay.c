@@ -164,8 +164,8 @@ static int set_up_udp(struct queue *q, const struct podnet_overlay_spec *spec, s
 		return pn_err_why(err, -EINVAL, "overlay_open", "udp", "it is no UDP socket");
 	if (setsockopt(q->udp, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
 		setsockopt(q->udp, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	if (spec->fastpath)     /* what peers' kernels sent and ours did not take has no checksum: RFC 6935 */
-		setsockopt(q->udp, SOL_UDP, UDP_NO_CHECK6_RX, &on, sizeof(on));
+	/* what peers' kernels sent and ours did not take has no checksum: RFC 6935 */
+	setsockopt(q->udp, SOL_UDP, UDP_NO_CHECK6_RX, &on, sizeof(on));
 	if (spec->plain)
 		return 0;
 	q->gso = true;
@@ -263,6 +263,7 @@ int podnet_overlay_open(const struct podnet_overlay_spec *spec, struct podnet_ov
 			struct podnet_error *err)
 {
 	_cleanup_(podnet_overlay_closep) struct podnet_overlay *ov = NULL;
+	struct listed now;
 	int r;
 
 	if (!spec->queues || spec->queues > PODNET_OVERLAY_QUEUES_MAX)
@@ -277,16 +278,18 @@ int podnet_overlay_open(const struct podnet_overlay_spec *spec, struct podnet_ov
 	ov->fastpath = no_fastpath;
 	ov->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = ov->stop < 0 ? pn_err(err, -errno, "overlay_open", NULL, NULL) : 0;
-	if (r == 0 && pn_fastpath_take(&ov->fastpath, spec->fastpath, spec->udp[0]) < 0)
-		r = pn_err(err, -EINVAL, "overlay_open", "udp", NULL);
 	if (r == 0)
 		r = podnet_overlay_local(ov, spec->local, spec->nlocal, err);
 	for (unsigned int i = 0; i < spec->queues && r == 0; i++)
 		r = queue_make(ov, spec, i, err);
+	if (r == 0 && pn_fastpath_take(&ov->fastpath, spec->fastpath, spec->udp[0]) < 0)
+		r = pn_err(err, -EINVAL, "overlay_open", "udp", NULL);
 	if (r < 0) {
 		let_go(ov);
 		return r;
 	}
+	now = listed(ov);
+	pn_fastpath_of_us(&ov->fastpath, &now, ov->local, ov->nlocal);
 	*ret = take_ptr(ov);
 	return 0;
 }
@@ -323,7 +326,6 @@ static int put(struct podnet_overlay *ov, const struct podnet_overlay_peer *spec
 	struct { struct peer **v; size_t n, cap; } list = { ov->peers, ov->npeers, ov->cap };
 	struct peer *before = NULL;
 	struct listed all;
-	int r, told;
 
 	if (!slot && pn_grow(&list) < 0)
 		return -ENOMEM;
@@ -333,7 +335,7 @@ static int put(struct podnet_overlay *ov, const struct podnet_overlay_peer *spec
 	if (!p)
 		return -ENOMEM;
 	p->order = ++ov->order;
-	r = pn_fastpath_count_begin(&ov->fastpath, p->counters);
+	pn_fastpath_count_begin(&ov->fastpath, p->counters);
 	if (!slot)
 		slot = &ov->peers[ov->npeers++];
 	else
@@ -342,12 +344,11 @@ static int put(struct podnet_overlay *ov, const struct podnet_overlay_peer *spec
 	changed(ov);
 	/* what is new comes first: meanwhile nobody else gets what is its before and behind */
 	all = listed(ov);
-	told = pn_fastpath_of_peer(&ov->fastpath, &all, p->prefixes, p->nprefixes);
+	pn_fastpath_of_peer(&ov->fastpath, &all, p->prefixes, p->nprefixes);
 	if (before)
-		told = told < 0 ? told : pn_fastpath_of_peer(&ov->fastpath, &all, before->prefixes,
-							     before->nprefixes);
+		pn_fastpath_of_peer(&ov->fastpath, &all, before->prefixes, before->nprefixes);
 	pn_peer_unref(before);
-	return r < 0 ? r : told;
+	return 0;
 }
 
 int podnet_overlay_peer_put(struct podnet_overlay *ov, const struct podnet_overlay_peer *peer,
@@ -391,7 +392,6 @@ int podnet_overlay_local(struct podnet_overlay *ov, const struct podnet_prefix *
 	struct podnet_prefix *copy, *before;
 	struct listed now;
 	size_t nbefore;
-	int r;
 
 	if (!prefixes_ok(local, nlocal))
 		return pn_err(err, -EINVAL, "overlay_local", "local", NULL);
@@ -407,11 +407,11 @@ int podnet_overlay_local(struct podnet_overlay *ov, const struct podnet_prefix *
 	ov->nlocal = nlocal;
 	changed(ov);
 	now = listed(ov);
-	r = pn_fastpath_of_us(&ov->fastpath, &now, copy, nlocal);
-	r = r < 0 ? r : pn_fastpath_of_us(&ov->fastpath, &now, before, nbefore);
+	pn_fastpath_of_us(&ov->fastpath, &now, copy, nlocal);
+	pn_fastpath_of_us(&ov->fastpath, &now, before, nbefore);
 	free(before);
 	pthread_mutex_unlock(&ov->lock);
-	return r < 0 ? pn_err(err, r, "overlay_local", NULL, NULL) : 0;
+	return 0;
 }
 
 /* ---- service ---- */

@@ -37,6 +37,7 @@ struct tunnel {
 	pthread_t threads[FWD_QUEUES];
 	int ended;                  /* eventfd: a queue's thread has ended by itself */
 	atomic_bool told;           /* and the log says so */
+	bool fast;                  /* it was given a fast path, which was not given up */
 	struct loop_watch *watch;
 };
 
@@ -169,6 +170,7 @@ static int open_queues(struct tunnel *t, const int *fds, size_t n, unsigned int 
 		return r;
 	}
 	t->nqueues = spec.queues;
+	t->fast = spec.fastpath;
 	return 0;
 }
 
@@ -290,9 +292,21 @@ static void sweep(struct tunnel *t)
 	}
 }
 
+/* A fast path that it still has; whose device is gone: netd may find another one. */
+static struct fwd_msg held_as(const struct tunnel *t)
+{
+	struct fwd_msg msg = { .type = FWD_TUNNEL_HELD, .at = t->at };
+	int underlay = podnet_overlay_fastpath_underlay(t->ov);
+
+	msg.n = underlay ? (uint32_t)underlay : t->fast ? FWD_NOWHERE : 0;
+	fwd_name_put(&msg, t->name);
+	return msg;
+}
+
 int tunnel_take(struct fwd *f, const struct fwd_msg *msg, const struct fwd_prefix *v, struct fwd_fds *fds)
 {
 	char name[FWD_NAME_SIZE];
+	struct fwd_msg held;
 	struct tunnel *t;
 	int r = 0;
 
@@ -309,6 +323,11 @@ int tunnel_take(struct fwd *f, const struct fwd_msg *msg, const struct fwd_prefi
 	if (msg->type == FWD_TUNNEL_PEER)
 		return put_peer(t, msg, v);
 	sweep(t);
+	if (t->fast && !podnet_overlay_fastpath_underlay(t->ov)) {
+		t->fast = false;
+		held = held_as(t);
+		peer_say(f, &held);
+	}
 	return start_threads(t);
 }
 
@@ -318,11 +337,8 @@ size_t tunnels_gather(const struct fwd *f, size_t *pos, struct fwd_msg v[FWD_BAT
 {
 	size_t n = 0;
 
-	for (struct tunnel *t; n < FWD_BATCH && (t = map_next(&f->tunnels, pos)); n++) {
-		v[n] = (struct fwd_msg){ .type = FWD_TUNNEL_HELD, .at = t->at,
-					  .n = (uint32_t)podnet_overlay_fastpath_underlay(t->ov) };
-		fwd_name_put(&v[n], t->name);
-	}
+	for (struct tunnel *t; n < FWD_BATCH && (t = map_next(&f->tunnels, pos)); n++)
+		v[n] = held_as(t);
 	return n;
 }
 

@@ -38,7 +38,9 @@ enum fwd_type {
 	FWD_TUNNEL_PEER,            /* at `at` */
 	FWD_TUNNEL_READY,
 	FWD_TUNNEL_DROP,
-	FWD_TUNNEL_HELD,            /* as HELD; n: index of its fast path's device, 0: it has none */
+	/* as HELD, and when its fast path was given up; n: index of that one's device, 0: it has none,
+	   FWD_NOWHERE: the device is gone */
+	FWD_TUNNEL_HELD,
 	FWD_TUNNEL_LOST,            /* is not carried, or no more: its device is gone */
 	FWD_COUNT, FWD_COUNTS,
 };
@@ -61,6 +63,7 @@ struct fwd_msg {
 #define FWD_NAME_SIZE 16        /* of a device, with its NUL; the bytes of `to` */
 #define FWD_QUEUES    8
 #define FWD_FASTPATH  4         /* PODNET_OVERLAY_FASTPATH_FDS */
+#define FWD_NOWHERE   UINT32_MAX
 #define FWD_FDS       (2 * FWD_QUEUES + FWD_FASTPATH)
 #define FWD_PREFIXES  1024      /* of one message */
 

@@ -20,7 +20,7 @@
 
 /*
  * NET_ADMIN: links, routes, nft, sysctls of network namespaces (net_ctl_permissions() in
- * net/sysctl_net.c).  SYS_ADMIN: namespaces and their mounts.  SYS_PTRACE: /proc/PID/ns of other
+ * net/sysctl_net.c).  SYS_ADMIN: namespaces and their mounts, BPF.  SYS_PTRACE: /proc/PID/ns of other
  * users' processes.  NET_RAW: announcing addresses.  NET_BIND_SERVICE: DNS.
  */
 #define NEEDED (CAP(NET_ADMIN) | CAP(SYS_ADMIN))

@@ -309,12 +309,33 @@ int carried_pump(struct ports *p)
 
 /* ---- the wish ---- */
 
+/*
+ * Its fast path should be on another device by now, or off, or on: it gets other queues with another
+ * one.  What it carries at this moment is lost.
+ */
+static void renew(struct ports *p, struct tunnel_hold *t)
+{
+	struct podnet_prefix here = address_of(&t->at);
+	int device = p->conf.fastpath ? podnet_overlay_underlay(&here) : 0;
+
+	if (!t->wanted || (!t->has && !t->nfds) || !t->underlay || device < 0 || device == t->underlay)
+		return;
+	close_queues(t);
+	t->has = false;
+	t->sent = 0;
+}
+
 static void want(struct ports *p, struct tunnel_hold *t, const struct ports_tunnel *spec)
 {
-	p->ntunnels += !t->wanted;
+	bool known = t->wanted;
+
+	p->ntunnels += !known;
 	t->wanted = true;
-	if (same_place(&t->at, &spec->at))
+	if (same_place(&t->at, &spec->at)) {
+		if (!known)
+			renew(p, t);    /* podnet-fwd had it before */
 		return;
+	}
 	close_queues(t);
 	t->at = spec->at;
 	t->has = false;
@@ -380,21 +401,6 @@ void ports_tunnels_whole(struct ports *p)
 	carried_settle(p);
 }
 
-/*
- * Its fast path should be on another device by now, or off, or on: it gets other queues with another
- * one.  What it carries at this moment is lost.
- */
-static void renew(struct ports *p, struct tunnel_hold *t)
-{
-	struct podnet_prefix here = address_of(&t->at);
-	int device = p->conf.fastpath ? podnet_overlay_underlay(&here) : 0;
-
-	if (!t->has || !t->underlay || device < 0 || device == t->underlay)
-		return;
-	t->has = false;
-	t->sent = 0;
-}
-
 void ports_tunnels_moved(struct ports *p)
 {
 	struct tunnel_hold *t;
@@ -418,18 +424,22 @@ void carried_held(struct ports *p, const struct fwd_msg *msg)
 {
 	char name[FWD_NAME_SIZE];
 	struct tunnel_hold *t;
+	bool fast;
 
 	fwd_name_get(msg, name);
 	t = get_tunnel(p, name);
 	if (!t || (t->wanted && !same_place(&t->at, &msg->at)))
 		return;                 /* it gets other queues */
+	fast = t->underlay > 0;
 	t->at = msg->at;
 	t->has = true;
 	t->news = true;
 	t->sent = 0;
-	t->underlay = (int)msg->n;
+	t->underlay = msg->n == FWD_NOWHERE ? NOWHERE : (int)msg->n;
 	close_queues(t);
 	renew(p, t);
+	if (t->wanted && fast != (t->underlay > 0))
+		p->conf.tunnel_changed(p->conf.arg, t->name);
 }
 
 void carried_lost(struct ports *p, const struct fwd_msg *msg)

@@ -194,7 +194,6 @@ static void readdress(struct reconcile *rec)
 	struct scope *node = scope_find(rec, NODE_SCOPE);
 
 	ports_moved(rec);
-	ports_tunnels_moved(rec->services->ports);
 	balanced_moved(rec);
 	overlap_mark(rec);              /* and `local` of a Tunnel may be here now */
 	if (node)
@@ -216,6 +215,8 @@ void node_facts(void *arg, const struct kernel_facts *facts)
 		n = rec->conf.nnode_ips;
 	}
 	n = choose(from, n, ips);
+	if (rec->begun)
+		ports_tunnels_moved(rec->services->ports);
 	if (n != rec->nips || memcmp(ips, rec->ips, sizeof(ips)) != 0)
 		rec->epoch++;
 	else if (!mtu_changed && rec->begun) {

@@ -87,10 +87,15 @@ def made_again():
     eventually("another one", lambda: ONE.forwarder() not in (None, pid))
     eventually("it carries", passes)
     by_kernel()
-    run("ip link del up1")
-    CLUSTER.wire(ONE)
-    eventually("the new device is taken", passes)
-    by_kernel()
+    for meanwhile in (False, True):
+        if meanwhile:
+            ONE.stop()
+        run("ip link del up1")
+        CLUSTER.wire(ONE)
+        if meanwhile:
+            ONE.start()
+        eventually("the new device is taken", passes)
+        by_kernel()
 
 
 def narrow():
