@@ -161,8 +161,9 @@ def test_released():
     a.client.delete(SERVICES + "/old")
     cluster.etcd.compact()
     b.start()
-    made = b.client.post(SERVICES, service("again", clusterIP=ip))
-    assert a.await_object(SERVICES + "/again", lambda o: True) == made
+    eventually("it is released there too", lambda: b.client.raw(
+        "POST", SERVICES, service("again", clusterIP=ip))[0] == 201)
+    assert a.await_object(SERVICES + "/again", lambda o: True) == b.client.get(SERVICES + "/again")
     sound(b)
     b.client.delete(SERVICES + "/again")
 
