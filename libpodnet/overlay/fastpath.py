@@ -63,7 +63,7 @@ def main():
         stands = file.read()
     if clang() + ";" not in stands:
         print("made by another clang than %s: not compared" % clang())
-        sys.exit(77)
+        sys.exit(1 if os.environ.get("PODNET_TEST_STRICT") else 77)     # Debian 12's is among its packages
     if stands != rendered():
         sys.exit("fastpath.bpf.h is not what fastpath.bpf.c says: run libpodnet/overlay/fastpath.py")
 

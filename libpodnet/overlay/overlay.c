@@ -154,7 +154,7 @@ static int set_up_tun(struct queue *q, bool plain, struct podnet_error *err)
 	return 0;
 }
 
-static int set_up_udp(struct queue *q, const struct podnet_overlay_spec *spec, struct podnet_error *err)
+static int set_up_udp(struct queue *q, bool plain, struct podnet_error *err)
 {
 	int protocol = 0, on = 1, size = RECEIVE_BUFFER;
 	socklen_t len = sizeof(protocol);
@@ -166,7 +166,7 @@ static int set_up_udp(struct queue *q, const struct podnet_overlay_spec *spec, s
 		setsockopt(q->udp, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	/* what peers' kernels sent and ours did not take has no checksum: RFC 6935 */
 	setsockopt(q->udp, SOL_UDP, UDP_NO_CHECK6_RX, &on, sizeof(on));
-	if (spec->plain)
+	if (plain)
 		return 0;
 	q->gso = true;
 	setsockopt(q->udp, SOL_UDP, UDP_GRO, &on, sizeof(on));     /* without it they come one by one */
@@ -204,7 +204,7 @@ static int queue_make(struct podnet_overlay *ov, const struct podnet_overlay_spe
 	q->udp = spec->udp[i];
 	r = set_up_tun(q, spec->plain, err);
 	if (r == 0)
-		r = set_up_udp(q, spec, err);
+		r = set_up_udp(q, spec->plain, err);
 	if (r == 0) {
 		r = set_nonblocking(q->tun);
 		r = r < 0 ? r : set_nonblocking(q->udp);
