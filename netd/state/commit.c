@@ -102,6 +102,7 @@ static void commit_effect(struct state *state, const struct txn_effect *e)
 	case EFFECT_CLAIM_IP:
 	case EFFECT_CLAIM_BLOCK:
 	case EFFECT_UNMADE:
+	case EFFECT_SETTLING:
 		break;
 	}
 }
@@ -135,6 +136,9 @@ static void revert_effect(struct state *state, const struct txn_effect *e)
 		break;
 	case EFFECT_UNMADE:
 		pending_forget(state, e->object);
+		break;
+	case EFFECT_SETTLING:
+		e->object->settling = false;
 		break;
 	case EFFECT_SETTLED:
 	case EFFECT_TOMB:

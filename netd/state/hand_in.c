@@ -80,8 +80,11 @@ static bool is_marked(const struct object *obj)
 static int settle(struct cluster *c, struct object *last)
 {
 	_cleanup_(txn_dropp) struct txn *txn = NULL;
-	int r = txn_new(c->state, &txn);
+	int r;
 
+	if (last->settling)
+		return 0;
+	r = txn_new(c->state, &txn);
 	if (r == 0)
 		r = pending_settled(txn, last);
 	if (r == 0)

@@ -107,6 +107,7 @@ enum txn_effect_type {
 	EFFECT_RELEASE_BLOCK,
 	EFFECT_FORGET_NETWORK,
 	EFFECT_UNMADE,              /* object: deleted here; forgotten when it fails */
+	EFFECT_SETTLING,            /* object: its row goes; it has not when it fails */
 	EFFECT_SETTLED,             /* object: etcd does not have it any more either, or as one that ends */
 };
 

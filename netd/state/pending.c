@@ -90,12 +90,21 @@ static int unmade_row(struct txn *txn, enum store_op_type type, const struct obj
 	return ret->name ? 0 : -ENOMEM;
 }
 
-static int drop_unmade_row(struct txn *txn, const struct object *last)
+/* Once: until the store has done it, it may be asked for again. */
+static int drop_unmade_row(struct txn *txn, struct object *last)
 {
 	struct store_op op;
-	int r = unmade_row(txn, STORE_DELETE, last, &op);
+	int r;
 
-	return r < 0 ? r : txn_op(txn, &op);
+	if (last->settling)
+		return 0;
+	r = unmade_row(txn, STORE_DELETE, last, &op);
+	if (r == 0)
+		r = txn_effect(txn, &(struct txn_effect){ EFFECT_SETTLING, .object = last });
+	if (r < 0)
+		return r;
+	last->settling = true;
+	return txn_op(txn, &op);
 }
 
 static int remember_unmade(struct state *state, struct object *last)
@@ -142,7 +151,7 @@ static void tell_here(struct state *state, const struct object *was, const struc
 void pending_commit(struct state *state, const struct txn_write *w)
 {
 	const struct meta *key = (w->now ? w->now : w->before)->meta;
-	const struct object *is;
+	struct object *is;
 
 	if (cache_commit(&state->made, key, w->now) < 0)
 		log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=cache");

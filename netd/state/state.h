@@ -25,6 +25,7 @@ struct object {
 	uint64_t rev;
 	bool pending;               /* of a pod that etcd does not have yet: pending.c */
 	bool offered;               /* ... and may have: it was handed in, and nobody knows */
+	bool settling;              /* of one that was deleted here: its row is being dropped */
 	struct bytes *bytes;
 	struct arena arena;
 	union {

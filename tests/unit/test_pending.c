@@ -4,7 +4,7 @@
  */
 #include "state_world.h"
 
-#include <netd/state/cluster.h>
+#include <netd/state/cluster_inner.h>
 
 static void reopen_as_replica(struct world *w)
 {
@@ -156,10 +156,43 @@ static void alone(void **state)
 	assert_string_equal(accepted(w, "a")->meta->uid, "a2");
 }
 
+static void submit_settled(struct world *w, struct object *last)
+{
+	struct txn *txn = begin_txn(w);
+
+	assert_int_equal(pending_settled(txn, last), 0);
+	w->waiting++;
+	txn_store(txn, true, answered, w);
+}
+
+/* Whoever sees that etcd has it no more asks for its row to go; also before the store has done that. */
+static void settled_twice(void **state)
+{
+	struct world *w = *state;
+	struct object *last;
+	unsigned rows = 0;
+	size_t pos = 0;
+
+	write_alone(w, &(struct alone_case){ "", '+', "a", "a1", "n", true, false, 0, "", "", "", 0 });
+	reopen_as_replica(w);
+	write_alone(w, &(struct alone_case){ "", '-', "a", NULL, NULL, false, false, 0, "", "", "", 0 });
+	last = map_next(&w->state->unmade, &pos);
+	assert_non_null(last);
+	w->answers = 0;
+	submit_settled(w, last);
+	submit_settled(w, last);
+	settle(w);
+	assert_int_equal(w->rc[0], 0);
+	assert_int_equal(w->rc[1], 0);
+	assert_int_equal(state_pending(w->state), 0);
+	assert_int_equal(store_load(w->store, count_row, &rows), 0);
+	assert_int_equal(rows, 0);
+}
+
 #define ROW(f) cmocka_unit_test_setup_teardown(f, begin, end)
 int main(void)
 {
-	const struct CMUnitTest rows[] = { ROW(alone) };
+	const struct CMUnitTest rows[] = { ROW(alone), ROW(settled_twice) };
 
 	return cmocka_run_group_tests(rows, NULL, NULL);
 }
