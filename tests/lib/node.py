@@ -165,6 +165,7 @@ def pod(name, annotations=None, **spec):
 class Node:
     """A netd and its directories; the kernel around it is the test's own namespace."""
     Refused = Refused
+    name = "node1"
     every = []
 
     def __init__(self, netd=None, flags=(), through=()):
@@ -374,6 +375,10 @@ def passes(test):
     except Exception as err:            # pylint: disable=broad-except
         traceback.print_exc()
         print("FAIL %s: %s" % (test.__name__, err), flush=True)
+    for node in Node.every:
+        print("%s said last:\n%s" % (node.name, node.tail(40)), flush=True)
+        if node.client:                 # it may stand between a question and its answer
+            node.client.close()
     try:
         before.put_back(eventually)
     except Exception:                   # pylint: disable=broad-except
