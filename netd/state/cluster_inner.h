@@ -174,7 +174,7 @@ int pending_settled(struct txn *txn, struct object *last);
 /* hand_in.c */
 void hand_in(void *cluster);
 /** hand_in_seen() - @made is in etcd as @is */
-void hand_in_seen(struct cluster *c, struct object *made, const struct object *is);
+void hand_in_seen(struct cluster *c, struct object *made, struct object *is);
 void hand_in_free(struct cluster *c);
 
 /* unowned.c */

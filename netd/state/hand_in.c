@@ -207,13 +207,14 @@ static int create_pod(struct cluster *c, struct object *made)
 struct handed {
 	struct cluster *cluster;
 	struct object *made;        /* its newest version here */
-	uint64_t rev;               /* etcd's */
+	struct object *is;          /* etcd's */
 	struct handed *next;
 };
 
 static void handed_free(struct handed *h)
 {
 	object_unref(h->made);
+	object_unref(h->is);
 	free(h);
 }
 
@@ -223,7 +224,7 @@ static void keep(struct cluster *c, struct handed *h)
 	c->handed = h;
 }
 
-void hand_in_seen(struct cluster *c, struct object *made, const struct object *is)
+void hand_in_seen(struct cluster *c, struct object *made, struct object *is)
 {
 	struct handed *h = calloc(1, sizeof(*h));
 
@@ -231,7 +232,7 @@ void hand_in_seen(struct cluster *c, struct object *made, const struct object *i
 		log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=hand_in");
 		return;
 	}
-	*h = (struct handed){ .cluster = c, .made = object_ref(made), .rev = is->rev };
+	*h = (struct handed){ .cluster = c, .made = object_ref(made), .is = object_ref(is) };
 	keep(c, h);
 	loop_timer_set(c->hand_in, 0);
 }
@@ -251,23 +252,49 @@ static void amended(void *arg, int rc, const char *error)
 	struct handed *h = arg;
 
 	(void)error;
-	if (rc == -ENOTCONN || rc == -ETIMEDOUT)
-		keep(h->cluster, h);    /* with etcd again */
-	else
+	if (rc != -ENOTCONN && rc != -ETIMEDOUT && rc != -ECANCELED) {
 		handed_free(h);
+		return;
+	}
+	keep(h->cluster, h);            /* with etcd again, or upon what it has been built on meanwhile */
+	if (rc == -ECANCELED)
+		loop_timer_set(h->cluster->hand_in, 0);
 }
 
-/* Unless another has written it meanwhile, who saw what was handed in. */
+/*
+ * What was written here, upon what etcd has by now: -ESTALE if another has written that, who saw what was
+ * handed in.  Status is this node's own, and may be newer there.
+ */
+static int amendment(const struct handed *h, const struct object *now, struct doc **ret)
+{
+	_cleanup_(doc_freep) struct doc *doc = object_doc(h->made), *was = object_doc(h->is);
+	_cleanup_(doc_freep) struct doc *is = object_doc(now);
+	int r = 0;
+
+	if (!doc || !was || !is)
+		return -ENOMEM;
+	doc_remove(was, "metadata.resourceVersion");
+	doc_remove(is, "metadata.resourceVersion");
+	if (!doc_equal_at(was, is, "metadata") || !doc_equal_at(was, is, "spec"))
+		return -ESTALE;
+	if (now->rev != h->is->rev)
+		r = doc_set_copy(doc, "status", is, "status");
+	if (r == 0)
+		*ret = take_ptr(doc);
+	return r;
+}
+
 static void amend(struct cluster *c, struct handed *h)
 {
 	_cleanup_(txn_dropp) struct txn *txn = NULL;
-	_cleanup_(doc_freep) struct doc *doc = object_doc(h->made);
+	_cleanup_(doc_freep) struct doc *doc = NULL;
 	const struct slot *s = slot_of(c, h->made);
-	struct object *was = s && s->accepted && s->accepted->rev == h->rev ? s->accepted : NULL;
-	struct object *obj = NULL;
-	int r = doc ? txn_new(c->state, &txn) : -ENOMEM;
+	struct object *was = s ? s->accepted : NULL, *obj = NULL;
+	int r = was ? amendment(h, was, &doc) : -ENOENT;
 
-	if (r == 0 && was)
+	if (r == 0)
+		r = txn_new(c->state, &txn);
+	if (r == 0)
 		r = txn_put(txn, was->kind, doc, was, &obj);
 	if (r < 0 || obj == was)
 		handed_free(h);
