@@ -123,6 +123,7 @@ int mine_changed(struct txn *txn, struct object *before, struct object *now);
 struct part {
 	struct txn *txn;
 	struct txn_write *write;    /* NULL: claims alone */
+	struct txn_write *through;  /* the version that @write deletes at once; NULL: none */
 	const struct part *after;   /* of the same object, which must have happened; NULL: none */
 	size_t first, end;          /* its operations of the batch */
 	int64_t revision;           /* etcd's, when it has happened */
@@ -132,6 +133,8 @@ struct part {
 int parts_split(struct txn *txn);
 /** parts_take_local() - what is for the node's own database alone, as a transaction; NULL: nothing */
 int parts_take_local(struct txn *from, struct txn **ret);
+/** part_before() - the version that it is built upon, or NULL */
+const struct object *part_before(const struct part *p);
 /** part_ask() - into @t: what is expected, what is written then, and what is to be seen else */
 void part_ask(struct cluster *c, const struct part *p, struct etcd_txn *t);
 

@@ -4,8 +4,9 @@
  *
  * Room: state.  Each object of a transaction goes with its claims, as one transaction of etcd: a
  * part.  It holds only if nothing that it was built upon has changed there.  More claims than etcd
- * takes at once go ahead of their object, and what it lets go follows it: another's never is.  What
- * is this node's own goes to its database instead.
+ * takes at once go ahead of their object, and what it lets go follows it: another's never is.  A
+ * version that the same transaction deletes is not sent: another node would delete it too.  What is
+ * this node's own goes to its database instead.
  * May include: netd/cluster/etcd.h, store.h, codec, netd/base.
  */
 #include "cluster_inner.h"
@@ -51,7 +52,23 @@ static int order_group(struct store_op *ops, size_t n, size_t *object)
 	return 0;
 }
 
-static int split_group(struct txn *txn, size_t first, size_t end, size_t *writes)
+/* Behind its own claims stand those of the deletion. */
+static struct txn_write *pass_through(struct txn *txn, size_t first, size_t *writes)
+{
+	struct txn_write *w = &txn->writes[*writes];
+	size_t at = group_end(txn, first) - 1;
+
+	if (*writes + 1 >= txn->nwrites || w[1].now || !w->now || w[1].before != w->now)
+		return NULL;
+	++*writes;
+	txn->batch.n--;
+	memmove(&txn->batch.ops[at], &txn->batch.ops[at + 1],
+		(txn->batch.n - at) * sizeof(*txn->batch.ops));
+	return w;
+}
+
+static int split_group(struct txn *txn, size_t first, size_t end, size_t *writes,
+		       struct txn_write *through)
 {
 	bool whole = is_object(&txn->batch.ops[end - 1]);
 	size_t object = end - 1 - first;
@@ -67,7 +84,7 @@ static int split_group(struct txn *txn, size_t first, size_t end, size_t *writes
 		*p = (struct part){ .txn = txn, .first = at, .after = before,
 				    .end = at + CLAIMS_MAX < end ? at + CLAIMS_MAX : end };
 		if (whole && object >= at && object < p->end)
-			p->write = &txn->writes[(*writes)++];
+			p->write = &txn->writes[(*writes)++], p->through = through;
 		before = whole ? p : NULL;
 	}
 	return r;
@@ -82,8 +99,10 @@ int parts_split(struct txn *txn)
 	if (!txn->parts)
 		return -ENOMEM;
 	for (size_t first = 0; r == 0 && first < txn->batch.n; first = end) {
+		struct txn_write *through = pass_through(txn, first, &writes);
+
 		end = group_end(txn, first);
-		r = split_group(txn, first, end, &writes);
+		r = split_group(txn, first, end, &writes, through);
 	}
 	return r;
 }
@@ -140,16 +159,23 @@ static void expect_network(struct etcd_txn *t, const struct txn *txn, const stru
 	}
 }
 
-static void put_object(struct cluster *c, struct etcd_txn *t, const struct txn_write *w)
+const struct object *part_before(const struct part *p)
 {
+	return !p->write ? NULL : p->through ? p->through->before : p->write->before;
+}
+
+static void put_object(struct cluster *c, struct etcd_txn *t, const struct part *p)
+{
+	const struct txn_write *w = p->write;
+	const struct object *before = part_before(p);
 	const struct object *any = w->now ? w->now : w->last;
 	struct meta ns = { .ns = "", .name = any->meta->ns };
 	char key[KEY_SIZE], of[KEY_SIZE];
 
 	key_of_object(w->kind, any->meta, key);
-	etcd_txn_expect(t, key, w->before ? (int64_t)(w->before->rev - c->base) : 0);
+	etcd_txn_expect(t, key, before ? (int64_t)(before->rev - c->base) : 0);
 	etcd_txn_see(t, key);
-	if (!w->before && w->kind->namespaced)
+	if (!before && w->kind->namespaced)
 		etcd_txn_exists(t, key_of_object(&kinds[KIND_NAMESPACE], &ns, of));
 	if (w->now)
 		etcd_txn_put(t, key, w->now->bytes->data, w->now->bytes->len, 0);
@@ -165,7 +191,7 @@ void part_ask(struct cluster *c, const struct part *p, struct etcd_txn *t)
 	if (!p->write)
 		return;
 	expect_network(t, p->txn, p->write);
-	put_object(c, t, p->write);
+	put_object(c, t, p);
 }
 
 /* ---- what is not for etcd ---- */

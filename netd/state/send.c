@@ -19,15 +19,19 @@
 static void succeeded(struct cluster *c, struct part *p, int64_t revision)
 {
 	uint64_t rev = c->base + (uint64_t)revision;
-	struct txn_write *w = p->write;
+	struct txn_write *const writes[] = { p->through, p->write };
 
 	p->revision = revision;
 	if (p->txn->seen < revision)
 		p->txn->seen = revision;
-	if (w)
-		w->happened = true;
-	if (w && (restamp(w->now, rev) < 0 || restamp(w->last, rev) < 0))
-		log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=restamp");
+	for (size_t i = 0; i < ARRAY_SIZE(writes); i++) {
+		struct txn_write *w = writes[i];
+
+		if (w)
+			w->happened = true;
+		if (w && (restamp(w->now, rev) < 0 || restamp(w->last, rev) < 0))
+			log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=restamp");
+	}
 }
 
 /* The newest of what stands in the way; what has gone cannot be seen. */
@@ -76,9 +80,11 @@ static void answered(void *arg, int rc, const char *words, const struct etcd_rep
 
 static bool is_ready(const struct part *p)
 {
+	const struct object *before = part_before(p);
+
 	if (p->sent || (p->after && !p->after->revision))
 		return false;
-	return !(p->write && p->write->before && p->write->before->rev >= OBJECT_PROVISIONAL);
+	return !before || before->rev < OBJECT_PROVISIONAL;
 }
 
 static int send_part(struct cluster *c, struct part *p)
