@@ -120,14 +120,18 @@ static void looked_at_start(void *arg, int rc, const char *words, const struct e
 	cluster_answer(look->cluster, rc);
 }
 
+/* Twice: one that has only just begun may leave a question without an answer. */
 int cluster_look(struct cluster *c, struct cluster_meta *ret, char error[STORE_WORDS])
 {
 	struct look look = { c, ret };
 	const struct etcd_range range = { .from = KEY_META };
-	int r = etcd_get(c->etcd, &range, looked_at_start, &look);
+	int r = -ETIMEDOUT;
 
-	if (r == 0)
-		r = cluster_await(c, START_MS * 2);
+	for (int tries = 0; r == -ETIMEDOUT && tries < 2; tries++) {
+		r = etcd_get(c->etcd, &range, looked_at_start, &look);
+		if (r == 0)
+			r = cluster_await(c, START_MS * 2);
+	}
 	if (r < 0)
 		copy(error, STORE_WORDS, c->words[0] ? c->words : strerror(-r));
 	return r;

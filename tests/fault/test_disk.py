@@ -102,11 +102,12 @@ def full():
     run("ip link set uplink up")
     eventually("the route", lambda: "192.0.2.1" in run("ip route show 198.51.100.0/24"))
     eventually("namespaces as declared", lambda: in_kernel(node) == sorted(listed))
-    assert node.said("store_failing") == 1, node.tail()
+    times = node.said("store_failing")      # again after a pause in which a small write succeeded
+    assert times == node.said("store_mended") + 1 <= 4, node.tail()
 
     node.free()
     node.await_mended()
-    assert node.said("store_mended") == 1 and node.said("store_failing") == 1, node.tail()
+    assert node.said("store_mended") == node.said("store_failing") == times, node.tail()
     assert node.metric("podnet_store_failing") == 0
     client.post(PODS, pod("c", LARGE))
     for i in range(12):
