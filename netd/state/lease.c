@@ -162,11 +162,17 @@ void lease_register(struct cluster *c)
 		lost(c, -ENOMEM, "no memory");
 }
 
+/* Also while what was missed comes, which may take longer than the lease lasts. */
+static bool is_registered(const struct cluster *c)
+{
+	return c->lease_rev && (c->link == LINK_FOLLOWING || c->link == LINK_UP);
+}
+
 static void kept(void *arg, int rc, const char *words, const struct etcd_reply *reply)
 {
 	struct cluster *c = arg;
 
-	if (c->link != LINK_UP)
+	if (!is_registered(c))
 		return;
 	if (rc < 0) {
 		lost(c, rc, words);
@@ -184,8 +190,15 @@ void lease_keep(void *arg)
 {
 	struct cluster *c = arg;
 
-	if (c->link == LINK_UP && etcd_lease_keep(c->etcd, c->lease, kept, c) < 0)
+	if (is_registered(c) && etcd_lease_keep(c->etcd, c->lease, kept, c) < 0)
 		lost(c, -ENOMEM, "no memory");
+}
+
+/* The key that stands for this node has gone, and not an earlier one. */
+static bool is_forgotten(const struct cluster *c, const struct etcd_kv *kv, const char *name)
+{
+	return kv->deleted && c->lease_rev && kv->modified > c->lease_rev &&
+	       strcmp(name, c->state->conf->node_name) == 0;
 }
 
 void lease_event(struct cluster *c, const struct etcd_kv *kv)
@@ -196,6 +209,8 @@ void lease_event(struct cluster *c, const struct etcd_kv *kv)
 	note(c, name, !kv->deleted);
 	if (lived == kv->deleted)
 		tell(c);
+	if (is_forgotten(c, kv, name))
+		lease_register(c);
 }
 
 void lease_free(struct cluster *c)

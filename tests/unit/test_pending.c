@@ -189,10 +189,32 @@ static void settled_twice(void **state)
 	assert_int_equal(rows, 0);
 }
 
+/* What was missed may take longer than the lease lasts: it is kept meanwhile, and has gone by nothing older. */
+static void lease(void **state)
+{
+	const struct etcd_kv gone = { .key = KEY_LEASES "n", .modified = 7, .deleted = true };
+	struct world *w = *state;
+	struct cluster *c;
+
+	reopen_as_replica(w);
+	c = w->cluster;
+	c->link = LINK_FOLLOWING;
+	c->lease_rev = 7;
+	lease_event(c, &gone);
+	assert_int_equal(c->lease_rev, 7);
+	lease_keep(c);                  /* asks, and nobody answers */
+	assert_int_equal(cluster_await(c, 5000), -ENOTCONN);
+	c->link = LINK_UP;
+	c->lease_rev = 6;
+	lease_event(c, &gone);
+	assert_int_equal(c->lease_rev, 0);
+	assert_int_equal(cluster_await(c, 5000), -ENOTCONN);
+}
+
 #define ROW(f) cmocka_unit_test_setup_teardown(f, begin, end)
 int main(void)
 {
-	const struct CMUnitTest rows[] = { ROW(alone), ROW(settled_twice) };
+	const struct CMUnitTest rows[] = { ROW(alone), ROW(settled_twice), ROW(lease) };
 
 	return cmocka_run_group_tests(rows, NULL, NULL);
 }
