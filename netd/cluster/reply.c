@@ -14,7 +14,7 @@
 
 /* gRPC's status codes (google.rpc.Code). */
 enum grpc { GRPC_INVALID = 3, GRPC_DEADLINE = 4, GRPC_DENIED = 7, GRPC_EXHAUSTED = 8,
-	    GRPC_RANGE = 11, GRPC_UNAVAILABLE = 14, GRPC_UNAUTHENTICATED = 16 };
+	    GRPC_RANGE = 11, GRPC_UNAUTHENTICATED = 16 };
 
 static int64_t number(const json_t *obj, const char *name)
 {
@@ -30,6 +30,15 @@ static const char *text(const json_t *obj, const char *name)
 	const char *s = json_string_value(json_object_get(obj, name));
 
 	return s ? s : "";
+}
+
+/*
+ * It was refused as a whole.  All else may be told when it has been proposed: the server stops, its own
+ * connection to itself is closed, the leader goes.
+ */
+static bool is_sure(const char *words)
+{
+	return strstr(words, "no leader") || strstr(words, "while dialing");
 }
 
 static int error_of(const char *words, int64_t code)
@@ -54,12 +63,8 @@ static int error_of(const char *words, int64_t code)
 		return -ESTALE;
 	case GRPC_INVALID:
 		return -EINVAL;
-	case GRPC_UNAVAILABLE:
-		/* the proposal may have been made before the leader went */
-		return strstr(words, "timed out") || strstr(words, "leader changed") ? -ETIMEDOUT
-										   : -ENOTCONN;
 	default:
-		return -ENOTCONN;
+		return is_sure(words) ? -ENOTCONN : -ETIMEDOUT;
 	}
 }
 

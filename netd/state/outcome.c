@@ -135,6 +135,38 @@ static bool may_be_told(const struct cluster *c, const struct txn *txn)
 	return txn->seen <= c->committed;
 }
 
+/* A pod that is there after all has the addresses that were given back for it. */
+static void hold_again(struct state *state, const struct txn_write *w)
+{
+	const char *node = w->kind->id == KIND_POD && w->now ? w->now->pod->node_name : NULL;
+	bool mine = node && strcmp(node, state->conf->node_name) == 0;
+	const struct object *obj = mine ? state_by_uid(state, w->now->meta->uid) : NULL;
+	char text[PODNET_PREFIX_STRLEN], key[KEY_SIZE];
+	int r = 0;
+
+	if (!obj || pending_unmade(state, obj))
+		return;
+	for (size_t i = 0; i < obj->pod->nattached; i++) {
+		const struct pod_network *net = &obj->pod->attached[i];
+
+		for (size_t k = 0; r == 0 && k < net->nips; k++) {
+			snprintf(key, sizeof(key), "%s/%s", net->network,
+				 podnet_prefix_format_addr(&net->ips[k], text));
+			r = ipam_load(state->ipam, "ip", key, obj->meta->uid, 0);
+		}
+	}
+	if (r < 0)
+		log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=claims");
+}
+
+/* What is there after all was refused for being there: it had been sent twice. */
+static void take_back(struct state *state, struct txn *txn)
+{
+	txn_revert_effects(txn);
+	for (size_t i = 0; i < txn->nwrites; i++)
+		hold_again(state, &txn->writes[i]);
+}
+
 static void tell(struct cluster *c, struct txn *txn)
 {
 	int rc = txn->batch.rc;
@@ -150,7 +182,7 @@ static void tell(struct cluster *c, struct txn *txn)
 		return;
 	}
 	if (rc < 0)
-		txn_revert_effects(txn);
+		take_back(c->state, txn);
 	if (txn->done)
 		txn->done(txn->arg, rc, txn->batch.error);
 	txn_free(txn);
@@ -182,39 +214,13 @@ void outcome_tell(struct cluster *c)
 		c->settled_last = last;
 }
 
-/* A pod that is there after all has the addresses that were given back for it. */
-static void hold_again(struct state *state, const struct txn_write *w)
-{
-	const char *node = w->kind->id == KIND_POD && w->now ? w->now->pod->node_name : NULL;
-	bool mine = node && strcmp(node, state->conf->node_name) == 0;
-	const struct object *obj = mine ? state_by_uid(state, w->now->meta->uid) : NULL;
-	char text[PODNET_PREFIX_STRLEN], key[KEY_SIZE];
-	int r = 0;
-
-	if (!obj || pending_unmade(state, obj))
-		return;
-	for (size_t i = 0; i < obj->pod->nattached; i++) {
-		const struct pod_network *net = &obj->pod->attached[i];
-
-		for (size_t k = 0; r == 0 && k < net->nips; k++) {
-			snprintf(key, sizeof(key), "%s/%s", net->network,
-				 podnet_prefix_format_addr(&net->ips[k], text));
-			r = ipam_load(state->ipam, "ip", key, obj->meta->uid, 0);
-		}
-	}
-	if (r < 0)
-		log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=claims");
-}
-
 void outcome_free_limbo(struct cluster *c)
 {
 	struct txn *next;
 
 	for (struct txn *t = take_ptr(c->limbo); t; t = next) {
 		next = t->next;
-		txn_revert_effects(t);
-		for (size_t i = 0; i < t->nwrites; i++)
-			hold_again(c->state, &t->writes[i]);
+		take_back(c->state, t);
 		txn_free(t);
 	}
 }

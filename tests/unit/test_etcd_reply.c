@@ -30,6 +30,14 @@ static const struct row {
 	  "\"etcdserver: mvcc: required revision has been compacted\"}", false, 0, -ESTALE, NULL },
 	{ "{\"error\":\"etcdserver: request timed out\",\"code\":14}", false, 0, -ETIMEDOUT, NULL },
 	{ "{\"error\":\"etcdserver: no leader\",\"code\":14}", false, 0, -ENOTCONN, NULL },
+	{ "{\"error\":\"all SubConns are in TransientFailure, latest connection error: connection error: desc = "
+	  "\\\"transport: Error while dialing dial tcp 127.0.0.1:2379: connect: connection refused\\\"\","
+	  "\"code\":14}", false, 0, -ENOTCONN, NULL },
+	{ "{\"error\":\"etcdserver: leader changed\",\"code\":14}", false, 0, -ETIMEDOUT, NULL },
+	{ "{\"error\":\"etcdserver: server stopped\",\"code\":14}", false, 0, -ETIMEDOUT, NULL },
+	{ "{\"error\":\"transport is closing\",\"code\":14}", false, 0, -ETIMEDOUT, NULL },
+	{ "{\"error\":\"context canceled\",\"code\":1}", false, 0, -ETIMEDOUT, NULL },
+	{ "{\"error\":\"raft: stopped\",\"code\":2}", false, 0, -ETIMEDOUT, NULL },
 	{ "{\"error\":\"etcdserver: mvcc: database space exceeded\",\"code\":8}", false, 0, -ENOSPC, NULL },
 	{ "{\"error\":\"etcdserver: request is too large\",\"code\":3}", false, 0, -EMSGSIZE, NULL },
 	{ "{\"error\":{\"grpc_code\":16,\"message\":\"no\"}}", true, 0, -EACCES, NULL },
