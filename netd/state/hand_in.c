@@ -88,7 +88,7 @@ static int settle(struct cluster *c, struct object *last)
 	if (r == 0)
 		r = pending_settled(txn, last);
 	if (r == 0)
-		txn_store(take_ptr(txn), true, NULL, NULL);
+		txn_store(take_ptr(txn), true, handed_in, c);
 	return r;
 }
 
@@ -166,7 +166,7 @@ static int refuse(struct cluster *c, struct object *made, const char *why)
 	for (size_t i = 0; i < c->state->nobservers; i++)
 		if (c->state->observers[i].refused)
 			c->state->observers[i].refused(c->state->observers[i].arg, made, why);
-	txn_store(take_ptr(txn), false, NULL, NULL);
+	txn_store(take_ptr(txn), false, handed_in, c);
 	return 0;
 }
 
