@@ -247,18 +247,23 @@ void hand_in_free(struct cluster *c)
 	}
 }
 
+/* With etcd again, or upon what it has been built on meanwhile, or when there is room. */
+static void try_again(struct handed *h, int rc)
+{
+	keep(h->cluster, h);
+	loop_timer_set(h->cluster->hand_in, rc == -ECANCELED ? 0 : RETRY_MS);
+}
+
 static void amended(void *arg, int rc, const char *error)
 {
 	struct handed *h = arg;
 
-	(void)error;
-	if (rc != -ENOTCONN && rc != -ETIMEDOUT && rc != -ECANCELED) {
-		handed_free(h);
-		return;
-	}
-	keep(h->cluster, h);            /* with etcd again, or upon what it has been built on meanwhile */
-	if (rc == -ECANCELED)
-		loop_timer_set(h->cluster->hand_in, 0);
+	if (rc < 0)
+		log_failure(h->cluster, rc, error);
+	if (rc == 0 || rc == -ESHUTDOWN || rc == -EMSGSIZE || rc == -EINVAL)
+		handed_free(h);         /* done, or etcd will never take it */
+	else
+		try_again(h, rc);
 }
 
 /*
@@ -296,7 +301,9 @@ static void amend(struct cluster *c, struct handed *h)
 		r = txn_new(c->state, &txn);
 	if (r == 0)
 		r = txn_put(txn, was->kind, doc, was, &obj);
-	if (r < 0 || obj == was)
+	if (r == -ENOMEM)
+		try_again(h, r);
+	else if (r < 0 || obj == was)
 		handed_free(h);
 	else
 		txn_submit(take_ptr(txn), false, amended, h);

@@ -211,10 +211,71 @@ static void lease(void **state)
 	assert_int_equal(cluster_await(c, 5000), -ENOTCONN);
 }
 
+DEFINE_CLEANUP(struct object, object_unref)
+
+/* A version of the pod that is called p, with @labels and @status; nobody has accepted it. */
+static struct object *version(const char *labels, const char *status)
+{
+	_cleanup_(bytes_unrefp) struct bytes *bytes = NULL;
+	struct object *obj;
+	char text[512];
+
+	snprintf(text, sizeof(text), "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"p\","
+		 "\"namespace\":\"default\",\"uid\":\"u\",\"resourceVersion\":\"7\",\"labels\":{%s}},\"spec\":{"
+		 "\"nodeName\":\"n\"},\"status\":{%s}}", labels, status);
+	bytes = bytes_new(text, strlen(text));
+	assert_non_null(bytes);
+	assert_int_equal(object_read(&kinds[KIND_POD], bytes, 7, &obj), 0);
+	return obj;
+}
+
+/* The database of a node that etcd has told of @now; its version @is was handed in, and written to be @made. */
+static struct txn *amend(struct world *w, struct object *made, struct object *is, struct object *now)
+{
+	struct txn *txn = begin_txn(w);
+
+	put(txn, KIND_POD, now->bytes->data, committed(w, "p"));
+	submit(w, txn);
+	settle(w);
+	reopen_as_replica(w);
+	w->cluster->link = LINK_UP;
+	hand_in_seen(w->cluster, made, is);
+	hand_in(w->cluster);
+	return w->cluster->first;
+}
+
+/* What was written since is kept until etcd has it, or will never have it. */
+static void amended(void **state)
+{
+	static const struct { int rc; bool kept; } cases[] = {
+		{ -ENOTCONN, true }, { -ETIMEDOUT, true }, { -ECANCELED, true }, { -ENOSPC, true },
+		{ -EACCES, true }, { -ENOMEM, true }, { -EMSGSIZE, false }, { -EINVAL, false },
+	};
+	_cleanup_(object_unrefp) struct object *made = version("\"a\":\"1\"", ""), *is = version("", "");
+	struct world *w = *state;
+	struct txn *txn = amend(w, made, is, is);
+	struct cluster *c = w->cluster;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_non_null(txn);
+		assert_null(c->handed);
+		outcome_fail(c, txn, cases[i].rc, "");
+		assert_int_equal(cluster_await(c, 5000), -ENOTCONN);   /* it is told of */
+		if (!!c->handed != cases[i].kept)
+			fail_msg("%s: %s", strerror(-cases[i].rc), c->handed ? "kept" : "lost");
+		assert_true(!cases[i].kept || loop_timer_armed(c->hand_in));
+		hand_in_free(c);
+		c->link = LINK_UP;
+		hand_in_seen(c, made, is);
+		hand_in(c);
+		txn = c->first;
+	}
+}
+
 #define ROW(f) cmocka_unit_test_setup_teardown(f, begin, end)
 int main(void)
 {
-	const struct CMUnitTest rows[] = { ROW(alone), ROW(settled_twice), ROW(lease) };
+	const struct CMUnitTest rows[] = { ROW(alone), ROW(settled_twice), ROW(lease), ROW(amended) };
 
 	return cmocka_run_group_tests(rows, NULL, NULL);
 }
