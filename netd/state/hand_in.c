@@ -266,26 +266,77 @@ static void amended(void *arg, int rc, const char *error)
 		try_again(h, rc);
 }
 
-/*
- * What was written here, upon what etcd has by now: -ESTALE if another has written that, who saw what was
- * handed in.  Status is this node's own, and may be newer there.
- */
-static int amendment(const struct handed *h, const struct object *now, struct doc **ret)
+/* The three that are compared, and what comes of them; it begins as what is there. */
+struct amendment {
+	struct doc *made, *was, *is, *to;
+};
+
+static void amendment_fini(struct amendment *a)
 {
-	_cleanup_(doc_freep) struct doc *doc = object_doc(h->made), *was = object_doc(h->is);
-	_cleanup_(doc_freep) struct doc *is = object_doc(now);
+	doc_free(a->made);
+	doc_free(a->was);
+	doc_free(a->is);
+	doc_free(a->to);
+}
+
+/* Each by itself.  Where both have written, etcd's stays, which others have seen. */
+static int amend_members(struct amendment *a, const struct object *now)
+{
+	static const char *const members[] = {
+		"metadata.labels", "metadata.annotations", "metadata.finalizers", "metadata.ownerReferences",
+		"metadata.deletionTimestamp", "metadata.deletionGracePeriodSeconds", "spec",
+	};
 	int r = 0;
 
-	if (!doc || !was || !is)
-		return -ENOMEM;
-	doc_remove(was, "metadata.resourceVersion");
-	doc_remove(is, "metadata.resourceVersion");
-	if (!doc_equal_at(was, is, "metadata") || !doc_equal_at(was, is, "spec"))
-		return -ESTALE;
-	if (now->rev != h->is->rev)
-		r = doc_set_copy(doc, "status", is, "status");
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(members); i++) {
+		if (doc_equal_at(a->made, a->was, members[i]) || doc_equal_at(a->made, a->is, members[i]))
+			continue;
+		if (doc_equal_at(a->is, a->was, members[i]))
+			r = doc_set_copy(a->to, members[i], a->made, members[i]);
+		else
+			log_event(LOG_LEVEL_WARNING, "hand_in_overtaken", "pod=%s/%s member=%s", now->meta->ns,
+				  now->meta->name, members[i]);
+	}
+	return r;
+}
+
+static bool has_ended(const struct doc *pod)
+{
+	const char *phase = doc_str(pod, "status.phase");
+
+	return phase && (strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0);
+}
+
+/*
+ * It is this node's own.  What a runtime was told is written here counts, for what was written meanwhile was
+ * built upon less; but addresses that have changed are as they are now, and what has ended has ended.
+ */
+static int amend_status(struct amendment *a)
+{
+	static const char *const addresses[] = { "status.networks", "status.podIP", "status.podIPs" };
+	int r = 0;
+
+	if (doc_equal_at(a->made, a->was, "status") || (has_ended(a->is) && !has_ended(a->was)))
+		return 0;
+	r = doc_set_copy(a->to, "status", a->made, "status");
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(addresses); i++)
+		if (!doc_equal_at(a->is, a->was, addresses[i]))
+			r = doc_set_copy(a->to, addresses[i], a->is, addresses[i]);
+	return r;
+}
+
+/* What was written here, upon what etcd has by now. */
+static int amendment(const struct handed *h, const struct object *now, struct doc **ret)
+{
+	_cleanup_(amendment_fini) struct amendment a = {
+		object_doc(h->made), object_doc(h->is), object_doc(now), object_doc(now),
+	};
+	int r = a.made && a.was && a.is && a.to ? amend_members(&a, now) : -ENOMEM;
+
 	if (r == 0)
-		*ret = take_ptr(doc);
+		r = amend_status(&a);
+	if (r == 0)
+		*ret = take_ptr(a.to);
 	return r;
 }
 
@@ -294,7 +345,7 @@ static void amend(struct cluster *c, struct handed *h)
 	_cleanup_(txn_dropp) struct txn *txn = NULL;
 	_cleanup_(doc_freep) struct doc *doc = NULL;
 	const struct slot *s = slot_of(c, h->made);
-	struct object *was = s ? s->accepted : NULL, *obj = NULL;
+	struct object *was = s && is_same(s->accepted, h->made) ? s->accepted : NULL, *obj = NULL;
 	int r = was ? amendment(h, was, &doc) : -ENOENT;
 
 	if (r == 0)

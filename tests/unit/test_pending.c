@@ -265,6 +265,7 @@ static void amended(void **state)
 			fail_msg("%s: %s", strerror(-cases[i].rc), c->handed ? "kept" : "lost");
 		assert_true(!cases[i].kept || loop_timer_armed(c->hand_in));
 		hand_in_free(c);
+		loop_timer_set(c->retry, -1);
 		c->link = LINK_UP;
 		hand_in_seen(c, made, is);
 		hand_in(c);
@@ -272,10 +273,60 @@ static void amended(void **state)
 	}
 }
 
+/** Labels and status, each as it was handed in, as it was written here and as etcd has it: what is sent then. */
+struct merge_case {
+	const char *says, *labels[3], *status[3];
+	const char *sent_labels, *sent_status;      /* NULL: nothing is sent */
+};
+
+static const struct merge_case merges[] = {
+	{ "nothing was written", { "", "", "" }, { "", "", "" }, NULL, NULL },
+	{ "here alone", { "", "\"a\":\"1\"", "" }, { "", "\"phase\":\"Running\"", "" },
+	  "\"a\":\"1\"", "\"phase\":\"Running\"" },
+	{ "a label here, the node's status there", { "", "\"a\":\"1\"", "" }, { "", "", "\"phase\":\"Running\"" },
+	  "\"a\":\"1\"", "\"phase\":\"Running\"" },
+	{ "it had ended before the node wrote", { "", "", "" },
+	  { "", "\"phase\":\"Succeeded\"", "\"phase\":\"Running\"" }, "", "\"phase\":\"Succeeded\"" },
+	{ "its addresses are those that it has", { "", "", "" },
+	  { "\"podIP\":\"10.0.0.1\"", "\"phase\":\"Running\",\"podIP\":\"10.0.0.1\"", "\"podIP\":\"10.0.0.2\"" },
+	  "", "\"phase\":\"Running\",\"podIP\":\"10.0.0.2\"" },
+	{ "it has ended meanwhile", { "", "", "" },
+	  { "", "\"phase\":\"Running\"", "\"phase\":\"Failed\"" }, NULL, NULL },
+	{ "both wrote a label: status all the same", { "", "\"a\":\"1\"", "\"a\":\"2\"" },
+	  { "", "\"phase\":\"Running\"", "" }, "\"a\":\"2\"", "\"phase\":\"Running\"" },
+};
+
+static void merged(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(merges); i++) {
+		const struct merge_case *m = &merges[i];
+		_cleanup_(object_unrefp) struct object *is = version(m->labels[0], m->status[0]);
+		_cleanup_(object_unrefp) struct object *made = version(m->labels[1], m->status[1]);
+		_cleanup_(object_unrefp) struct object *now = version(m->labels[2], m->status[2]), *want = NULL;
+		_cleanup_(doc_freep) struct doc *sent = NULL, *as = NULL;
+		struct txn *txn;
+
+		assert_int_equal(begin(state), 0);
+		txn = amend(*state, made, is, now);
+		if (!txn != !m->sent_labels)
+			fail_msg("%s: %s", m->says, txn ? txn->writes[0].now->bytes->data : "nothing is sent");
+		if (txn) {
+			want = version(m->sent_labels, m->sent_status);
+			sent = object_doc(txn->writes[0].now);
+			as = object_doc(want);
+			if (!doc_equal_at(sent, as, "metadata.labels") || !doc_equal_at(sent, as, "status"))
+				fail_msg("%s: %s", m->says, txn->writes[0].now->bytes->data);
+		}
+		assert_int_equal(end(state), 0);
+	}
+}
+
 #define ROW(f) cmocka_unit_test_setup_teardown(f, begin, end)
 int main(void)
 {
-	const struct CMUnitTest rows[] = { ROW(alone), ROW(settled_twice), ROW(lease), ROW(amended) };
+	const struct CMUnitTest rows[] = {
+		ROW(alone), ROW(settled_twice), ROW(lease), ROW(amended), cmocka_unit_test(merged),
+	};
 
 	return cmocka_run_group_tests(rows, NULL, NULL);
 }
