@@ -34,9 +34,14 @@ static void set_tls(CURL *easy, const struct etcd *etcd)
 		etcd->lib.easy_setopt(easy, CURLOPT_SSLKEY, etcd->key);
 }
 
-/* What a stalled connection is found by: a stream has no time limit. */
+/*
+ * What a stalled connection is found by: a stream has no time limit.  And a member without a leader would
+ * keep it open and tell nothing; it ends it for who asks as etcd's own client does (WithRequireLeader), in
+ * the gateway's words.
+ */
 static void set_stream(CURL *easy, const struct etcd *etcd)
 {
+	etcd->lib.easy_setopt(easy, CURLOPT_HTTPHEADER, etcd->watch_headers);
 	etcd->lib.easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	etcd->lib.easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, 5L);
 	etcd->lib.easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, 3L);
@@ -268,6 +273,19 @@ static int copy_urls(struct etcd *etcd, const struct etcd_config *conf, char why
 	return etcd->nurls ? 0 : -EINVAL;
 }
 
+static int make_headers(struct etcd *etcd)
+{
+	struct curl_slist *more;
+
+	/* no "100 Continue" first: it costs a round trip */
+	etcd->headers = etcd->lib.slist_append(NULL, "Expect:");
+	etcd->watch_headers = etcd->lib.slist_append(NULL, "Expect:");
+	if (!etcd->headers || !etcd->watch_headers)
+		return -ENOMEM;
+	more = etcd->lib.slist_append(etcd->watch_headers, "Grpc-Metadata-hasleader: true");
+	return more ? 0 : -ENOMEM;
+}
+
 int etcd_open(const struct etcd_config *conf, struct etcd **ret, char why[ETCD_WORDS])
 {
 	_cleanup_(etcd_closep) struct etcd *etcd = calloc(1, sizeof(*etcd));
@@ -289,12 +307,10 @@ int etcd_open(const struct etcd_config *conf, struct etcd **ret, char why[ETCD_W
 		r = drive_start(etcd);
 	if (r < 0)
 		return r;
-	/* no "100 Continue" first: it costs a round trip */
-	etcd->headers = etcd->lib.slist_append(NULL, "Expect:");
-	if (!etcd->headers)
-		return -ENOMEM;
-	*ret = take_ptr(etcd);
-	return 0;
+	r = make_headers(etcd);
+	if (r == 0)
+		*ret = take_ptr(etcd);
+	return r;
 }
 
 void etcd_close(struct etcd *etcd)
@@ -309,6 +325,8 @@ void etcd_close(struct etcd *etcd)
 	drive_stop(etcd);
 	if (etcd->headers)
 		etcd->lib.slist_free_all(etcd->headers);
+	if (etcd->watch_headers)
+		etcd->lib.slist_free_all(etcd->watch_headers);
 	for (size_t i = 0; i < ARRAY_SIZE(etcd->urls); i++) {
 		free(etcd->urls[i]);
 		free(etcd->shown[i]);

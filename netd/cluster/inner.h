@@ -21,7 +21,7 @@ struct etcd {
 	size_t nurls, at;                   /* at: the one that is asked */
 	char *ca, *cert, *key;
 	unsigned timeout_ms;
-	struct curl_slist *headers;
+	struct curl_slist *headers, *watch_headers;
 	bool driving, closing;
 };
 

@@ -134,6 +134,7 @@ struct txn {
 	size_t nparts;
 	int64_t seen;               /* etcd's revision that is known when it is done */
 	int64_t view;               /* and that it was built upon */
+	uint64_t settled_us;        /* monotonic: since when it is to be told of */
 	bool late;                  /* what it ran into is not seen yet */
 };
 

@@ -186,11 +186,24 @@ static void kept(void *arg, int rc, const char *words, const struct etcd_reply *
 	loop_timer_set(c->keep, LEASE_S * 1000 / 3);
 }
 
+/* The watch has not brought what etcd has answered long ago, though it is open. */
+static bool is_deaf(const struct cluster *c)
+{
+	const struct txn *first = c->settled;
+
+	return first && first->seen > c->seen &&
+	       now_monotonic_us() - first->settled_us > 2000000ull * LEASE_S;
+}
+
 void lease_keep(void *arg)
 {
 	struct cluster *c = arg;
 
-	if (is_registered(c) && etcd_lease_keep(c->etcd, c->lease, kept, c) < 0)
+	if (!is_registered(c))
+		return;
+	if (is_deaf(c))
+		lost(c, -ETIMEDOUT, "what was written does not come back");
+	else if (etcd_lease_keep(c->etcd, c->lease, kept, c) < 0)
 		lost(c, -ENOMEM, "no memory");
 }
 

@@ -65,6 +65,7 @@ static void give_back(struct cluster *c, const struct txn *txn)
 void outcome_settle(struct cluster *c, struct txn *txn)
 {
 	unlink_pending(c, txn);
+	txn->settled_us = now_monotonic_us();
 	if (txn->batch.rc < 0)
 		give_back(c, txn);
 	if (c->settled_last)

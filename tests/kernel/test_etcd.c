@@ -25,6 +25,7 @@ struct world {
 	struct etcd *etcd;
 	struct loop_timer *limit;
 	char dir[64], *program;
+	const char *both;               /* members of which it is one, NULL: it is alone */
 	pid_t pid;
 	int rc, events, ended;
 	bool late;
@@ -56,7 +57,8 @@ static void start(struct world *w)
 	dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), 2);
 	execl(w->program, w->program, "--data-dir", w->dir, "--listen-client-urls", URL,
 	      "--advertise-client-urls", URL, "--listen-peer-urls", "http://127.0.0.1:2380",
-	      "--max-txn-ops", "512", (char *)NULL);
+	      "--max-txn-ops", "512", "--initial-advertise-peer-urls", "http://127.0.0.1:2380",
+	      "--initial-cluster", w->both ? w->both : "default=http://127.0.0.1:2380", (char *)NULL);
 	_exit(255);
 }
 
@@ -270,6 +272,48 @@ static void watching(void **state)
 	assert_int_equal(w->compacted, 3);
 }
 
+/* The second of two, without which neither has a leader. */
+static pid_t start_second(struct world *w)
+{
+	const char *both = "default=http://127.0.0.1:2380,two=http://127.0.0.1:2382";
+	pid_t pid;
+
+	halt(w);
+	assert_int_equal(sh("rm -rf /run/etcd"), 0);
+	w->both = both;
+	start(w);
+	pid = fork();
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), 2);
+	execl(w->program, w->program, "--name", "two", "--data-dir", "/run/etcd2", "--initial-cluster", both,
+	      "--listen-client-urls", "http://127.0.0.1:2381", "--advertise-client-urls",
+	      "http://127.0.0.1:2381", "--listen-peer-urls", "http://127.0.0.1:2382",
+	      "--initial-advertise-peer-urls", "http://127.0.0.1:2382", (char *)NULL);
+	_exit(255);
+}
+
+/* A watch of a member that is left alone ends. */
+static void leaderless(void **state)
+{
+	struct world *w = *state;
+	const struct etcd_watcher watcher = { on_events, on_end, w };
+	pid_t second = start_second(w);
+
+	wait_for_etcd(w);
+	assert_int_equal(etcd_watch_open(w->etcd, "/w/", 1, &watcher, &w->watch), 0);
+	w->events = 2;
+	assert_int_equal(put(w, "/w/1", "a", 0), 0);
+	while (w->events < 3)
+		await(w);
+	kill(second, SIGKILL);
+	waitpid(second, NULL, 0);
+	while (!w->ended)
+		await(w);
+	assert_int_equal(w->rc, -ENOTCONN);
+}
+
 static void leases(void **state)
 {
 	struct world *w = *state;
@@ -315,7 +359,7 @@ static void nobody(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ROW(keys), ROW(too_large), ROW(watching), ROW(leases), ROW(nobody),
+		ROW(keys), ROW(too_large), ROW(watching), ROW(leaderless), ROW(leases), ROW(nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
