@@ -344,6 +344,10 @@ static void look(void *arg)
 		loop_timer_set(c->retry, RETRY_MAX);
 		return;
 	}
+	if (c->committed < c->seen) {   /* a list is compared with what has been committed */
+		loop_timer_set(c->retry, RETRY_MS);
+		return;
+	}
 	c->link = LINK_LOOKING;
 	if (etcd_get(c->etcd, &range, looked, c) < 0)
 		cluster_lost(c, -ENOMEM, "EtcdUnreachable", "no memory");
