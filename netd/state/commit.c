@@ -257,6 +257,7 @@ void txn_submit(struct txn *txn, bool soft, void (*done)(void *arg, int rc, cons
 	} else if (state->cluster) {
 		txn->done = done;
 		txn->arg = arg;
+		txn->batch.soft = soft;
 		send_submit(state->cluster, txn);
 	} else if (!txn->batch.n && !state->first) {
 		answer_at_once(txn, 0, "", done, arg);

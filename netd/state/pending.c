@@ -365,14 +365,6 @@ static int take_write(struct txn *txn, size_t i)
 	return cache_accept(&txn->state->made, (w->now ? w->now : was)->meta, w->now);
 }
 
-static bool is_soft(const struct txn *txn)
-{
-	for (size_t i = 0; i < txn->nwrites; i++)
-		if (!txn->writes[i].before || !txn->writes[i].now)
-			return false;
-	return true;
-}
-
 int pending_take(struct cluster *c, struct txn *txn)
 {
 	size_t n = txn->nwrites, i;
@@ -389,6 +381,6 @@ int pending_take(struct cluster *c, struct txn *txn)
 			(void)pending_revert(c->state, &txn->writes[i]);
 		return r;
 	}
-	txn_store(txn, is_soft(txn), txn->done, txn->arg);
+	txn_store(txn, txn->batch.soft, txn->done, txn->arg);
 	return 1;
 }

@@ -199,6 +199,18 @@ static void refuse_now(struct cluster *c, struct txn *txn, int rc, const char *w
 	txn_free(txn);
 }
 
+/* Nothing is written; but what it is the same as may not be in the database yet. */
+static void same(struct cluster *c, struct txn *txn, int r)
+{
+	if (r == 0 && c->state->first) {
+		txn_store(txn, true, txn->done, txn->arg);
+		return;
+	}
+	if (txn->done)
+		txn->done(txn->arg, r, "");
+	txn_free(txn);
+}
+
 void send_submit(struct cluster *c, struct txn *txn)
 {
 	struct txn *local = NULL;
@@ -212,9 +224,7 @@ void send_submit(struct cluster *c, struct txn *txn)
 	if (local)
 		txn_store(local, true, NULL, NULL);
 	if (!txn->batch.n && !c->first) {
-		if (txn->done)
-			txn->done(txn->arg, r, "");
-		txn_free(txn);
+		same(c, txn, r);
 		return;
 	}
 	if (r == 0)

@@ -211,6 +211,38 @@ static void lease(void **state)
 	assert_int_equal(cluster_await(c, 5000), -ENOTCONN);
 }
 
+static void write_label(struct world *w, const char *value, bool soft)
+{
+	struct object *old = accepted(w, "c"), *obj;
+	_cleanup_(doc_freep) struct doc *doc = object_doc(old);
+	struct txn *txn = begin_txn(w);
+
+	assert_int_equal(doc_set_str(doc, "metadata.labels.a", value), 0);
+	assert_int_equal(txn_put(txn, &kinds[KIND_POD], doc, old, &obj), 0);
+	w->waiting++;
+	txn_submit(txn, soft, answered, w);
+}
+
+/* Of a pod that was made here: who writes says if it may be lost, and what it is the same as is there first. */
+static void durable(void **state)
+{
+	struct world *w = *state;
+
+	reopen_as_replica(w);
+	write_alone(w, &(struct alone_case){ "", '+', "c", "c1", "n", true, false, 0, "", "", "", 0 });
+	w->answers = 0;
+	write_label(w, "1", true);
+	assert_true(w->state->last->batch.soft);
+	write_label(w, "2", false);
+	assert_false(w->state->last->batch.soft);
+	write_label(w, "2", false);
+	assert_int_equal(w->answers, 0);
+	settle(w);
+	assert_int_equal(w->answers, 3);
+	write_label(w, "2", false);
+	assert_int_equal(w->answers, 4);
+}
+
 /* What was delivered is in the replica before etcd is asked again: a list has to know of it. */
 static void delivered_first(void **state)
 {
@@ -341,7 +373,7 @@ static void merged(void **state)
 int main(void)
 {
 	const struct CMUnitTest rows[] = {
-		ROW(alone), ROW(settled_twice), ROW(lease), ROW(delivered_first), ROW(amended), cmocka_unit_test(merged),
+		ROW(alone), ROW(settled_twice), ROW(lease), ROW(durable), ROW(delivered_first), ROW(amended), cmocka_unit_test(merged),
 	};
 
 	return cmocka_run_group_tests(rows, NULL, NULL);
