@@ -204,7 +204,7 @@ void cluster_lost(struct cluster *c, int rc, const char *reason, const char *wor
 	unsigned shift = c->failures < 4 ? c->failures : 4;
 	int64_t wait = (int64_t)RETRY_MS << shift;
 
-	if (rc == -ESHUTDOWN)
+	if (rc == -ESHUTDOWN || !c->etcd)       /* netd is stopping */
 		return;
 	etcd_watch_close(take_ptr(c->watch));
 	list_drop(c);

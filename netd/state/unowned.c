@@ -26,7 +26,9 @@ static void answered(void *arg, int rc, const char *words, const struct etcd_rep
 
 void unowned_release(struct cluster *c, struct etcd_txn *txn)
 {
-	if (etcd_txn_send(c->etcd, txn, answered, c) < 0)
+	if (!c->etcd)                   /* netd is stopping */
+		etcd_txn_fini(txn);
+	else if (etcd_txn_send(c->etcd, txn, answered, c) < 0)
 		log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=claims");
 }
 

@@ -211,6 +211,20 @@ static void lease(void **state)
 	assert_int_equal(cluster_await(c, 5000), -ENOTCONN);
 }
 
+/* What ends while netd stops asks etcd for nothing more. */
+static void stopped(void **state)
+{
+	struct world *w = *state;
+	struct etcd_txn t = { 0 };
+
+	reopen_as_replica(w);
+	cluster_stop(w->cluster);
+	cluster_lost(w->cluster, -EIO, "ReplicaFails", "the database failed");
+	etcd_txn_delete(&t, KEY_CLAIMS "ip/n/10.0.0.1");
+	unowned_release(w->cluster, &t);
+	assert_null(t.success.data);
+}
+
 static void write_label(struct world *w, const char *value, bool soft)
 {
 	struct object *old = accepted(w, "c"), *obj;
@@ -373,7 +387,7 @@ static void merged(void **state)
 int main(void)
 {
 	const struct CMUnitTest rows[] = {
-		ROW(alone), ROW(settled_twice), ROW(lease), ROW(durable), ROW(delivered_first), ROW(amended), cmocka_unit_test(merged),
+		ROW(alone), ROW(settled_twice), ROW(lease), ROW(stopped), ROW(durable), ROW(delivered_first), ROW(amended), cmocka_unit_test(merged),
 	};
 
 	return cmocka_run_group_tests(rows, NULL, NULL);
