@@ -156,7 +156,10 @@ void txn_revert_effects(struct txn *txn);
 /** txn_write() - a write of which the batch has the operation; its version is not accepted yet */
 int txn_write(struct txn *txn, const struct kind *kind, struct object *before, struct object *now,
 	      struct object *last);
-/** txn_writes() - *@ret: what it makes of this object, NULL: it is gone.  false: nothing, and *@ret stays */
+/**
+ * txn_writes() - *@ret: what it makes of this object, NULL: it is gone.  false: nothing, or it was taken back,
+ * and *@ret stays
+ */
 bool txn_writes(const struct txn *txn, const struct kind *kind, const char *ns, const char *name,
 		struct object **ret);
 /** txn_tombstone() - what may be in the kernel of a version that is not wanted any more */

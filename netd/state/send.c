@@ -45,7 +45,8 @@ static void refused(struct cluster *c, struct part *p, const struct etcd_reply *
 			seen = reply->kvs[i].modified;
 	if (seen <= c->committed) {
 		p->txn->late = true;
-		loop_timer_set(c->soon, SOON_MS);
+		if (!loop_timer_armed(c->soon))         /* each would put off those before it */
+			loop_timer_set(c->soon, SOON_MS);
 	}
 	outcome_fail(c, p->txn, -ECANCELED, "another node has changed what it builds upon");
 	p->txn->seen = p->txn->seen > seen ? p->txn->seen : seen;
@@ -105,8 +106,10 @@ static int send_part(struct cluster *c, struct part *p)
 static void send_txn(struct cluster *c, struct txn *txn)
 {
 	for (size_t i = 0; i < txn->nparts && txn->batch.rc == 0 && c->under_way < PARTS_MAX; i++)
-		if (is_ready(&txn->parts[i]) && send_part(c, &txn->parts[i]) < 0)
+		if (is_ready(&txn->parts[i]) && send_part(c, &txn->parts[i]) < 0) {
 			outcome_fail(c, txn, -ENOMEM, "no memory");
+			loop_timer_set(c->soon, 0);             /* no answer tells of it */
+		}
 }
 
 static bool under_way(const struct txn *txn)

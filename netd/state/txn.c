@@ -106,7 +106,7 @@ int txn_write(struct txn *txn, const struct kind *kind, struct object *before, s
 bool txn_writes(const struct txn *txn, const struct kind *kind, const char *ns, const char *name,
 		struct object **ret)
 {
-	for (size_t i = txn->nwrites; i-- > 0;) {
+	for (size_t i = txn->reverted ? 0 : txn->nwrites; i-- > 0;) {
 		const struct txn_write *w = &txn->writes[i];
 		const struct meta *meta = (w->now ? w->now : w->last)->meta;
 

@@ -225,6 +225,20 @@ static void stopped(void **state)
 	assert_null(t.success.data);
 }
 
+/* One that failed is in the list until it is told of, and makes nothing. */
+static void reverted(void **state)
+{
+	struct world *w = *state;
+	struct txn *txn = begin_txn(w);
+	struct object *got = NULL, *obj = put_pod(txn, "c", "", NULL);
+
+	assert_true(txn_writes(txn, &kinds[KIND_POD], "default", "c", &got));
+	assert_ptr_equal(got, obj);
+	txn_revert(txn);
+	assert_false(txn_writes(txn, &kinds[KIND_POD], "default", "c", &got));
+	txn_free(txn);
+}
+
 static void write_label(struct world *w, const char *value, bool soft)
 {
 	struct object *old = accepted(w, "c"), *obj;
@@ -387,7 +401,7 @@ static void merged(void **state)
 int main(void)
 {
 	const struct CMUnitTest rows[] = {
-		ROW(alone), ROW(settled_twice), ROW(lease), ROW(stopped), ROW(durable), ROW(delivered_first), ROW(amended), cmocka_unit_test(merged),
+		ROW(alone), ROW(settled_twice), ROW(lease), ROW(stopped), ROW(reverted), ROW(durable), ROW(delivered_first), ROW(amended), cmocka_unit_test(merged),
 	};
 
 	return cmocka_run_group_tests(rows, NULL, NULL);
