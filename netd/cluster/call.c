@@ -54,7 +54,8 @@ static int set_options(struct call *call, bool stream)
 	CURL *easy = call->easy;
 	char url[320];
 
-	snprintf(url, sizeof(url), "%.250s%s", etcd->urls[etcd->at], call->path);
+	call->at = etcd->at;
+	snprintf(url, sizeof(url), "%.250s%s", etcd->urls[call->at], call->path);
 	etcd->lib.easy_setopt(easy, CURLOPT_URL, url);
 	etcd->lib.easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	etcd->lib.easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
@@ -166,7 +167,7 @@ int call_error(struct call *call, CURLcode code, char words[ETCD_WORDS])
 
 	if (code == CURLE_OK)
 		return 0;
-	snprintf(words, ETCD_WORDS, "%.80s: %.110s", etcd->shown[etcd->at],
+	snprintf(words, ETCD_WORDS, "%.80s: %.110s", etcd->shown[call->at],
 		 call->error[0] ? call->error : etcd->lib.easy_strerror(code));
 	return curl_error(call, code);
 }
@@ -177,7 +178,8 @@ static bool try_again(struct call *call, int rc)
 
 	if (!may || call->etcd->closing)
 		return false;
-	etcd_next_endpoint(call->etcd);
+	if (call->at == call->etcd->at)         /* else another call was first to find it out */
+		etcd_next_endpoint(call->etcd);
 	return ++call->tries < call->etcd->nurls && call_begin(call, false) == 0;
 }
 

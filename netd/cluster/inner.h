@@ -35,7 +35,7 @@ struct call {
 	struct buf reply;
 	bool too_large;
 	bool safe;                          /* may be sent twice */
-	size_t tries;
+	size_t at, tries;                   /* at: the endpoint that it was sent to */
 	char error[CURL_ERROR_SIZE];
 	etcd_done done;
 	void *arg;

@@ -340,6 +340,32 @@ static void leases(void **state)
 	assert_int_equal(w->reply.ttl_s, 0);
 }
 
+static void one_done(void *arg, int rc, const char *words, const struct etcd_reply *reply)
+{
+	struct world *w = arg;
+
+	(void)words;
+	(void)reply;
+	w->rc = w->rc < 0 ? w->rc : rc;
+	if (--w->events == 0)
+		loop_stop(w->loop);
+}
+
+/* Which endpoint is asked moves on once, though more than one request has not reached it. */
+static void two_at_once(void **state)
+{
+	struct world *w = *state;
+
+	etcd_next_endpoint(w->etcd);
+	assert_string_equal(etcd_endpoint(w->etcd), NOBODY);
+	w->events = 2;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(etcd_get(w->etcd, &(struct etcd_range){ .from = "/a" }, one_done, w), 0);
+	await(w);
+	assert_int_equal(w->rc, 0);
+	assert_string_equal(etcd_endpoint(w->etcd), URL);
+}
+
 static void nobody(void **state)
 {
 	struct world *w = *state;
@@ -359,7 +385,8 @@ static void nobody(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ROW(keys), ROW(too_large), ROW(watching), ROW(leaderless), ROW(leases), ROW(nobody),
+		ROW(keys), ROW(too_large), ROW(watching), ROW(leaderless), ROW(two_at_once), ROW(leases),
+		ROW(nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
