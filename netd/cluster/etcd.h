@@ -60,6 +60,7 @@ struct etcd_reply {
  * -ESTALE    the revision is compacted
  * -ENOSPC    etcd takes no more (its quota)
  * -EACCES    TLS or authentication
+ * -EAGAIN    etcd is busy, and did not take it
  * -EMSGSIZE  larger than etcd takes
  * -EPROTO    the answer is none of etcd's
  * -ESHUTDOWN etcd_close()

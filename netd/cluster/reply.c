@@ -49,6 +49,8 @@ static int error_of(const char *words, int64_t code)
 		return -ENOSPC;
 	if (strstr(words, "request is too large") || strstr(words, "larger than max"))
 		return -EMSGSIZE;
+	if (strstr(words, "too many requests"))
+		return -EAGAIN;
 	if (strstr(words, "requested lease not found"))
 		return -ENOENT;
 	switch (code) {

@@ -155,7 +155,7 @@ int refuse_store(struct call *c, int rc, const char *words)
 	if (rc == -ETIMEDOUT)
 		return refuse(c, store_code(rc), "Timeout",
 			      "nobody knows whether the write was made: %s", why);
-	if (rc == -ENOTCONN)
+	if (rc == -ENOTCONN || rc == -EAGAIN)
 		c->refusal.retry_after_s = 2;
 	return refuse(c, store_code(rc), "ServiceUnavailable",
 		      "the store takes no writes, and this one was not made: %s", why);

@@ -40,6 +40,7 @@ static const struct row {
 	{ "{\"error\":\"raft: stopped\",\"code\":2}", false, 0, -ETIMEDOUT, NULL },
 	{ "{\"error\":\"etcdserver: mvcc: database space exceeded\",\"code\":8}", false, 0, -ENOSPC, NULL },
 	{ "{\"error\":\"etcdserver: request is too large\",\"code\":3}", false, 0, -EMSGSIZE, NULL },
+	{ "{\"error\":\"etcdserver: too many requests\",\"code\":8}", false, 0, -EAGAIN, NULL },
 	{ "{\"error\":{\"grpc_code\":16,\"message\":\"no\"}}", true, 0, -EACCES, NULL },
 	{ "{\"code\":5,\"message\":\"etcdserver: requested lease not found\"}", false, 0, -ENOENT, NULL },
 	{ "", false, -EPROTO, 0, NULL },
