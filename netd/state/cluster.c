@@ -97,11 +97,6 @@ static int parse_meta(const struct etcd_kv *kv, struct cluster_meta *ret)
 	return 0;
 }
 
-struct look {
-	struct cluster *cluster;
-	struct cluster_meta *meta;
-};
-
 static int take_meta(const struct etcd_reply *reply, struct cluster_meta *ret)
 {
 	*ret = (struct cluster_meta){ .revision = reply->revision };
@@ -110,28 +105,31 @@ static int take_meta(const struct etcd_reply *reply, struct cluster_meta *ret)
 
 static void looked_at_start(void *arg, int rc, const char *words, const struct etcd_reply *reply)
 {
-	const struct look *look = arg;
+	struct cluster *c = arg;
 
+	if (!c->turn.meta)              /* it comes too late, or netd is stopping */
+		return;
 	if (rc == 0) {
-		rc = take_meta(reply, look->meta);
+		rc = take_meta(reply, c->turn.meta);
 		words = rc < 0 ? "what " KEY_META " says cannot be read" : "";
 	}
-	copy(look->cluster->words, sizeof(look->cluster->words), words);
-	cluster_answer(look->cluster, rc);
+	copy(c->words, sizeof(c->words), words);
+	cluster_answer(c, rc);
 }
 
 /* Twice: one that has only just begun may leave a question without an answer. */
 int cluster_look(struct cluster *c, struct cluster_meta *ret, char error[STORE_WORDS])
 {
-	struct look look = { c, ret };
 	const struct etcd_range range = { .from = KEY_META };
 	int r = -ETIMEDOUT;
 
+	c->turn.meta = ret;
 	for (int tries = 0; r == -ETIMEDOUT && tries < 2; tries++) {
-		r = etcd_get(c->etcd, &range, looked_at_start, &look);
+		r = etcd_get(c->etcd, &range, looked_at_start, c);
 		if (r == 0)
 			r = cluster_await(c, START_MS * 2);
 	}
+	c->turn.meta = NULL;
 	if (r < 0)
 		copy(error, STORE_WORDS, c->words[0] ? c->words : strerror(-r));
 	return r;

@@ -72,6 +72,7 @@ struct cluster {
 		bool waiting, stopped;
 		int rc;
 		struct loop_timer *limit;
+		struct cluster_meta *meta;      /* what is asked for; NULL: nobody waits for it */
 	} turn;
 };
 

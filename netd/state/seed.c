@@ -77,6 +77,8 @@ static void filled(void *arg, int rc, const char *words, const struct etcd_reply
 	struct seeding *s = arg;
 
 	(void)reply;
+	if (rc == -ESHUTDOWN)           /* a signal has ended it, and there is none any more */
+		return;
 	s->under_way--;
 	if (rc < 0 && s->rc == 0) {
 		s->rc = rc;
@@ -103,6 +105,8 @@ static void put(void *arg, int rc, const char *words, const struct etcd_reply *r
 {
 	struct seeding *s = arg;
 
+	if (rc == -ESHUTDOWN)
+		return;
 	if (rc == 0 && !reply->succeeded)
 		rc = -EEXIST;
 	snprintf(s->cluster->words, sizeof(s->cluster->words), "%s",

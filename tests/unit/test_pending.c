@@ -5,10 +5,10 @@
 #include "state_world.h"
 
 #include <netd/state/cluster_inner.h>
+#include <netinet/in.h>
 
-static void reopen_as_replica(struct world *w)
+static void reopen_with(struct world *w, const char *url)
 {
-	const char *url = "http://127.0.0.1:1";
 	const struct etcd_config conf = { .loop = w->loop, .urls = &url, .nurls = 1 };
 
 	close_world(w);
@@ -16,6 +16,11 @@ static void reopen_as_replica(struct world *w)
 	assert_int_equal(cluster_new(&conf, &w->cluster, w->error), 0);
 	w->seen[0] = w->here[0] = '\0';
 	open_world(w);
+}
+
+static void reopen_as_replica(struct world *w)
+{
+	reopen_with(w, "http://127.0.0.1:1");
 }
 
 /** One write, and what this node and the cluster have then: names, in order. */
@@ -239,6 +244,36 @@ static void reverted(void **state)
 	txn_free(txn);
 }
 
+static void interrupt(void *loop)
+{
+	loop_stop(loop);
+}
+
+/* A signal comes while etcd is asked at the start; what is answered when netd stops, nobody waits for. */
+static void interrupted(void **state)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(at);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct world *w = *state;
+	struct loop_timer *signal;
+	struct cluster_meta meta;
+	char url[64];
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, len), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u", ntohs(at.sin_port));
+	reopen_with(w, url);
+	assert_int_equal(loop_timer_new(w->loop, interrupt, w->loop, &signal), 0);
+	loop_timer_set(signal, 50);
+	assert_int_equal(cluster_look(w->cluster, &meta, w->error), -EINTR);
+	assert_null(w->cluster->turn.meta);
+	cluster_stop(w->cluster);
+	loop_timer_free(signal);
+	close(fd);
+}
+
 static void write_label(struct world *w, const char *value, bool soft)
 {
 	struct object *old = accepted(w, "c"), *obj;
@@ -401,7 +436,8 @@ static void merged(void **state)
 int main(void)
 {
 	const struct CMUnitTest rows[] = {
-		ROW(alone), ROW(settled_twice), ROW(lease), ROW(stopped), ROW(reverted), ROW(durable), ROW(delivered_first), ROW(amended), cmocka_unit_test(merged),
+		ROW(alone), ROW(settled_twice), ROW(lease), ROW(stopped), ROW(interrupted), ROW(reverted),
+		ROW(durable), ROW(delivered_first), ROW(amended), cmocka_unit_test(merged),
 	};
 
 	return cmocka_run_group_tests(rows, NULL, NULL);
