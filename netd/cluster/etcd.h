@@ -85,6 +85,8 @@ struct etcd_txn {
 /** etcd_txn_expect() - @key was last written at @modified; 0: it is not there */
 void etcd_txn_expect(struct etcd_txn *txn, const char *key, int64_t modified);
 void etcd_txn_exists(struct etcd_txn *txn, const char *key);
+/** etcd_txn_holds() - @key has just this text */
+void etcd_txn_holds(struct etcd_txn *txn, const char *key, const char *value);
 /** etcd_txn_still() - no key that begins with @prefix was written after @revision */
 void etcd_txn_still(struct etcd_txn *txn, const char *prefix, int64_t revision);
 /** etcd_txn_put() - @lease 0: none.  One key may be written once. */

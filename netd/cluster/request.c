@@ -78,6 +78,16 @@ void etcd_txn_exists(struct etcd_txn *txn, const char *key)
 	buf_str(&txn->compare, ",\"create_revision\":\"0\"}");
 }
 
+void etcd_txn_holds(struct etcd_txn *txn, const char *key, const char *value)
+{
+	put_comma(&txn->compare);
+	buf_str(&txn->compare, "{\"target\":\"VALUE\",\"result\":\"EQUAL\",");
+	put_key(&txn->compare, "key", key);
+	buf_str(&txn->compare, ",");
+	put_key(&txn->compare, "value", value);
+	buf_str(&txn->compare, "}");
+}
+
 void etcd_txn_still(struct etcd_txn *txn, const char *prefix, int64_t revision)
 {
 	char end[64];

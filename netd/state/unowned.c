@@ -38,7 +38,9 @@ static void release(struct cluster *c, const struct shared_claim *claim)
 	char key[KEY_SIZE];
 
 	snprintf(key, sizeof(key), KEY_CLAIMS "%s", claim->key);
-	etcd_txn_expect(&t, key, claim->modified);
+	etcd_txn_holds(&t, key, claim->owner);          /* a uid: nobody is called so again */
+	if (claim->modified)
+		etcd_txn_expect(&t, key, claim->modified);
 	etcd_txn_delete(&t, key);
 	unowned_release(c, &t);
 	log_event(LOG_LEVEL_WARNING, "unowned_claim_released", "claim=%s owner=%s", claim->key,
@@ -48,8 +50,7 @@ static void release(struct cluster *c, const struct shared_claim *claim)
 /* For how long nobody has had it, in us; 0: somebody has, or that is not this file's. */
 static uint64_t alone_us(const struct cluster *c, struct shared_claim *claim, uint64_t now_us)
 {
-	if (strncmp(claim->key, "ip/", 3) != 0 || !claim->modified ||
-	    state_by_uid(c->state, claim->owner)) {
+	if (strncmp(claim->key, "ip/", 3) != 0 || state_by_uid(c->state, claim->owner)) {
 		claim->alone_us = 0;
 		return 0;
 	}

@@ -367,7 +367,7 @@ def test_many_claims():
 
 
 def test_unowned_claims():
-    """What a netd that died has claimed for a Service that never was can be had again."""
+    """What a netd that died has claimed for a Service that never was can be had again; so after restarts."""
     a, b = nodes()
     made = a.client.post(SERVICES, service("owned", type="NodePort", ports=ports([30500])))
     before = cluster.etcd.get("/podnet/c/", "/podnet/c0")
@@ -375,8 +375,14 @@ def test_unowned_claims():
     assert len(left) == 1, before
     key = left[0][:left[0].rindex(".")] + ".%d" % (30501 % 256)
     cluster.etcd.put(key, "00000000-0000-4000-8000-000000000000")
-    eventually("it cannot be had", lambda: b.client.raw("POST", SERVICES + "?dryRun=All", service(
-        "wants", type="NodePort", ports=ports([30501])))[0] == 422)
+    for member in (a, b):
+        eventually("it cannot be had", lambda m=member: m.client.raw("POST", SERVICES + "?dryRun=All", service(
+            "wants", type="NodePort", ports=ports([30501])))[0] == 422)
+    for member in (a, b):
+        member.kill()
+    assert key in cluster.etcd.get(key)
+    for member in (a, b):
+        member.start()
     eventually("it is released", lambda: key not in cluster.etcd.get(key))
     eventually("it can be had", lambda: b.client.raw("POST", SERVICES, service(
         "wants", type="NodePort", ports=ports([30501])))[0] == 201)
