@@ -242,7 +242,7 @@ static void among_committers(void **state)
 	(void)state;
 	ensure(ctx);
 	assert_int_equal(pthread_create(&thread, NULL, commit_all_the_time, &c), 0);
-	for (int i = 0; i < 300 || (i < 3000 && c.commits < 100); i++) {
+	for (int i = 0; i < 300 || (i < 60000 && c.commits < 100); i++) {
 		const struct podnet_prefix p = { AF_INET, 24, { 10, 9, (uint8_t)i } };
 
 		assert_int_not_equal(test_ok(podnet_nat_ensure(ctx, &(struct podnet_nat){
@@ -329,7 +329,7 @@ static void packet(void **state)
 	sin->sin_port = htons(4000);    /* at the same place in both */
 	memcpy(to.family == AF_INET ? (void *)&sin->sin_addr : (void *)&sin6->sin6_addr, to.addr,
 	       to.family == AF_INET ? 4 : 16);
-	for (int i = 0; i < 25 && got < 0; i++) {
+	for (int i = 0; i < 100 && got < 0; i++) {
 		socklen_t len = sizeof(addr);
 		struct sockaddr_storage dst = addr;
 		char byte = 'x';
@@ -357,7 +357,7 @@ int main(void)
 		{ "large", large, netns_setup, NULL, NULL },
 		{ "among committers", among_committers, netns_setup, NULL, NULL },
 	};
-	size_t n = 5;
+	size_t n = 6;
 
 	for (size_t i = 0; i < ARRAY_SIZE(drifts); i++)
 		tests[n++] = (struct CMUnitTest){ drifts[i].says, drift, netns_setup, NULL,

@@ -145,7 +145,7 @@ static void a_pod_comes_and_goes(void **state)
 	assert_int_equal(sh("! test -e /run/netns/blue"), 0);
 	assert_int_equal(sh("! ip route | grep -q 10.0.0.2; ! ip -6 route | grep -q fd00::2"), 0);
 	assert_int_equal(test_ok(unapply(ctx, set, &err), &err), 0);
-	assert_int_equal(sh("for i in $(seq 50); do ip link show pn0 2>/dev/null >&2 || exit 0;"
+	assert_int_equal(sh("for i in $(seq 1200); do ip link show pn0 2>/dev/null >&2 || exit 0;"
 			    "sleep 0.05; done; exit 1"), 0);
 	assert_int_equal(sh("test -z \"$(ls /run/netns)\" && test -z \"$(ls /run/podnet/netns)\""), 0);
 }

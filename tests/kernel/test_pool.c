@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define ENDS (PODNET_LINK_UP | PODNET_LINK_NO_ADDRGEN)
-#define LINKS_GO(n) "for i in $(seq 80); do test $(ip link show type veth |" \
+#define LINKS_GO(n) "for i in $(seq 1200); do test $(ip link show type veth |" \
 	"grep -c 'pn[a-z2-7]\\{13\\}@') = " n " && exit 0; sleep 0.05; done; exit 1"
 
 static struct podnet_set *declare(uint32_t mtu, const char *master)

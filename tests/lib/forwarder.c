@@ -19,7 +19,7 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 
-#define PATIENCE_MS 5000
+#define PATIENCE_MS 20000
 
 int make_tun(short flags)
 {
