@@ -161,8 +161,8 @@ static void say(int fd, const char *text)
 	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
 }
 
-/* Reads until @mark has come; whether it did before the end. */
-static bool hears(int fd, const char *mark)
+/* Reads until @mark has come; whether it did before the end, and before @other. */
+static bool hears_first(int fd, const char *mark, const char *other)
 {
 	char buf[4096] = "";
 	size_t n = 0;
@@ -175,8 +175,15 @@ static bool hears(int fd, const char *mark)
 			return false;
 		n += (size_t)got;
 		buf[n] = '\0';
+		if (other && strstr(buf, other))
+			return false;
 	}
 	return true;
+}
+
+static bool hears(int fd, const char *mark)
+{
+	return hears_first(fd, mark, NULL);
 }
 
 static bool is_served(int fd)
@@ -326,6 +333,20 @@ static void too_many_streams(void **state)
 	finish(&s);
 }
 
+/* Again, if we were too slow. */
+static int stream_in_time(const struct server *s)
+{
+	static const char ask[] = "GET /stream" HEAD "\r\n";
+
+	for (;;) {
+		int fd = come(s, 1);
+
+		if (send(fd, ask, strlen(ask), MSG_NOSIGNAL) == (ssize_t)strlen(ask) && hears(fd, "HTTP/1.1 200 "))
+			return fd;
+		close(fd);
+	}
+}
+
 /* However it drips. */
 static const struct drip {
 	const char *says, *before;
@@ -346,56 +367,38 @@ static void slow_requests_are_cut(void **state)
 	struct timeval tick = { .tv_usec = 5000 };
 	char buf[4096];
 	int stream, fd;
+	unsigned closes;
 	ssize_t n;
 
-	short_time.request_ms = short_time.idle_ms = short_time.reply_ms = 100;
+	short_time.request_ms = short_time.idle_ms = short_time.reply_ms = 200;
 	start(&s, &short_time);
-	stream = stream_of(&s, 1);
+	stream = stream_in_time(&s);
+	closes = __atomic_load_n(&s.closes, __ATOMIC_RELAXED);
 	fd = come(&s, 1);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof(tick));
-	say(fd, d->before);
+	send(fd, d->before, strlen(d->before), MSG_NOSIGNAL);
 	do {
 		n = recv(fd, buf, sizeof(buf), 0);
 		if (n < 0 && errno == EAGAIN && *d->before)
 			send(fd, "a", 1, MSG_NOSIGNAL);
 	} while (n > 0 || (n < 0 && errno == EAGAIN));
 	close(fd);
-	assert_int_equal(__atomic_load_n(&s.closes, __ATOMIC_RELAXED), 0);   /* it may be silent */
+	assert_int_equal(__atomic_load_n(&s.closes, __ATOMIC_RELAXED), closes);      /* it may be silent */
 	close(stream);
 	finish(&s);
 }
 
-/* To the end, which comes before any patience does. */
-static void drain(int fd)
+/* To the end, which comes before any patience does; how much. */
+static size_t drain(int fd)
 {
 	char buf[65536];
+	size_t total = 0;
 	ssize_t n;
 
 	while ((n = recv(fd, buf, sizeof(buf), 0)) > 0)
-		;
+		total += (size_t)n;
 	assert_false(n < 0 && errno == EAGAIN);
-}
-
-/* Whoever takes an answer too slowly is cut; others of the same client are not. */
-static void answers_are_to_be_taken(void **state)
-{
-	struct http_limits limits = roomy;
-	struct server s = { 0 };
-	int fd, other;
-
-	(void)state;
-	limits.reply_ms = 100;
-	start(&s, &limits);
-	fd = come(&s, 1);
-	other = come(&s, 1);
-	say(fd, "GET /large" HEAD "\r\n");
-	assert_true(hears(fd, "HTTP/1.1 200 "));
-	usleep(200000);
-	assert_true(is_served(other));
-	drain(fd);
-	close(fd);
-	close(other);
-	finish(&s);
+	return total;
 }
 
 static bool is_kept(int fd, const char *body)
@@ -405,7 +408,34 @@ static bool is_kept(int fd, const char *body)
 	snprintf(head, sizeof(head), "POST /" HEAD "Content-Length: %zu\r\n\r\n", strlen(body));
 	say(fd, head);
 	say(fd, body);
-	return hears(fd, "\r\n\r\n127.0.0.");
+	return hears_first(fd, "\r\n\r\n127.0.0.", "\r\n\r\ntoo much");
+}
+
+/* Whoever takes an answer too slowly is cut, and what he held is free; others of the same client are not. */
+static void answers_are_to_be_taken(void **state)
+{
+	struct http_limits limits = roomy;
+	struct server s = { 0 };
+	char *body = calloc(1, 700001);
+	int fd, other;
+
+	(void)state;
+	memset(body, 'x', 700000);
+	limits.reply_ms = 100;
+	limits.client_held_bytes = LARGE + 512 * 1024;
+	start(&s, &limits);
+	fd = come(&s, 1);
+	other = come(&s, 1);
+	say(fd, "GET /large" HEAD "\r\n");
+	assert_true(hears(fd, "HTTP/1.1 200 "));
+	while (!is_kept(other, body))
+		usleep(1000);
+	assert_true(is_served(other));
+	assert_true(drain(fd) < LARGE);
+	close(fd);
+	close(other);
+	free(body);
+	finish(&s);
 }
 
 /* An answer that nobody takes: no other large one, no body, for this client; until it is gone. */

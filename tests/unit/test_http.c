@@ -415,7 +415,7 @@ static unsigned count_of(const unsigned *count)
 
 static unsigned await(const unsigned *count, unsigned want)
 {
-	for (int i = 0; i < 2000 && count_of(count) < want; i++)
+	for (int i = 0; i < 20000 && count_of(count) < want; i++)
 		usleep(1000);
 	return count_of(count);
 }
