@@ -107,7 +107,7 @@ def restored():
         assert node.await_running(name)["status"]["podIP"] == address[name]
     assert "labels" not in client.get(PODS + "/a")["metadata"]
     eventually("namespaces as declared", lambda: namespaces() == ["a.default", "b.default"])
-    assert pings("a.default", address["b"])
+    assert reaches("a.default", address["b"])
     assert int(client.get(PODS)["metadata"]["resourceVersion"]) > seen
     code, _, text = client.raw("GET", PODS + "?resourceVersion=%d" % seen)
     assert code == 410, text

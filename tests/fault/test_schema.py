@@ -35,7 +35,7 @@ def standing():
 
 def has_pods(node):
     assert {p["metadata"]["name"] for p in node.client.get(PODS)["items"]} == {"a", "b"}
-    assert pings(None, node.client.get(PODS + "/a")["status"]["podIP"])
+    assert reaches(None, node.client.get(PODS + "/a")["status"]["podIP"])
 
 
 @alone
@@ -117,7 +117,7 @@ def each_there_was():
         assert code == 0, text
         node.start()
         node.await_running("web")
-        assert pings(None, node.client.get(PODS + "/web")["status"]["podIP"])
+        assert reaches(None, node.client.get(PODS + "/web")["status"]["podIP"])
         assert set(want) <= set(node.rows("SELECT kind, name FROM object")) and len(want) > 10, len(want)
         node.stop()
         code, text = node.netd_says("--check")

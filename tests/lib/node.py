@@ -25,6 +25,7 @@ import ruleset
 from leftovers import Before
 
 DEADLINE = float(os.environ.get("PODNET_TEST_DEADLINE", "60"))
+IDLE = 30           # seconds that a connection is used after; netd lets go of one that idles for 60
 
 
 class Refused(Exception):
@@ -81,19 +82,24 @@ class UnixConnection(Checked, http.client.HTTPConnection):
 
 
 class Client:
-    """One keep-alive connection."""
+    """One keep-alive connection; another one where netd may have let it go meanwhile."""
 
     def __init__(self, path):
         self.conn = UnixConnection(path)
         self.path = path
+        self.used = time.monotonic()
 
     def raw(self, method, url, body=None, headers=None):
         """(code, headers, bytes) of one request."""
         if body is not None and not isinstance(body, (str, bytes)):
             body = json.dumps(body)
+        if time.monotonic() - self.used > IDLE:
+            self.conn.close()
         self.conn.request(method, url, body, headers or {})
         answer = self.conn.getresponse()
-        return answer.status, answer.headers, answer.read()
+        text = answer.read()
+        self.used = time.monotonic()
+        return answer.status, answer.headers, text
 
     def call(self, method, url, body=None, headers=None):
         """The decoded answer, or Refused."""
@@ -292,11 +298,17 @@ def ip_json(args, netns=None):
     return json.loads(subprocess.run(words, stdout=subprocess.PIPE, check=True).stdout or b"[]")
 
 
-def pings(netns, address, count=1):
-    words = ["ping", "-c", str(count), "-W", "2", "-i", "0.2", address]
+def pings(netns, address, count=1, wait=2):
+    """@wait: seconds for the last answer."""
+    words = ["ping", "-c", str(count), "-W", str(wait), "-i", "0.2", address]
     if netns:
         words = ["ip", "netns", "exec", netns] + words
     return subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+
+
+def reaches(netns, address):
+    """The first packet and its answer pass, however long a busy machine takes."""
+    return pings(netns, address, wait=20)
 
 
 def namespaces():
