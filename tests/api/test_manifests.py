@@ -5,7 +5,7 @@ import glob
 import yaml
 
 from kubectl import Kubectl
-from node import Node, ip_json, main, pings
+from node import Node, eventually, ip_json, main, reaches
 from openapi import TREE
 
 node = Node().start()
@@ -54,7 +54,7 @@ def applied():
     slices = "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices"
     node.watch(slices + "?labelSelector=kubernetes.io/service-name=web").until(
         lambda e: any(web in p["addresses"] for p in e["object"]["endpoints"]))
-    assert pings("client.shop", web) and pings("con", "172.30.0.1")
+    assert reaches("client.shop", web) and reaches("con", "172.30.0.1")
     assert ip_json("link show demo0")[0]["master"] == "demobr"
     assert any(r["dst"] == "default" and r["gateway"] == "172.30.0.1" for r in ip_json("route", netns="con"))
 
@@ -63,7 +63,8 @@ def again():
     """Nothing is to be done, and nothing that a client would change by itself."""
     lines = run("apply -f " + DIR).splitlines()
     assert all(l.endswith(" unchanged") for l in lines), lines
-    assert run("diff -f " + DIR) == ""
+    eventually("no difference, when netd has written what it has to say of them",
+               lambda: kubectl.run("kubectl diff -f " + DIR) == (0, ""))
 
 
 def changed():
@@ -93,7 +94,8 @@ def deleted():
     for o in objects():
         left = [i["metadata"]["name"] for i in c.get(lists[o["kind"]])["items"]]
         assert o["metadata"]["name"] not in left, (o, left)
-    assert not [l["ifname"] for l in ip_json("link show") if l["ifname"].startswith("demo")]
+    eventually("the kernel has none of it", lambda: not [
+        l["ifname"] for l in ip_json("link show") if l["ifname"].startswith("demo")])
 
 
 main([every_kind, applied, again, changed, explained, deleted])

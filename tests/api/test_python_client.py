@@ -16,7 +16,7 @@ except ImportError:
     print("no python3-kubernetes")
     sys.exit(1 if os.environ.get("PODNET_TEST_STRICT") else 77)
 
-from node import Node, main
+from node import Node, eventually, main
 from relay import Relay
 from tls import Door
 
@@ -218,7 +218,8 @@ def slices_and_policies():
     assert got.endpoints == [], got
     bare = {"metadata": {"name": "bare"}, "addressType": "IPv6"}
     assert discovery.create_namespaced_endpoint_slice(NS, bare).endpoints == []
-    assert len(discovery.list_endpoint_slice_for_all_namespaces().items) == 2
+    eventually("those of the Service that went go", lambda: {
+        s.metadata.name for s in discovery.list_endpoint_slice_for_all_namespaces().items} == {"s", "bare"})
     core.create_namespaced_endpoints(NS, client.V1Endpoints(metadata=meta("e"), subsets=[
         client.V1EndpointSubset(addresses=[client.V1EndpointAddress(ip="192.0.2.1")],
                                 ports=[client.CoreV1EndpointPort(port=80)])]))

@@ -430,6 +430,7 @@ def watched():
 def beta():
     """v1beta1 of EndpointSlice: the same object, its node and zone said in topology."""
     client = Client(node.socket)
+    eventually("those of Services that went go", lambda: not client.get(SLICES)["items"])
     watch, old = node.watch(SLICES), node.watch(BETA)
     made = client.post(BETA, {"metadata": {"name": "beta"}, "addressType": "IPv4", "endpoints": [
         {"addresses": ["192.0.2.1"], "topology": {"kubernetes.io/hostname": "n1", "rack": "r1",
@@ -505,10 +506,12 @@ def counted_once():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.connect((c.get(SVC + "/counted")["spec"]["clusterIP"], 53))
         sock.send(b"?")
-    got = c.get(SVC + "/counted/stats")["ports"][1]
+    def seen():
+        return c.get(SVC + "/counted/stats")["ports"][1]["endpoints"]
+    eventually("it is counted", lambda: any(e["connections"] for e in seen()))
     one = {"address": "10.9.9.9", "port": 9, "connections": 1,
            "received": {"packets": 1, "bytes": 29}, "sent": {"packets": 0, "bytes": 0}}
-    assert got["endpoints"] == [one], got
+    assert seen() == [one], seen()
     c.delete(SLICES + "/here")
     run("ip addr del 10.9.9.9/32 dev lo")
 

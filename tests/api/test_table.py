@@ -137,6 +137,7 @@ def others():
     assert (row["Ends"], row["Ready"]) == ("v1,con/v2", "True"), row
     row = cells(table(V1 + "/networks/n"))[0]
     assert (row["Type"], row["CIDRs"], row["Masquerade"]) == ("bridge", "10.77.0.0/16", "false"), row
+    node.await_ready("/api/v1/nodes/node1")
     row, = cells(table("/api/v1/nodes"))
     assert (row["Name"], row["Status"], row["Roles"]) == ("node1", "Ready", "<none>"), row
     assert {r["Name"]: r["Status"] for r in cells(table("/api/v1/namespaces"))}["default"] == "Active"
