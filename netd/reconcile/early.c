@@ -47,7 +47,7 @@ void early_send(struct reconcile *rec)
 
 	if (!scope)
 		return;
-	scope_set_now(scope, pod);
+	scope_set_now(rec, scope, pod);
 	scope->ahead = true;
 	reconcile_mark(rec, scope, MARK_URGENT);
 }

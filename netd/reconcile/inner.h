@@ -65,6 +65,7 @@ struct reconcile {
 	bool begun;
 	size_t first_left;          /* scopes of the first pass that have not ended */
 	size_t blocks;              /* of this node when the node's set was last compiled */
+	size_t routes;              /* scopes of Routes */
 	struct services *services;
 	struct health *health;
 	struct { struct object *obj; struct podnet_set *set; struct doc *status; } early;
@@ -99,7 +100,7 @@ void scope_free(struct reconcile *rec, struct scope *scope);
 void scope_fini(struct scope *scope);
 void scope_end(struct scope *scope);        /* scope_fini() unless a queue has it */
 /** scope_set_now() - the newest version; counted */
-void scope_set_now(struct scope *scope, struct object *now);
+void scope_set_now(struct reconcile *rec, struct scope *scope, struct object *now);
 int scope_add_past(struct scope *scope, struct object *old);
 void scope_drop_past(struct scope *scope, size_t i);
 void scope_fail(struct reconcile *rec, struct scope *scope);

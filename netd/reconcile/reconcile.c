@@ -270,7 +270,7 @@ void reconcile_gone(struct reconcile *rec, struct object *old)
 		return;                 /* the tombstone stays for the next start */
 	}
 	scope->held |= !scope->now;
-	scope_set_now(scope, NULL);
+	scope_set_now(rec, scope, NULL);
 	mark_later(rec, scope, MARK_URGENT);
 }
 
@@ -286,7 +286,7 @@ static void on_written(struct reconcile *rec, struct object *old, struct object 
 	scope->held |= old && !scope->now;      /* not seen being made: it came from elsewhere */
 	if (news && old && scope_add_past(scope, old) < 0)
 		log_event(LOG_LEVEL_ERROR, "out_of_memory", "where=reconcile");
-	scope_set_now(scope, now);
+	scope_set_now(rec, scope, now);
 	if (old && old->pending && !now->pending) {
 		scope->told = 0;        /* what was handed in may say less of its status */
 		reconcile_mark(rec, scope, 0);
@@ -355,7 +355,7 @@ static int start_object(void *arg, struct object *obj)
 	if (!scope)
 		return scope_is_ours(rec, obj) ? -ENOMEM : 0;
 	scope->held = true;
-	scope_set_now(scope, obj);
+	scope_set_now(rec, scope, obj);
 	return 0;
 }
 

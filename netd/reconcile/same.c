@@ -138,5 +138,7 @@ void same_mark(struct reconcile *rec, struct object *pod)
 {
 	struct search s = { .rec = rec, .pod = pod };
 
+	if (!pod->pod->nattached || !rec->routes)       /* others' may be many */
+		return;
 	state_each(rec->conf.state, &kinds[KIND_ROUTE], NULL, mark_route, &s);
 }

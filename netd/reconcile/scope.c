@@ -57,14 +57,22 @@ void scope_free(struct reconcile *rec, struct scope *scope)
 {
 	map_del(&rec->scopes, scope->uid);
 	scope_mend(rec, scope);
+	scope_set_now(rec, scope, NULL);
 	scope->dead = true;
 	scope_end(scope);
 }
 
-void scope_set_now(struct scope *scope, struct object *now)
+static bool is_route(const struct object *obj)
+{
+	return obj && obj->kind->id == KIND_ROUTE;
+}
+
+void scope_set_now(struct reconcile *rec, struct scope *scope, struct object *now)
 {
 	struct object *before = scope->now;
 
+	rec->routes += is_route(now);
+	rec->routes -= is_route(before);
 	scope->now = now ? object_ref(now) : NULL;
 	object_unref(before);
 }
