@@ -179,7 +179,13 @@ def test_numbers():
     a.client.delete(SERVICES + "/" + items[0]["metadata"]["name"])
     eventually("the address is free on the other node", lambda: b.client.raw(
         "POST", SERVICES, service("heir", clusterIP=ips[0]))[0] == 201)
+    seen(a, SERVICES + "/heir")
     assert a.client.call("DELETE", SERVICES + "?labelSelector=")["items"]
+
+
+def version(member, url=SERVICES):
+    """How far it has got."""
+    return int(member.client.get(url)["metadata"]["resourceVersion"])
 
 
 def test_watch_order():
@@ -209,6 +215,7 @@ def test_watch_order():
     assert revs == sorted(set(revs)), revs
     watch.close()
     # the same from the other node, from the middle on
+    eventually("the other knows of it", lambda: version(b) >= revs[-1])
     again = b.watch(SERVICES + "?resourceVersion=%d" % revs[30])
     rest = [again.next() for _ in range(49)]
     assert rest == events[31:], "the other node tells it differently"
@@ -257,9 +264,10 @@ def test_restart():
     a.client.post(SERVICES, service("meanwhile"))
     a.client.delete(SERVICES + "/heir") if a.client.raw("GET", SERVICES + "/heir")[0] == 200 else None
     b.start()
-    assert b.client.get(SERVICES + "/meanwhile") == a.client.get(SERVICES + "/meanwhile")
+    assert seen(b, SERVICES + "/meanwhile") == a.client.get(SERVICES + "/meanwhile")
     assert b.client.get(PODS + "/stays")["status"]["podIP"] == stays["status"]["podIP"]
-    assert a.client.get(PODS)["metadata"]["resourceVersion"] <= b.client.get(PODS)["metadata"]["resourceVersion"]
+    last = version(a, PODS)
+    eventually("it has caught up", lambda: version(b, PODS) >= last)
     b.client.delete(PODS + "/stays")
     a.client.delete(SERVICES + "/meanwhile")
 

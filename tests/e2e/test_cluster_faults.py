@@ -10,11 +10,9 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "lib"))
 from etcd import Etcd
 from node import Client, Node, PODS, Refused, V1, eventually, main, pings, pod, run
-from nodes import Cluster, NODES, write_to
-from reach import Connected
-from services import SLICES, ask, in_netns, serve
+from nodes import Cluster, NODES, takes, write_to
+from services import SERVICES, SLICES, ask, in_netns, serve
 
-SERVICES = "/api/v1/namespaces/default/services"
 GRACE = 2
 
 cluster = None
@@ -28,6 +26,8 @@ def nodes():
         cluster.ips = cluster.pods("a")
         for member in cluster.members:
             member.await_paths()
+            for name in cluster.ips:
+                member.await_running(name)
     return cluster.members
 
 
@@ -43,10 +43,6 @@ def reachable():
 def refuses(member):
     code, headers = write_to(member)
     return code == 503 and headers["Retry-After"]
-
-
-def takes(member, name):
-    return member.client.raw("POST", SERVICES, service(name))[0] == 201
 
 
 def reason(member):
@@ -67,7 +63,7 @@ def test_stopped():
     for member in (a, b):
         eventually("writes are refused", lambda m=member: refuses(m))
         assert len(member.client.get(PODS)["items"]) == 2
-        assert "etcd" in reason(member) or "store" in reason(member)
+        eventually("it says why", lambda m=member: "etcd" in reason(m) or "store" in reason(m))
     assert reachable()
     # what the kernel loses is put right all the same
     a.run("ip route flush proto 142")
@@ -92,9 +88,11 @@ def test_frozen():
         cluster.etcd.kill(signal.SIGCONT)
     assert code == 504, code
     eventually("writes are taken again", lambda: takes(a, "after"))
-    for name in ("before", "after"):
+    # the one that nobody knew of is there from now on, whoever has made it
+    eventually("it is there", lambda: a.client.raw("POST", SERVICES, service("frozen"))[0] in (201, 409))
+    for name in ("before", "after", "frozen"):
+        a.await_object(SERVICES + "/" + name, lambda o: True)
         a.client.delete(SERVICES + "/" + name)
-    assert a.client.raw("DELETE", SERVICES + "/frozen")[0] in (200, 404)
 
 
 def test_restart_away():
@@ -108,7 +106,8 @@ def test_restart_away():
     b.client = Client(b.socket)
     got = b.client.get(PODS + "/a2")
     assert got["status"]["podIP"] == cluster.ips["a2"][0]
-    assert reachable() and refuses(b)
+    assert reachable()
+    eventually("writes are refused", lambda: refuses(b))
     cluster.etcd.start()
     eventually("writes are taken", lambda: takes(b, "back"))
     eventually("it is ready", lambda: reason(b) == "ok")
@@ -149,7 +148,7 @@ def test_compacted():
         b.await_object(SERVICES + "/" + name, lambda o: True)
         b.client.delete(SERVICES + "/" + name)
     watch.close()
-    assert reachable()
+    eventually("the node is reached again", reachable)
 
 
 def test_released():
@@ -179,7 +178,7 @@ def test_same_name():
     twin = Node(through=["nsenter", "--net=/run/netns/twin"],
                 flags=["--node-name", a.name, "--etcd", cluster.etcd.url])
     twin.start(ready=False)
-    assert twin.process.wait(30) == 1
+    assert twin.process.wait(60) == 1
     assert "another netd lives under the name" in twin.tail(), twin.tail()
     run("ip netns del twin")
 
@@ -418,7 +417,7 @@ def test_cut_off():
     assert names - unknown == {"found", "meanwhile"}, (names, tries)
     for name in names:
         a.client.delete(SERVICES + "/" + name)
-    assert reachable()
+    eventually("the node is reached again", reachable)
 
 
 def test_emptied():
@@ -429,11 +428,12 @@ def test_emptied():
     cluster.etcd.empty()
     cluster.etcd.start()
     for member in (a, b):
-        eventually("it says so", lambda m=member: "EtcdEmpty" in m.tail(20))
+        eventually("it says so", lambda m=member: "EtcdEmpty" in m.tail(1000))
         eventually("writes are refused", lambda m=member: refuses(m))
         assert len(member.client.get(PODS)["items"]) == 2
-        shown = [c for c in member.node()["status"]["conditions"] if c["type"] == "podnet.dev/ClusterStore"]
-        assert shown[0]["status"] == "False" and shown[0]["reason"] == "EtcdEmpty", shown
+        eventually("the Node says so", lambda m=member: [
+            (c["status"], c["reason"]) for c in m.node()["status"]["conditions"]
+            if c["type"] == "podnet.dev/ClusterStore"] == [("False", "EtcdEmpty")])
     assert reachable()
     seed = ["nsenter", "--net=/run/netns/" + a.name, a.netd, "--config", "/dev/null", "--state-dir",
             a.dir + "/state", "--etcd", cluster.etcd.url, "--reseed"]

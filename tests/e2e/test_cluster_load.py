@@ -11,8 +11,8 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "lib"))
 from etcd import Etcd
-from node import Client, PODS, eventually, main, pings, pod
-from nodes import Cluster, NODES
+from node import PODS, eventually, main, pings, pod
+from nodes import Cluster, NODES, takes
 from reach import Connected, connect
 from services import SERVICES, in_netns, serve
 
@@ -75,11 +75,6 @@ def set_clock(member, offset_ms):
     os.rename(member.dir + "/clock.new", member.dir + "/clock")
 
 
-def takes(member, name):
-    return member.client.raw("POST", SERVICES, {"metadata": {"name": name}, "spec": {
-        "ports": [{"port": 80}]}})[0] == 201
-
-
 def one_store(mark):
     """What is written on each is read on all."""
     for member in cluster.members:
@@ -140,18 +135,16 @@ def test_etcd_stopped():
     ips = [made_alone(member, "late%d" % n) for n, member in enumerate(cluster.members, 1)]
     for n, member in enumerate(cluster.members, 1):
         member.client.delete(PODS + "/gone%d" % n)
-        assert pings("a%d.default" % n, ips[n - 1])
+        assert pings("a%d.default" % n, ips[n - 1], wait=10)
     while time.monotonic() < end:
         go_on()
     cluster.etcd.start()
-    for member in cluster.members:
-        member.client = Client(member.socket)       # the one there was has been idle for too long
     one_store("caught-up-")
     for member in cluster.members:
-        eventually("all are listed", lambda m=member: {p["status"]["podIP"] for p in m.client.get(PODS)[
+        eventually("all are listed", lambda m=member: {p["status"].get("podIP") for p in m.client.get(PODS)[
             "items"] if p["metadata"]["name"][0] != "a"} == set(ips))
     for n in (1, 2, 3):
-        assert pings("a%d.default" % (n % 3 + 1), ips[n - 1])
+        assert pings("a%d.default" % (n % 3 + 1), ips[n - 1], wait=10)
     go_on()
 
 

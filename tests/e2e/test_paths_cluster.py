@@ -63,8 +63,10 @@ def further_blocks():
                 eventually("%s to %s" % (client, address), lambda c=client, a=address, w=want: asks(
                     c + ".default", a) == w)
     for name in ips:
+        ONE.await_running(name)
         ONE.client.delete(PODS + "/" + name)
-    ONE.client.delete("/apis/podnet.dev/v1/networks/side")
+    eventually("the Network can go", lambda: ONE.client.raw("DELETE", "/apis/podnet.dev/v1/networks/side")[0]
+               in (200, 404))
     for member in CLUSTER.members:
         eventually("no route to it", lambda m=member: "10.77." not in m.run("ip route"))
 
@@ -104,7 +106,7 @@ def a_node_moves():
     TWO.v4 = "10.0.0.22"
     for member in (ONE, THREE):
         eventually("routes follow", lambda m=member: "via 10.0.0.22 dev eth0" in m.routes())
-    eventually("and back", lambda: "via 10.0.0.1 dev eth0" in TWO.routes())
+    eventually("and back", lambda: all("via %s dev eth0" % m.v4 in TWO.routes() for m in (ONE, THREE)))
     everybody(CLUSTER, IPS)
 
 

@@ -21,7 +21,7 @@ def every_pod_reaches_every_other():
         member.await_paths()
         assert "local fd0e:%d::%d" % (member.number, member.number) in member.run("ip -d link show pn-vxlan6")
     everybody(CLUSTER, ips)
-    assert ip_json("link show eth0", "a1.default")[0]["mtu"] == 1430
+    eventually("pods follow", lambda: ip_json("link show eth0", "a1.default")[0]["mtu"] == 1430)
     CLUSTER.backend("udp")
     for member in CLUSTER.members:
         eventually("paths by podnet-fwd", lambda m=member: "dev pn-udp6" in m.routes() and "dev pn-udp6" in m.routes(6))

@@ -131,7 +131,7 @@ def everything_works():
     for name, annotations in wishes.items():
         node.client.post(PODS, pod(name, annotations))
         got = node.await_running(name)
-        assert pings(None, got["status"]["podIP"]), name
+        assert pings(None, got["status"]["podIP"], wait=10), name
     assert os.stat("/run/netns/pid.default").st_ino == os.stat("/proc/%d/ns/net" % alien.pid).st_ino
     alien.kill()
     alien.wait()
@@ -187,7 +187,7 @@ def from_root_to_podnet_and_back():
         node.start()
         expect_rights(node, uid)
         assert node.metric("podnet_kernel_operations_total") == 0, user
-        assert node.client.get(PODS + "/a")["status"]["podIP"] == ip and pings(None, ip)
+        assert node.client.get(PODS + "/a")["status"]["podIP"] == ip and pings(None, ip, wait=10)
         files = [os.path.join(node.dir, "state", f) for f in os.listdir(node.dir + "/state")]
         files += [os.path.join(node.dir, "sysctl", f) for f in os.listdir(node.dir + "/sysctl")]
         assert len(files) > 4 and {owner(f) for f in files} == {uid}, files
@@ -210,7 +210,7 @@ def as_a_unit_starts_it():
     assert notified.recv(100) == b"READY=1"
     assert os.stat(node.dir + "/view.sock").st_gid == 643
     node.client.post(PODS, pod("a"))
-    assert pings(None, node.await_running("a")["status"]["podIP"])
+    assert pings(None, node.await_running("a")["status"]["podIP"], wait=10)
     run("ip link set eth0 down", netns="a.default")
     eventually("repaired", lambda: "state UP" in run("ip link show eth0", netns="a.default"))
     for through in ((), AS_UNIT):

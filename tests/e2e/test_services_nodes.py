@@ -86,9 +86,9 @@ def drop():
         everywhere("DELETE", SLICES + "/web-%d" % family)
 
 
-def seen(client, address, port, udp):
+def seen(client, address, port, udp, timeout=0.4):
     """(server, peer), or why there is none."""
-    got = in_netns(client, lambda: ask(address, port, udp, timeout=0.4))
+    got = in_netns(client, lambda: ask(address, port, udp, timeout=timeout))
     return tuple(got.split()) if isinstance(got, str) else type(got)
 
 
@@ -103,10 +103,9 @@ def reaches(client, address, port, *servers, peer=None, kinds=(False, True)):
 
 
 def dropped(client, address, port):
-    for udp in (False, True):
-        eventually("%s to %s:%d is dropped" % (client, address, port),
-                   lambda udp=udp: seen(client, address, port, udp) in (TimeoutError, ConnectionRefusedError))
-        assert seen(client, address, port, udp) is TimeoutError, (client, address, port, udp)
+    for udp in (False, True):       # three times: one answer may just be late
+        eventually("%s to %s:%d is dropped" % (client, address, port), lambda udp=udp: all(
+            seen(client, address, port, udp) is TimeoutError for _ in range(3)))
 
 
 def both_backends(test):
@@ -117,7 +116,7 @@ def both_backends(test):
             link = "eth0" if backend == "direct" else "pn-vxlan4"
             for member in CLUSTER.members:
                 eventually("paths by " + link, lambda m=member: "dev " + link in m.run("ip route get " + IPS[
-                    "a%d" % (3 - m.number)][0]))
+                    "a%d" % (3 - m.number)][0], check=False))
             test()
     twice.__name__ = test.__name__
     return twice
@@ -143,9 +142,8 @@ def node_ports():
         for address in (member.v4, member.v6):
             for client in (WORLD, HOST1, HOST2, CLIENT1, CLIENT2):
                 reaches(client, address, NODE_PORT, "a2")
-    there = seen(WORLD, TWO.v4, NODE_PORT, False), seen(WORLD, TWO.v4, NODE_PORT, True)
-    assert there == (("a2", "10.0.0.99"), ("a2", "10.0.0.99")), there
-    peer = seen(WORLD, ONE.v4, NODE_PORT, False)[1]
+    reaches(WORLD, TWO.v4, NODE_PORT, "a2", peer="10.0.0.99")
+    peer = seen(WORLD, ONE.v4, NODE_PORT, False, timeout=20)[1]
     assert peer in (ONE.v4, "10.244.0.1"), "as the node, by an address that the other can answer: " + peer
     drop()
 
@@ -204,7 +202,7 @@ def internal_local():
 
 
 def health(member, port):
-    conn = http.client.HTTPConnection(member.v4, port, timeout=2)
+    conn = http.client.HTTPConnection(member.v4, port, timeout=20)
 
     def work():
         conn.request("GET", "/healthz")

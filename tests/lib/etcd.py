@@ -49,7 +49,7 @@ class Etcd:
             return False
 
     def ask(self, path, body):
-        conn = http.client.HTTPConnection(self.address, 2379, timeout=5)
+        conn = http.client.HTTPConnection(self.address, 2379, timeout=30)
         try:
             conn.request("POST", path, json.dumps(body))
             return json.loads(conn.getresponse().read())

@@ -12,6 +12,7 @@ CIDRS = "10.244.0.0/16,fd55::/48"
 NODES = "/api/v1/nodes/"
 NETWORK = "/apis/podnet.dev/v1/networks/default"
 ASKED = itertools.count()
+UNKNOWN = set()         # writes that were 504
 
 
 class Member(Node):
@@ -82,6 +83,18 @@ def write_to(member):
     label = {"metadata": {"labels": {"asked": str(next(ASKED))}}}
     return member.client.raw("PATCH", "/api/v1/namespaces/default", label, {
         "Content-Type": "application/merge-patch+json"})[:2]
+
+
+def takes(member, name):
+    """Whether a Service is made; of one that was 504 nobody knew, and it may be there already."""
+    code = member.client.raw("POST", "/api/v1/namespaces/default/services", {
+        "metadata": {"name": name}, "spec": {"ports": [{"port": 80}]}})[0]
+    if code == 504:
+        UNKNOWN.add((member, name))
+    if code == 201 or (code == 409 and (member, name) in UNKNOWN):
+        UNKNOWN.discard((member, name))
+        return True
+    return False
 
 
 def tell(to, node):

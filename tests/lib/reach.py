@@ -3,12 +3,13 @@
 
 Room: what tests of paths share.  Each pod of nodes.py answers at port 80 with its name and its peer.
 """
+import os
 import re
 import socket
 import subprocess
 import tempfile
 
-from node import pings
+from node import eventually, pings
 from services import ask, in_netns, serve
 
 
@@ -36,10 +37,10 @@ def everybody(cluster, ips):
             for source, address in zip(own, addresses):
                 got = asks(client + ".default", address)
                 assert got == "%s %s" % (server, source), (client, server, address, got)
-        assert all(pings(client + ".default", ip) for of in ips.values() for ip in of), client
+        assert all(pings(client + ".default", ip, wait=10) for of in ips.values() for ip in of), client
         for member in cluster.members:
-            assert not member.has_v4 or pings(client + ".default", member.v4), (client, member.name)
-            assert not member.has_v6 or pings(client + ".default", member.v6), (client, member.name)
+            assert not member.has_v4 or pings(client + ".default", member.v4, wait=10), (client, member.name)
+            assert not member.has_v6 or pings(client + ".default", member.v6, wait=10), (client, member.name)
     for member in cluster.members:
         for server, addresses in ips.items():
             for address in addresses:
@@ -59,13 +60,17 @@ class Pinging:
                                         stdout=self.said)
 
     def stop(self):
+        eventually("it is answered", lambda: len(self.answered()) > 10)
         self.process.send_signal(2)
         self.process.wait()
-        self.said.seek(0)
-        seen = {int(n) for n in re.findall(r"icmp_seq=(\d+) ttl=", self.said.read())}
+        seen = self.answered()
         self.said.close()
-        assert len(seen) > 10, seen
         return max(seen) - len(seen)
+
+    def answered(self):
+        """Their numbers; pread, for ping writes where the file is at."""
+        text = os.pread(self.said.fileno(), 1 << 24, 0).decode()
+        return {int(n) for n in re.findall(r"icmp_seq=(\d+) ttl=", text)}
 
 
 class Connected:
@@ -81,4 +86,4 @@ class Connected:
 
 
 def connect(address, port):
-    return socket.create_connection((address, port), timeout=5)
+    return socket.create_connection((address, port), timeout=20)
