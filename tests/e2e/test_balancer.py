@@ -38,8 +38,7 @@ def announced_twice(name):
     """A Service whose announcements are over: what is heard afterwards has another reason."""
     with listening() as heard:
         assert ingress(balanced(name)) == [IP4, IP6]
-        heard(IP4, IP6)
-        heard(IP4, IP6)
+        heard(IP4, IP6, times=2)
 
 
 def ingress(service):
@@ -69,7 +68,7 @@ def neighbour(ip):
 
 @contextlib.contextmanager
 def listening(netns="world", link="eth0"):
-    """A function that waits for an announcement of each address, in the frames from now on."""
+    """A function that waits for announcements of each address, in the frames from now on."""
     def start():
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
         sock.bind((link, 3))
@@ -77,10 +76,12 @@ def listening(netns="world", link="eth0"):
         return sock
     sock = in_netns(netns, start)
 
-    def heard(*ips):
-        waited = set(ips)
+    def heard(*ips, times=1):
+        waited = list(ips) * times
         while waited:
-            waited.discard(announced(sock.recv(2048)))
+            ip = announced(sock.recv(2048))
+            if ip in waited:
+                waited.remove(ip)
     with sock:
         yield heard
 
@@ -186,8 +187,8 @@ def source_ranges():
     svc = balanced("ranged", loadBalancerSourceRanges=["192.0.2.0/24"])
     port = svc["spec"]["ports"][0]["nodePort"]
     programmed(lambda: names("world", "10.0.0.10", port) == ["a", "b"])
-    programmed(lambda: dropped("world", IP4, 80))
-    assert dropped("world", IP6, 80) and dropped(None, IP4, 80) and dropped("a.default", IP4, 80)
+    for client, ip in (("world", IP4), ("world", IP6), (None, IP4), ("a.default", IP4)):
+        programmed(lambda: dropped(client, ip, 80))
     API.patch(SERVICES + "/ranged", {"spec": {"loadBalancerSourceRanges": [" 10.0.0.99/32 ", "fd00:1::99/128"]}})
     for ip in (IP4, IP6):
         programmed(lambda: names("world", ip, 80) == ["a", "b"])

@@ -139,6 +139,14 @@ def told():
     assert NODE.metric("podnet_service_ports_left_out") == 0
 
 
+def counted(name, *wanted):
+    """Connections, packets received and sent: what was sent last may be under way."""
+    def so():
+        got = stats(name)["u"]
+        return (got["connections"], got["received"]["packets"], got["sent"]["packets"]) == wanted
+    eventually("%s has %s" % (name, wanted), so)
+
+
 def one_way():
     """A sender that nobody answers is one connection, whatever it sends."""
     API.post(PODS, pod("deaf"))
@@ -160,8 +168,7 @@ def one_way():
             for _ in range(7):
                 sock.send(b"?")
     in_netns("cli.default", work)
-    got = stats("deaf")["u"]
-    assert (got["connections"], got["received"]["packets"], got["sent"]["packets"]) == (1, 7, 0), got
+    counted("deaf", 1, 7, 0)
     API.delete(SERVICES + "/deaf")
     try:
         stats("deaf")
@@ -189,8 +196,7 @@ def begins_anew():
         API.delete(SERVICES + "/" + before)
         eventually("the one before is gone", lambda: ip not in run("nft list map inet podnet udp-backends4"))
         make(name)
-        got = stats(name)["u"]
-        assert (got["connections"], got["received"]["packets"], got["sent"]["packets"]) == (1, 10, 10), got
+        counted(name, 1, 10, 10)
     drop_pod("heir")
     API.delete(SERVICES + "/third")
 

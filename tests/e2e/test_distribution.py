@@ -110,7 +110,7 @@ def maglev():
         put_slice("hashed", i, [9000 + i], [IPS["server"]])
     eventually("programmed", lambda: len(slots(real)) == MAGLEV)
 
-    assert len(share(real, 60)) == 5
+    assert len(share(real, 120)) == 5
 
 
 def many():

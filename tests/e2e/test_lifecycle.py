@@ -232,15 +232,16 @@ def rolling():
     add_service("roll", "roll", type="LoadBalancer")
     balance("roll", "203.0.113.8")
     until(lambda: names(WORLD, "203.0.113.8", 80) == ["r0", "r1"])
-    failed, done, ended = [], [], threading.Event()
+    failed, done, ended = [], [0] * 4, threading.Event()
 
-    def connect():
+    def connect(who):
         while not ended.is_set():
             try:
-                done.append(ask("203.0.113.8", 80, False, 5))
+                ask("203.0.113.8", 80, False, 20)
             except OSError as err:
                 failed.append(err)
-    threads = [threading.Thread(target=lambda: in_netns(WORLD, connect)) for _ in range(4)]
+            done[who] += 1
+    threads = [threading.Thread(target=lambda who=who: in_netns(WORLD, lambda: connect(who))) for who in range(4)]
     for thread in threads:
         thread.start()
     for i in range(4):
@@ -248,11 +249,13 @@ def rolling():
         until(lambda i=i: "r%d" % (i + 2) in names(WORLD, "203.0.113.8", 80))
         leave("r%d" % i)
         until(lambda i=i: "r%d" % i not in names(WORLD, "203.0.113.8", 80, times=60))
+        before = list(done)         # whoever is with it still is served to the end
+        until(lambda was=before: all(now > n for now, n in zip(done, was)))
         drop_pod("r%d" % i)
     ended.set()
     for thread in threads:
         thread.join()
-    assert len(done) > 100 and not failed, (len(done), failed[:5])
+    assert sum(done) > 100 and not failed, (done, failed[:5])
     drop_services("roll")
     for name in ("r4", "r5"):
         drop_pod(name)
@@ -375,7 +378,7 @@ def elsewhere():
     API.patch(SLICES + "/else-1", {"endpoints": [{"addresses": [IPS["a"]], "nodeName": "node1"},
                                                  {"addresses": [IPS["b"]], "nodeName": "node2"}]})
     until(lambda: names(WORLD, "203.0.113.9", 80) == ["a"])
-    assert is_healthy(spec["healthCheckNodePort"], 200, 1)
+    until(lambda: is_healthy(spec["healthCheckNodePort"], 200, 1))
     API.delete(SLICES + "/else-1")
     drop_services("else")
 
@@ -390,7 +393,8 @@ def health_port():
     assert document == {"service": {"namespace": "default", "name": "hc"}, "localEndpoints": 2,
                         "serviceProxyHealthy": True}, document
     assert headers["X-Load-Balancing-Endpoint-Weight"] == "2" and headers["Content-Type"] == "application/json"
-    assert health(port, "fd00:1::10")[0] == 200 == health(port, client=HOST)[0] == health(port, client=CLIENT)[0]
+    until(lambda: is_healthy(port, 200, 2, "fd00:1::10"))
+    assert health(port, client=HOST)[0] == 200 == health(port, client=CLIENT)[0]
     assert isinstance(health(port, "127.0.0.1", HOST), ConnectionRefusedError), "not the node's address"
     quiet = [in_netns(WORLD, lambda: socket.create_connection(("10.0.0.10", port))) for _ in range(80)]
     assert is_healthy(port, 200, 2), "silent callers are in nobody's way"

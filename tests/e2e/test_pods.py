@@ -16,7 +16,7 @@ NODE = Node()
 LISTEN = """
 import socket, sys
 s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
-s.bind((sys.argv[1], 999)); s.settimeout(10); print("bound", flush=True)
+s.bind((sys.argv[1], 999)); s.settimeout(60); print("bound", flush=True)
 print(s.recvfrom(9)[1][0], flush=True)
 """
 SEND = """
@@ -80,7 +80,7 @@ def requested_address_and_mac():
     assert got["status"]["podIP"] == "10.244.3.200", got["status"]
     link = ip_json("addr show eth0", "asked.default")[0]
     assert link["address"] == "02:00:00:00:00:42"
-    assert pings("a.default", "10.244.3.200")
+    assert pings("a.default", "10.244.3.200", wait=10)
     try:
         NODE.client.post(PODS, pod("asked2", {"podnet.dev/ips": "10.244.3.200"}))
         raise AssertionError("an address twice")
@@ -117,12 +117,12 @@ def several_networks():
     assert [n["name"] for n in nets] == ["default", "storage"], nets
     other = NODE.client.get(PODS + "/y")["status"]["networks"][1]["ips"][0]
     assert other.startswith("10.50."), other
-    assert pings("x.default", other)
+    assert pings("x.default", other, wait=10)
     assert source_seen("y.default", other, "x.default") == nets[1]["ips"][0]
     assert "via 169.254.1.1 dev eth0" in run("ip -n x.default route show default")
     make(pod("z", {"podnet.dev/networks": "default,storage", "podnet.dev/default-route": "storage"}))
     assert "dev eth1" in run("ip -n z.default route show default")
-    assert pings("z.default", "10.0.0.1"), "a bridged pod reaches the world"
+    assert pings("z.default", "10.0.0.1", wait=10), "a bridged pod reaches the world"
     assert source_seen("world", "10.0.0.1", "z.default") == "10.0.0.10"
 
 
@@ -146,14 +146,14 @@ def bandwidth_is_set_and_changed_live():
 
 
 def around_a_namespace_that_exists():
-    sleeper = subprocess.Popen(["unshare", "-n", "sleep", "60"])
+    sleeper = subprocess.Popen(["unshare", "-n", "sleep", "600"])
     own = os.stat("/proc/self/ns/net").st_ino
     eventually("unshared", lambda: os.stat("/proc/%d/ns/net" % sleeper.pid).st_ino != own)
     got = make(pod("brought", {"podnet.dev/netns": "pid:%d" % sleeper.pid,
                                "kubernetes.io/egress-bandwidth": "5M"}))
     inode = os.stat("/proc/%d/ns/net" % sleeper.pid).st_ino
     assert os.stat("/run/netns/brought.default").st_ino == inode
-    assert pings("a.default", got["status"]["podIP"])
+    assert pings("a.default", got["status"]["podIP"], wait=10)
     assert "ifb" in run("ip -d link show type ifb"), "limited where the pod cannot undo it"
     NODE.client.delete(PODS + "/brought")
     eventually("unpinned", lambda: "brought.default" not in namespaces())
@@ -182,7 +182,7 @@ def readiness_by_patch():
 
 def a_held_namespace_loses_its_network():
     make(pod("held"))
-    sleeper = subprocess.Popen(["ip", "netns", "exec", "held.default", "sleep", "60"])
+    sleeper = subprocess.Popen(["ip", "netns", "exec", "held.default", "sleep", "600"])
     address = ips("held")[0]
     link = host_link("held.default")
     NODE.client.delete(PODS + "/held")
@@ -226,7 +226,7 @@ def addresses_wait_in_the_pool():
         assert ip in waiting and ip not in routes, (ip, waiting, routes)
         route = ip_json("-%d route show %s" % (6 if ":" in ip else 4, ip))
         assert [r["dev"] for r in route] == [waiting[ip]], (ip, route, waiting)
-        assert pings(None, ip)
+        assert pings(None, ip, wait=10)
     NODE.client.delete(PODS + "/next")
 
 

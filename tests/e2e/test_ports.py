@@ -96,6 +96,12 @@ def gone(client, address, port, udp=False):
     eventually("nobody at %s:%d" % (address, port), lambda: not answers(client, address, port, udp))
 
 
+def held(*ports):
+    """podnet-fwd listens there: it does so when it is told, and a port is programmed meanwhile."""
+    for port in ports:
+        eventually("%d is held" % port, lambda p=port: run("ss", "-tlnH", "src", "127.0.0.1:%d" % p))
+
+
 def first_of_all():
     """Before there is a podnet-fwd: what another process has is not taken for a moment."""
     assert NODE.forwarder() is None
@@ -106,7 +112,7 @@ def first_of_all():
         assert condition("a")[1] == "HostPortInUse"
     assert told(watch.until(lambda e: told(e["object"]) != "False")["object"]) == "True"
     watch.close()
-    eventually("podnet-fwd listens", lambda: run("ss", "-tlnH", "src", "127.0.0.1:79"))
+    held(79)
     served("a", "world", "10.0.0.10", 79)
     drop_pod("a")
 
@@ -238,7 +244,7 @@ def reserved():
     await_condition("a", "True", "Published")
     for address in ("0.0.0.0", "::", "10.0.0.10", "fd00:1::10", "127.0.0.1", "::1"):
         for udp in (False, True):
-            assert in_use(None, address, 85, udp), (address, udp)
+            eventually("%s is held" % address, lambda a=address, u=udp: in_use(None, a, 85, u))
     drop_pod("a")
     eventually("free again", lambda: not in_use(None, "0.0.0.0", 85))
     with socket.create_server(("10.0.0.10", 86)) as mine:
@@ -381,6 +387,7 @@ def streams():
     make_pod("a", [{"containerPort": 9000, "hostPort": 90}, {"containerPort": 8080, "hostPort": 91},
                    {"containerPort": 9001, "hostPort": 92}])
     await_condition("a", "True", "Published")
+    held(90, 91, 92)
 
     def count_then_tell(conn):
         total = 0
@@ -453,6 +460,7 @@ def netd_killed():
     make_pod("a", [{"containerPort": 9000, "hostPort": 93}, {"containerPort": 8080, "hostPort": 94}])
     await_condition("a", "True", "Published")
     served("a", None, "127.0.0.1", 94)
+    held(93)
     pid = NODE.forwarder()
     sink = Sink("a.default", 9000, lambda conn: len(recv_all(conn)))
     with socket.create_connection(("127.0.0.1", 93), 60) as conn:
@@ -467,10 +475,10 @@ def netd_killed():
         conn.sendall(b"3" * 1000)
     assert sink.wait() == 3000
     eventually("connections end", lambda: len(held_ports(pid)) == 11)   # and the one it spares
-    held = held_ports(pid)              # two ports, three addresses and two loopbacks
+    before = held_ports(pid)            # two ports, three addresses and two loopbacks
     NODE.stop()
     NODE.start()
-    assert held_ports(pid) == held
+    eventually("they are the same", lambda: held_ports(pid) == before)
     drop_pod("a")
     eventually("let go", lambda: len(held_ports(pid)) == 1)
 
@@ -560,7 +568,7 @@ def no_descriptors():
             pass
     eventually("about half of them are refused",
                lambda: 8 <= sum(not is_reset(c) for c in conns) <= 14)
-    assert "event=no_descriptors" in NODE.tail(1000)
+    eventually("it is told", lambda: "event=no_descriptors" in NODE.tail(1000))
     assert not answers(None, "127.0.0.1", 97)
     for conn in conns:
         conn.close()
@@ -579,7 +587,7 @@ def purged():
     out = run(NODE.netd, "--config", "/dev/null", "--purge", "--state-dir", NODE.dir + "/state",
               "--run-dir", NODE.dir)
     assert "process end podnet-fwd" in out, out
-    assert NODE.forwarder() is None and not in_use(None, "0.0.0.0", 98)
+    eventually("it is gone", lambda: NODE.forwarder() is None and not in_use(None, "0.0.0.0", 98))
     assert "Sanitizer" not in NODE.tail(10000), NODE.tail(100)      # of podnet-fwd, at its end, as well
     SERVERS.pop("a").kill()
 

@@ -4,6 +4,7 @@
 The servers are sockets of this process that were opened inside of a pod's namespace, so a test says
 what each request is answered and sees what was asked.
 """
+import contextlib
 import ctypes
 import os
 import socket
@@ -63,25 +64,39 @@ class Server:
                 conn, _ = self.sock.accept()
             except OSError:
                 return
-            conn.settimeout(20)
+            conn.settimeout(60)
             request = b""
-            while b"\r\n\r\n" not in request:
-                more = conn.recv(65536)
-                if not more:
-                    break
-                request += more
+            with contextlib.suppress(OSError):      # who asks may not wait any more
+                while b"\r\n\r\n" not in request:
+                    more = conn.recv(65536)
+                    if not more:
+                        break
+                    request += more
             with self.seen:
                 answer = self.answer(len(self.requests), request.decode())
                 self.requests.append((time.monotonic(), request.decode()))
                 self.seen.notify_all()
             self.open.append(conn)
             if answer is not None:
-                conn.sendall(answer)
+                with contextlib.suppress(OSError):
+                    conn.sendall(answer)
                 self.open.pop().close()
 
     def await_requests(self, n):
         with self.seen:
             assert self.seen.wait_for(lambda: len(self.requests) >= n, DEADLINE), self.requests
+
+    def drained(self, netns):
+        """How many there were, when those that wait to be taken are among them."""
+        port = self.sock.getsockname()[1]
+
+        def mark():
+            with socket.create_connection(("::1", port), 60) as conn:
+                conn.sendall(b"GET /mark HTTP/1.1\r\n\r\n")
+        in_netns(netns, mark)
+        with self.seen:
+            assert self.seen.wait_for(lambda: any("/mark" in r for _, r in self.requests), DEADLINE)
+            return len(self.requests)
 
     def stop(self):
         self.sock.shutdown(socket.SHUT_RDWR)
@@ -92,8 +107,11 @@ class Server:
 
 
 def make(name, probe, labels=None, **spec):
-    """Of probe: what it is, and periodSeconds 1 unless it says so; it fails at the first failure."""
-    probe = dict({"periodSeconds": 1, "failureThreshold": 1}, **probe)
+    """Of probe: what it is, and periodSeconds 1 unless it says so; it fails at the first failure.
+
+    An answer may be late, for the servers are this process.
+    """
+    probe = dict({"periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 30}, **probe)
     wish = pod(name, containers=[{"name": "app", "image": "none", "readinessProbe": probe,
                                   "ports": [{"containerPort": 80, "name": "web"}]}], **spec)
     wish["metadata"]["labels"] = labels or {}
@@ -135,7 +153,7 @@ def by_tcp():
     slices = NODE.watch(SLICES + "?labelSelector=kubernetes.io/service-name=t")
 
     def await_slice(ready):
-        slices.until(lambda e: [x["conditions"]["ready"] for x in e["object"]["endpoints"]] == [ready])
+        slices.until(lambda e: [x["conditions"]["ready"] for x in e["object"].get("endpoints") or []] == [ready])
     got = make("t", {"tcpSocket": {"port": "web"}}, {"app": "t"})
     assert condition(got)["status"] == "False", got
     assert condition(got, "ContainersReady")["message"] == "containers with unready status: [app]"
@@ -186,7 +204,8 @@ def answers():
         (None, "False", "Client.Timeout exceeded"))
     servers = []
     for i, (answer, ready, _) in enumerate(rows):       # each is the other way before
-        make("h%d" % i, {"httpGet": {"port": 80}})
+        limit = {} if answer is not None else {"timeoutSeconds": 1}
+        make("h%d" % i, dict(limit, httpGet={"port": 80}))
         servers.append(Server("h%d" % i, lambda n, r, ready=ready: OK if ready == "False" else BAD))
     for i, (answer, ready, _) in enumerate(rows):
         await_ready("h%d" % i, "True" if ready == "False" else "False")
@@ -242,10 +261,11 @@ def delay_and_period():
     begun = time.monotonic()
     make("d", {"httpGet": {"port": 80}, "initialDelaySeconds": 3, "periodSeconds": 2})
     server = Server("d", lambda n, request: OK)
-    server.await_requests(2)
-    first, second = (when for when, _ in server.requests[:2])
+    server.await_requests(3)
+    first, second, third = (when for when, _ in server.requests[:3])
     assert first - begun > 1.9, "startedAt is cut to seconds"
-    assert 1.9 < second - first < 20, second - first
+    # what is seen late was asked earlier, so not from one to the next
+    assert third - begun > 5.9 and second - first < 20, (begun, first, second, third)
     drop("d", server)
 
 
@@ -269,11 +289,14 @@ def no_write_for_a_probe():
     await_ready("w")
     make("f", {"tcpSocket": {"port": 80}})
     await_event("f", "Unhealthy", "connection refused")
-    server.await_requests(len(server.requests) + 1)
-    writes, probes = NODE.metric("podnet_store_writes_total"), NODE.metric("podnet_probes_total")
-    server.await_requests(len(server.requests) + 3)
-    assert NODE.metric("podnet_probes_total") >= probes + 5
-    assert NODE.metric("podnet_store_writes_total") == writes
+
+    def unwritten():
+        """Others may have something to write about what has been before."""
+        writes, probes = NODE.metric("podnet_store_writes_total"), NODE.metric("podnet_probes_total")
+        server.await_requests(len(server.requests) + 3)
+        eventually("they go on", lambda: NODE.metric("podnet_probes_total") >= probes + 5)
+        return NODE.metric("podnet_store_writes_total") == writes
+    eventually("nothing is written", unwritten)
     drop("w", server)
     drop("f")
 
@@ -314,19 +337,21 @@ def restart():
     server = Server("s", lambda n, request: OK)
     await_ready("s")
     await_ready("many")
+    version = api().get(PODS)["metadata"]["resourceVersion"]
     NODE.stop()
     server.answer = lambda n, request: BAD
-    before, first = len(server.requests), len(many.requests)
+    before, first = server.drained("s.default"), many.drained(None)
     begun = time.monotonic()
     NODE.start()
-    watch = NODE.watch(PODS + "?fieldSelector=metadata.name=s")
-    assert condition(watch.next()["object"])["status"] == "True"
-    watch.until(lambda e: condition(e["object"])["status"] == "False")
-    assert len(server.requests) == before + 3, server.requests
+    # from before the stop: it is not said to be otherwise until there were so many
+    watch = NODE.watch(PODS + "?fieldSelector=metadata.name=s&resourceVersion=" + version)
+    watch.until(lambda e: condition(e["object"])["status"] != "True")
+    assert len(server.requests) >= before + 3, server.requests
     watch.close()
     many.await_requests(first + 40)
     times = [when - begun for when, _ in many.requests[first:first + 40]]
-    assert sum(t < times[-1] / 2 for t in times) < 35, times
+    # all but the first and the last, which may stand alone; unless so slow a start had all of them wait
+    assert times[35] - times[4] > 0.3 or times[4] > 1, times
     drop("s", server)
     drop("many", many)
 

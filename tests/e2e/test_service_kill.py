@@ -53,7 +53,7 @@ VICTIM = add_service("victim", LISTS[0])
 KEPT = add_service("kept", [SERVER_IP], 9000)
 
 
-KEEPING = in_netns("client.default", lambda: socket.create_connection((KEPT, 80), timeout=10))
+KEEPING = in_netns("client.default", lambda: socket.create_connection((KEPT, 80), timeout=60))
 
 
 def still_connected():
