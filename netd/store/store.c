@@ -285,10 +285,13 @@ static void mends(struct store *s)
 		s->health.changed(s->health.arg);
 }
 
-/* On a disk that is nearly full small writes succeed between larger ones that do not. */
+/*
+ * On a disk that is nearly full small writes succeed between larger ones that do not; and what is not
+ * synced says nothing of one that no longer syncs.
+ */
 static bool is_proof(const struct store *s, const struct store_batch *b)
 {
-	return b->probe || (b->n && now_monotonic_us() - s->health.last_us > PROBE_MS * 1000);
+	return b->probe || (b->n && !b->soft && now_monotonic_us() - s->health.last_us > PROBE_MS * 1000);
 }
 
 /* How the store is, by what has become of a batch. */
