@@ -249,6 +249,15 @@ static void interrupt(void *loop)
 	loop_stop(loop);
 }
 
+/* What was on the stack below is there no more. */
+static __attribute__((noinline)) void scribble(void)
+{
+	volatile unsigned char below[4096];
+
+	for (size_t i = 0; i < sizeof(below); i++)
+		below[i] = 0xff;
+}
+
 /* A signal comes while etcd is asked at the start; what is answered when netd stops, nobody waits for. */
 static void interrupted(void **state)
 {
@@ -269,6 +278,7 @@ static void interrupted(void **state)
 	loop_timer_set(signal, 50);
 	assert_int_equal(cluster_look(w->cluster, &meta, w->error), -EINTR);
 	assert_null(w->cluster->turn.meta);
+	scribble();
 	cluster_stop(w->cluster);
 	loop_timer_free(signal);
 	close(fd);
@@ -332,8 +342,8 @@ static struct object *version(const char *labels, const char *status)
 	char text[512];
 
 	snprintf(text, sizeof(text), "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"p\","
-		 "\"namespace\":\"default\",\"uid\":\"u\",\"resourceVersion\":\"7\",\"labels\":{%s}},\"spec\":{"
-		 "\"nodeName\":\"n\"},\"status\":{%s}}", labels, status);
+		 "\"namespace\":\"default\",\"uid\":\"u\",\"resourceVersion\":\"7\",\"generation\":1,"
+		 "\"labels\":{%s}},\"spec\":{\"nodeName\":\"n\"},\"status\":{%s}}", labels, status);
 	bytes = bytes_new(text, strlen(text));
 	assert_non_null(bytes);
 	assert_int_equal(object_read(&kinds[KIND_POD], bytes, 7, &obj), 0);
