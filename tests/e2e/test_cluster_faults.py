@@ -377,6 +377,8 @@ def test_unowned_claims():
     for member in (a, b):
         eventually("it cannot be had", lambda m=member: m.client.raw("POST", SERVICES + "?dryRun=All", service(
             "wants", type="NodePort", ports=ports([30501])))[0] == 422)
+    a.client.post(SERVICES, service("past"))    # what is followed again begins behind it
+    b.await_object(SERVICES + "/past", lambda o: True)
     for member in (a, b):
         member.kill()
     assert key in cluster.etcd.get(key)
@@ -388,7 +390,7 @@ def test_unowned_claims():
     a.await_object(SERVICES + "/wants", lambda o: True)
     after = cluster.etcd.get("/podnet/c/", "/podnet/c0")
     assert set(before) <= set(after), set(before) - set(after)
-    for name in ("owned", "wants"):
+    for name in ("owned", "wants", "past"):
         a.client.delete(SERVICES + "/" + name)
 
 
