@@ -108,6 +108,8 @@ static void redo(void *arg)
 	r = pods_after_reboot(control);
 	if (r == 0)
 		r = bootstrap(control);
+	if (r == 0)
+		node_tell(control);
 	if (control->waiting.n)
 		loop_timer_set(control->balancer_timer, 0);
 	if (r < 0 && r != -ESHUTDOWN)

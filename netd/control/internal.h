@@ -76,6 +76,8 @@ int bootstrap(struct control *control);
 int set_node_facts(const struct node_config *conf, struct doc *doc);
 void node_changed(struct control *control, const struct object *old, const struct object *now);
 void node_restate(void *control);
+/** node_tell() - what was said of this node last, where it is not written so */
+void node_tell(struct control *control);
 void node_free(struct control *control);
 
 void namespaces_start(struct control *control);

@@ -297,6 +297,12 @@ void control_node(struct control *control, const struct node_report *report)
 		put_node(control, false);
 }
 
+void node_tell(struct control *control)
+{
+	if (control->said)
+		put_node(control, false);
+}
+
 /* Who writes the same again and again is answered once a second. */
 void node_changed(struct control *control, const struct object *old, const struct object *now)
 {
