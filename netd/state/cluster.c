@@ -243,11 +243,14 @@ void cluster_up(struct cluster *c)
 static void on_events(void *arg, int64_t revision, const struct etcd_kv *kvs, size_t n)
 {
 	struct cluster *c = arg;
+	bool progress = !n;         /* with changes it may be of what comes behind them */
 	int r = 0;
 
+	for (; n && kvs->modified <= c->seen; kvs++)
+		n--;
 	if (n)
 		r = deliver(c, kvs, n, kvs[n - 1].modified);
-	else if (revision > c->seen)
+	else if (progress && revision > c->seen)
 		r = deliver(c, NULL, 0, revision);
 	if (r < 0) {
 		c->must_list = true;
@@ -263,12 +266,16 @@ static void on_ended(void *arg, int rc, const char *words, int64_t compacted)
 	cluster_lost(c, compacted ? -ESTALE : rc, "EtcdUnreachable", words);
 }
 
+/*
+ * From what was seen last, not behind it: where etcd has been compacted at the very next change, and that
+ * was a deletion, it would neither be told nor said to be gone.
+ */
 void cluster_follow(struct cluster *c)
 {
 	const struct etcd_watcher watcher = { on_events, on_ended, c };
 
 	c->link = LINK_FOLLOWING;
-	if (etcd_watch_open(c->etcd, KEY_ALL, c->seen + 1, &watcher, &c->watch) < 0)
+	if (etcd_watch_open(c->etcd, KEY_ALL, c->seen ? c->seen : 1, &watcher, &c->watch) < 0)
 		cluster_lost(c, -ENOMEM, "EtcdUnreachable", "no memory");
 	else
 		lease_register(c);

@@ -84,7 +84,7 @@ void cluster_up(struct cluster *c);
 /** cluster_await() - run the loop until cluster_answer(); its @rc, -EINTR or -ETIMEDOUT */
 int cluster_await(struct cluster *c, int64_t limit_ms);
 void cluster_answer(struct cluster *c, int rc);
-/** cluster_follow() - open the watch behind what was seen */
+/** cluster_follow() - open the watch from what was seen last */
 void cluster_follow(struct cluster *c);
 
 /* keys.c */

@@ -151,6 +151,19 @@ def test_compacted():
     eventually("the node is reached again", reachable)
 
 
+def test_compacted_next():
+    """So where that is the very next change, and a deletion."""
+    a, b = nodes()
+    a.client.post(V1 + "/routes", {"metadata": {"name": "short"}, "spec": {
+        "nodeName": "nobody", "destination": "203.0.113.0/24", "gateway": "192.0.2.1"}})
+    b.await_object(V1 + "/routes/short", lambda o: True)
+    b.kill()
+    a.client.delete(V1 + "/routes/short")
+    cluster.etcd.compact()
+    b.start()
+    eventually("it has gone", lambda: b.client.raw("GET", V1 + "/routes/short")[0] == 404)
+
+
 def test_released():
     """What was released while a netd was down, and is compacted, it does not keep: another may have it."""
     a, b = nodes()
@@ -461,5 +474,5 @@ def test_end():
 
 
 if __name__ == "__main__":
-    main([test_stopped, test_frozen, test_restart_away, test_compacted, test_released, test_same_name, test_lost_node,
+    main([test_stopped, test_frozen, test_restart_away, test_compacted, test_compacted_next, test_released, test_same_name, test_lost_node,
           test_lost_again, test_deleted_node, test_network_in_use, test_many_claims, test_unowned_claims, test_cut_off, test_emptied, test_end])
