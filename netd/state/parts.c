@@ -55,10 +55,13 @@ static int order_group(struct store_op *ops, size_t n, size_t *object)
 /* Behind its own claims stand those of the deletion. */
 static struct txn_write *pass_through(struct txn *txn, size_t first, size_t *writes)
 {
-	struct txn_write *w = &txn->writes[*writes];
 	size_t at = group_end(txn, first) - 1;
+	struct txn_write *w;
 
-	if (*writes + 1 >= txn->nwrites || w[1].now || !w->now || w[1].before != w->now)
+	if (*writes + 1 >= txn->nwrites)
+		return NULL;
+	w = &txn->writes[*writes];
+	if (w[1].now || !w->now || w[1].before != w->now)
 		return NULL;
 	++*writes;
 	txn->batch.n--;
